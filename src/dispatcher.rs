@@ -1,0 +1,465 @@
+//! One thread that owns the connection list and decides who gets what.
+//!
+//! Nobody else touches the list, so there is no lock on it. The dispatcher never waits: it takes
+//! events, and sends through outboxes that take bytes at once. So no client can hold up another.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use crate::classroom::{Classroom, Delivery};
+use crate::close::{CloseCode, Fault};
+use crate::config::{BURST_BYTES, Config, EVENTS_WAITING};
+use crate::event::{Event, Joined, Received};
+use crate::frame::{FrameBatch, Opcode};
+use crate::outbox::{Cut, Outbox, Sent, Whose};
+use crate::route::{EchoAt, Group, Service};
+use crate::stats::{ClientRow, PathCounts, Snapshot};
+use crate::threads::Threads;
+
+/// The owner of the connection list. Its whole input is [`Event`].
+pub struct Dispatcher {
+    greeting: Option<Bytes>,
+    heartbeat: Heartbeat,
+    threads: Arc<Threads>,
+    started: Instant,
+    /// The connection list.
+    clients: BTreeMap<u64, Client>,
+    groups: HashMap<Group, Members>,
+    /// Groups with a burst that has not been sent yet.
+    bursting: Vec<Group>,
+    /// Counts of clients that have left, and of messages.
+    counts: BTreeMap<&'static str, PathCounts>,
+    /// The server ends: whoever comes now is told so.
+    stopping: bool,
+}
+
+/// All that is known of one client.
+struct Client {
+    peer: SocketAddr,
+    service: Service,
+    outbox: Arc<Outbox>,
+    joined_at: Instant,
+    messages_in: u64,
+    /// Written by the client's thread.
+    bytes_in: Arc<AtomicU64>,
+    life: Life,
+    /// When this side sent a Close that has not been answered.
+    close_sent_at: Option<Instant>,
+}
+
+/// The clients of a group, and what they are about to get.
+#[derive(Default)]
+struct Members {
+    members: Vec<(u64, Arc<Outbox>)>,
+    burst: FrameBatch,
+    messages: u64,
+    /// Who handed the burst's messages over, and at what cost.
+    senders: Vec<(Arc<Outbox>, usize)>,
+    /// The one client that all messages of the burst come from; `None` when they are from several.
+    sole_sender: Option<u64>,
+    /// In groups that speak `classroom.v1`: names, and who is to hear what.
+    classroom: Option<Classroom>,
+}
+
+/// When a client is asked for a sign of life, and given up.
+struct Heartbeat {
+    interval: Option<Duration>,
+    pong_timeout: Duration,
+    close_timeout: Duration,
+    /// Time between two looks at all clients.
+    look_every: Duration,
+}
+
+/// Signs of life from one client. Any byte is one: reading it costs the client's thread no clock,
+/// the dispatcher sees only that the count has grown since it last looked.
+struct Life {
+    bytes_in_seen: u64,
+    bytes_out_seen: u64,
+    heard_at: Instant,
+    /// Pings sent; the number of the last is what it carries.
+    pings: u64,
+    ping_sent_at: Option<Instant>,
+    /// Nothing has been heard since the last Ping.
+    awaiting_pong: bool,
+    round_trip: Option<Duration>,
+}
+
+impl Dispatcher {
+    /// A dispatcher with nobody connected.
+    pub fn new(config: &Config, threads: Arc<Threads>) -> Dispatcher {
+        let shortest = config
+            .ping_interval
+            .unwrap_or(config.close_timeout)
+            .min(config.pong_timeout)
+            .min(config.close_timeout);
+        Dispatcher {
+            greeting: config.greeting.clone().map(Bytes::from),
+            heartbeat: Heartbeat {
+                interval: config.ping_interval,
+                pong_timeout: config.pong_timeout,
+                close_timeout: config.close_timeout,
+                // A timeout is noticed an eighth of it late at most.
+                look_every: (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1)),
+            },
+            threads,
+            started: Instant::now(),
+            clients: BTreeMap::new(),
+            groups: HashMap::new(),
+            bursting: Vec::new(),
+            counts: BTreeMap::new(),
+            stopping: false,
+        }
+    }
+
+    /// Takes events until nobody is left who could send one: the server and all clients' threads
+    /// have ended.
+    pub fn run(mut self, events: &Receiver<Event>) {
+        let mut look_at = Instant::now() + self.heartbeat.look_every;
+        loop {
+            match events.recv_deadline(look_at) {
+                Ok(event) => self.take(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // What waits already is taken together: a burst of broadcasts then costs one system
+            // call a client, not one a message and client.
+            for event in events.try_iter().take(EVENTS_WAITING) {
+                self.take(event);
+            }
+            self.send_bursts();
+            let now = Instant::now();
+            if now >= look_at {
+                self.look_after_clients(now);
+                look_at = now + self.heartbeat.look_every;
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Received { client, messages, cost } => self.received(client, messages, cost),
+            Event::Pong { client, payload, at } => self.pong(client, &payload, at),
+            // Whoever comes or goes does so between two messages, not inside a burst.
+            Event::Joined(joined) => {
+                self.send_bursts();
+                self.joined(*joined);
+            }
+            Event::Left { client } => {
+                self.send_bursts();
+                self.left(client);
+            }
+            Event::Stats(reply) => {
+                self.send_bursts();
+                // The one who asked may have gone.
+                let _ = reply.try_send(self.snapshot());
+            }
+            Event::Shutdown => {
+                self.send_bursts();
+                self.shutdown();
+            }
+        }
+    }
+
+    fn joined(&mut self, joined: Joined) {
+        let Joined { client, peer, service, outbox, bytes_in } = joined;
+        if self.stopping {
+            say_goodbye(&outbox);
+        }
+        if let Service::Group(group) = &service {
+            let members = self.groups.entry(group.clone()).or_default();
+            if let Group::Classroom(room) = group {
+                members.classroom.get_or_insert_with(|| Classroom::new(room));
+            }
+            members.members.push((client, Arc::clone(&outbox)));
+        }
+        let counts = self.counts.entry(service.counted_as()).or_default();
+        counts.clients += 1;
+        counts.clients_total += 1;
+        let at_root = matches!(service, Service::Echo(EchoAt::Root) | Service::Group(Group::Root));
+        if let (Some(greeting), true) = (&self.greeting, at_root) {
+            counts.messages_out += 1;
+            send_one(&outbox, Opcode::Text, greeting.clone(), Whose::Own);
+        }
+        let now = Instant::now();
+        let life = Life::new(now);
+        let close_sent_at = self.stopping.then_some(now);
+        let joined_at = now;
+        let messages_in = 0;
+        self.clients.insert(
+            client,
+            Client { peer, service, outbox, joined_at, messages_in, bytes_in, life, close_sent_at },
+        );
+    }
+
+    fn received(&mut self, id: u64, messages: Vec<Received>, cost: usize) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let count = messages.len() as u64;
+        client.messages_in += count;
+        let outbox = Arc::clone(&client.outbox);
+        let counts = self.counts.entry(client.service.counted_as()).or_default();
+        counts.messages_in += count;
+        match &client.service {
+            Service::Echo(_) => {
+                counts.messages_out += count;
+                echo(&outbox, messages);
+            }
+            Service::Group(group @ Group::Classroom(_)) => {
+                let group = group.clone();
+                self.classroom(id, &group, messages);
+            }
+            Service::Group(group) => {
+                let Some(members) = self.groups.get_mut(group) else { return };
+                if members.burst.is_empty() {
+                    self.bursting.push(group.clone());
+                }
+                members.add_to_burst(id, messages);
+                // Dealt with when the burst is sent, not before.
+                members.senders.push((outbox, cost));
+                if members.burst.len() >= BURST_BYTES {
+                    self.send_bursts();
+                }
+                return;
+            }
+        }
+        outbox.dealt_with(cost);
+    }
+
+    /// Sends each group what its members have said since the last time: one send a member.
+    fn send_bursts(&mut self) {
+        for group in std::mem::take(&mut self.bursting) {
+            let Some(members) = self.groups.get_mut(&group) else { continue };
+            let Some(counts) = self.counts.get_mut(Service::Group(group).counted_as()) else {
+                continue;
+            };
+            let pieces = members.burst.take();
+            let sole_sender = members.sole_sender.take();
+            let messages = std::mem::take(&mut members.messages);
+            for (id, outbox) in &members.members {
+                let whose = if sole_sender == Some(*id) { Whose::Own } else { Whose::Others };
+                match outbox.send(&pieces, whose) {
+                    Sent::Taken => counts.messages_out += messages,
+                    Sent::TooSlow => {
+                        // It is off the list when its thread, woken by this, says so.
+                        outbox.cut(Cut::TooSlow);
+                        counts.dropped += 1;
+                    }
+                    Sent::Closed => {}
+                }
+            }
+            for (outbox, cost) in members.senders.drain(..) {
+                outbox.dealt_with(cost);
+            }
+        }
+    }
+
+    fn classroom(&mut self, id: u64, group: &Group, messages: Vec<Received>) {
+        for message in messages {
+            let Received::Classroom(request) = message else { continue };
+            let room = self.groups.get_mut(group).and_then(|members| members.classroom.as_mut());
+            let Some(room) = room else { return };
+            for delivery in room.take(id, request) {
+                self.deliver(Some(id), &delivery);
+            }
+        }
+    }
+
+    /// Sends a text to some clients, on behalf of one of them or of nobody.
+    fn deliver(&mut self, on_behalf_of: Option<u64>, delivery: &Delivery) {
+        let mut frame = FrameBatch::default();
+        frame.push(Opcode::Text, Bytes::copy_from_slice(delivery.text.as_bytes()));
+        let pieces = frame.take();
+        for id in &delivery.to {
+            let Some(client) = self.clients.get(id) else { continue };
+            let counts = self.counts.entry(client.service.counted_as()).or_default();
+            let whose = if on_behalf_of == Some(*id) { Whose::Own } else { Whose::Others };
+            match client.outbox.send(&pieces, whose) {
+                Sent::Taken => counts.messages_out += 1,
+                Sent::TooSlow => {
+                    client.outbox.cut(Cut::TooSlow);
+                    counts.dropped += 1;
+                }
+                Sent::Closed => {}
+            }
+        }
+    }
+
+    fn left(&mut self, id: u64) {
+        let Some(client) = self.clients.remove(&id) else { return };
+        let counts = self.counts.entry(client.service.counted_as()).or_default();
+        counts.clients -= 1;
+        counts.bytes_in += client.bytes_in.load(Ordering::Relaxed);
+        counts.bytes_out += client.outbox.bytes_out();
+        let Service::Group(group) = client.service else { return };
+        let Some(members) = self.groups.get_mut(&group) else { return };
+        members.members.retain(|(member, _)| *member != id);
+        let farewell = members.classroom.as_mut().and_then(|room| room.leave(id));
+        if members.members.is_empty() {
+            self.groups.remove(&group);
+        }
+        if let Some(farewell) = farewell {
+            self.deliver(None, &farewell);
+        }
+    }
+
+    fn pong(&mut self, id: u64, payload: &[u8], at: Instant) {
+        let Some(life) = self.clients.get_mut(&id).map(|client| &mut client.life) else { return };
+        // A Pong nobody asked for is allowed, and says nothing about time (RFC 6455 section 5.5.3).
+        if payload == life.pings.to_string().as_bytes()
+            && let Some(sent_at) = life.ping_sent_at.take()
+        {
+            life.round_trip = Some(at.saturating_duration_since(sent_at));
+        }
+    }
+
+    /// Pings the silent, gives up those that stay silent, and cuts those that do not answer a Close.
+    fn look_after_clients(&mut self, now: Instant) {
+        let heartbeat = &self.heartbeat;
+        for client in self.clients.values_mut() {
+            if let Some(since) = client.close_sent_at {
+                if now - since >= heartbeat.close_timeout {
+                    client.outbox.cut(Cut::CloseTimeout);
+                }
+                continue;
+            }
+            let Some(interval) = heartbeat.interval else { continue };
+            client.life.look(now, client.bytes_in.load(Ordering::Relaxed), &client.outbox);
+            let life = &mut client.life;
+            let silence_since_ping = life.ping_sent_at.filter(|_| life.awaiting_pong);
+            if silence_since_ping.is_some_and(|sent| now - sent >= heartbeat.pong_timeout) {
+                self.counts.entry(client.service.counted_as()).or_default().dropped += 1;
+                if client.outbox.has_backlog() {
+                    client.outbox.cut(Cut::NoPong);
+                } else {
+                    let fault = Fault::NoPong(heartbeat.pong_timeout);
+                    client.outbox.close(fault.close_code(), &fault.to_string());
+                    client.close_sent_at = Some(now);
+                }
+            } else if !life.awaiting_pong && now - life.heard_at >= interval {
+                life.pings += 1;
+                life.ping_sent_at = Some(now);
+                life.awaiting_pong = true;
+                let number = Bytes::from(life.pings.to_string());
+                send_one(&client.outbox, Opcode::Ping, number, Whose::Own);
+            }
+        }
+    }
+
+    fn shutdown(&mut self) {
+        self.stopping = true;
+        let now = Instant::now();
+        for client in self.clients.values_mut() {
+            say_goodbye(&client.outbox);
+            client.close_sent_at.get_or_insert(now);
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut paths = self.counts.clone();
+        let mut connected = Vec::with_capacity(self.clients.len());
+        for (id, client) in &self.clients {
+            let bytes_in = client.bytes_in.load(Ordering::Relaxed);
+            let bytes_out = client.outbox.bytes_out();
+            let counts = paths.entry(client.service.counted_as()).or_default();
+            counts.bytes_in += bytes_in;
+            counts.bytes_out += bytes_out;
+            connected.push(ClientRow {
+                client: *id,
+                peer: client.peer.to_string(),
+                path: client.service.to_string(),
+                open_seconds: client.joined_at.elapsed().as_secs_f64(),
+                messages_in: client.messages_in,
+                bytes_in,
+                bytes_out,
+                round_trip_ms: client.life.round_trip.map(|time| time.as_secs_f64() * 1000.0),
+            });
+        }
+        let sum = |count: fn(&PathCounts) -> u64| paths.values().map(count).sum();
+        Snapshot {
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            clients: connected.len(),
+            clients_total: sum(|path| path.clients_total),
+            threads: self.threads.live(),
+            messages_in: sum(|path| path.messages_in),
+            messages_out: sum(|path| path.messages_out),
+            bytes_in: sum(|path| path.bytes_in),
+            bytes_out: sum(|path| path.bytes_out),
+            dropped: sum(|path| path.dropped),
+            paths,
+            connected,
+        }
+    }
+}
+
+impl Members {
+    fn add_to_burst(&mut self, from: u64, messages: Vec<Received>) {
+        self.sole_sender = if self.burst.is_empty() {
+            Some(from)
+        } else {
+            self.sole_sender.filter(|sender| *sender == from)
+        };
+        for message in messages {
+            if let Received::Message(opcode, payload) = message {
+                self.burst.push(opcode, payload);
+                self.messages += 1;
+            }
+        }
+    }
+}
+
+impl Life {
+    fn new(now: Instant) -> Life {
+        Life {
+            bytes_in_seen: 0,
+            bytes_out_seen: 0,
+            heard_at: now,
+            pings: 0,
+            ping_sent_at: None,
+            awaiting_pong: false,
+            round_trip: None,
+        }
+    }
+
+    /// Notes whether the client has shown life since the last look. One that is not read from,
+    /// because its own answers wait, shows it by taking them.
+    fn look(&mut self, now: Instant, bytes_in: u64, outbox: &Outbox) {
+        let bytes_out = outbox.bytes_out();
+        let heard = bytes_in != self.bytes_in_seen;
+        let taking = outbox.is_throttling() && bytes_out != self.bytes_out_seen;
+        if heard || taking {
+            self.heard_at = now;
+            self.awaiting_pong = false;
+        }
+        self.bytes_in_seen = bytes_in;
+        self.bytes_out_seen = bytes_out;
+    }
+}
+
+fn echo(outbox: &Arc<Outbox>, messages: Vec<Received>) {
+    let mut batch = FrameBatch::default();
+    for message in messages {
+        if let Received::Message(opcode, payload) = message {
+            batch.push(opcode, payload);
+        }
+    }
+    // Refused only when the client has been told goodbye.
+    outbox.send(&batch.take(), Whose::Own);
+}
+
+fn send_one(outbox: &Arc<Outbox>, opcode: Opcode, payload: Bytes, whose: Whose) {
+    let mut batch = FrameBatch::default();
+    batch.push(opcode, payload);
+    outbox.send(&batch.take(), whose);
+}
+
+fn say_goodbye(outbox: &Arc<Outbox>) {
+    outbox.close(CloseCode::GOING_AWAY, "the server ends");
+}
+
+#[cfg(test)]
+mod tests;

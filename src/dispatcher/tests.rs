@@ -1,0 +1,300 @@
+//! The dispatcher by itself: events in on a channel, frames out into memory. No socket.
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+
+use super::*;
+use crate::classroom;
+use crate::memory::{DEADLINE, Memory};
+
+/// A running dispatcher, and the way to it.
+struct Running {
+    events: Sender<Event>,
+    threads: Arc<Threads>,
+    max_backlog: usize,
+}
+
+fn run(config: Config) -> Running {
+    let threads = Arc::new(Threads::default());
+    let (events, receiver) = unbounded();
+    let max_backlog = config.max_backlog;
+    let dispatcher = Dispatcher::new(&config, Arc::clone(&threads));
+    threads.spawn("dispatcher".to_owned(), 256 * 1024, move || dispatcher.run(&receiver)).unwrap();
+    Running { events, threads, max_backlog }
+}
+
+impl Running {
+    fn join(&self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<Outbox> {
+        self.join_alive(client, service, memory, Arc::default())
+    }
+
+    fn join_alive(
+        &self,
+        client: u64,
+        service: Service,
+        memory: &Arc<Memory>,
+        bytes_in: Arc<AtomicU64>,
+    ) -> Arc<Outbox> {
+        let transport = Arc::clone(memory) as _;
+        let outbox = Outbox::new(transport, Arc::clone(&self.threads), client, self.max_backlog);
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let joined = Joined { client, peer, service, outbox: Arc::clone(&outbox), bytes_in };
+        self.send(Event::Joined(Box::new(joined)));
+        outbox
+    }
+
+    fn send(&self, event: Event) {
+        self.events.send(event).unwrap();
+    }
+
+    fn says(&self, client: u64, outbox: &Outbox, texts: &[&str]) {
+        let message =
+            |text: &&str| Received::Message(Opcode::Text, Bytes::from(text.as_bytes().to_vec()));
+        outbox.handed_over(1);
+        let messages = texts.iter().map(message).collect();
+        self.send(Event::Received { client, messages, cost: 1 });
+    }
+
+    fn asks(&self, client: u64, outbox: &Outbox, request: &str) {
+        outbox.handed_over(1);
+        let messages = vec![Received::Classroom(classroom::parse(request))];
+        self.send(Event::Received { client, messages, cost: 1 });
+    }
+
+    fn stats(&self) -> Snapshot {
+        let (reply, snapshot) = bounded(1);
+        self.send(Event::Stats(reply));
+        snapshot.recv_timeout(DEADLINE).expect("an answer")
+    }
+
+    /// Lets the dispatcher end, and fails if it does not.
+    fn end(self) {
+        drop(self.events);
+        self.threads.join_all();
+    }
+}
+
+fn echo_path() -> Service {
+    Service::Echo(EchoAt::Echo)
+}
+
+fn room(name: &str) -> Service {
+    Service::Group(Group::Room(name.to_owned()))
+}
+
+fn text(payload: &str) -> (Opcode, String) {
+    (Opcode::Text, payload.to_owned())
+}
+
+#[test]
+fn echo_answers_the_sender_alone() {
+    let running = run(Config::default());
+    let (ana, ben) = (Memory::endless(), Memory::endless());
+    let outbox = running.join(1, echo_path(), &ana);
+    running.join(2, echo_path(), &ben);
+    running.says(1, &outbox, &["one", "two", ""]);
+    assert_eq!(ana.frames(3), [text("one"), text("two"), text("")]);
+    assert_eq!(ana.sends(), 1, "messages that came together leave together");
+    outbox.wait_until_settled();
+    assert!(ben.sent().is_empty());
+    running.end();
+}
+
+#[test]
+fn a_group_hears_its_members_and_nobody_else() {
+    let running = run(Config::default());
+    let (ana, ben, zoe) = (Memory::endless(), Memory::endless(), Memory::endless());
+    let outbox = running.join(1, room("blue"), &ana);
+    running.join(2, room("blue"), &ben);
+    running.join(3, room("red"), &zoe);
+    running.says(1, &outbox, &["hello"]);
+    assert_eq!(ana.frames(1), [text("hello")]);
+    assert_eq!(ben.frames(1), [text("hello")]);
+    running.stats();
+    assert!(zoe.sent().is_empty());
+    running.end();
+}
+
+#[test]
+fn who_has_left_gets_nothing_and_leaves_nothing_behind() {
+    let running = run(Config::default());
+    let (ana, ben) = (Memory::endless(), Memory::endless());
+    let outbox = running.join(1, room("blue"), &ana);
+    running.join(2, room("blue"), &ben);
+    running.says(1, &outbox, &["before"]);
+    running.send(Event::Left { client: 2 });
+    running.says(1, &outbox, &["after"]);
+    assert_eq!(ana.frames(2), [text("before"), text("after")]);
+    assert_eq!(ben.frames(1), [text("before")]);
+    running.send(Event::Left { client: 1 });
+    let stats = running.stats();
+    assert_eq!((stats.clients, stats.clients_total), (0, 2));
+    assert_eq!((stats.messages_in, stats.messages_out), (2, 3));
+    running.end();
+}
+
+#[test]
+fn a_burst_costs_one_send_a_client() {
+    // Everything waits in the channel before the dispatcher starts.
+    let threads = Arc::new(Threads::default());
+    let (events, receiver) = unbounded();
+    let running = Running { events, threads: Arc::clone(&threads), max_backlog: 1 << 20 };
+    let members: Vec<_> = (1..=10).map(|_| Memory::endless()).collect();
+    let outboxes: Vec<_> =
+        (1..).zip(&members).map(|(id, memory)| running.join(id, room("blue"), memory)).collect();
+    for n in 0..100 {
+        running.says(1 + n % 10, &outboxes[n as usize % 10], &[&n.to_string()]);
+    }
+    let dispatcher = Dispatcher::new(&Config::default(), Arc::clone(&threads));
+    threads.spawn("dispatcher".to_owned(), 256 * 1024, move || dispatcher.run(&receiver)).unwrap();
+    let expected: Vec<_> = (0..100).map(|n| text(&n.to_string())).collect();
+    for memory in &members {
+        assert_eq!(memory.frames(100), expected);
+        assert_eq!(memory.sends(), 1);
+    }
+    running.end();
+}
+
+#[test]
+fn one_who_does_not_read_is_dropped_and_the_others_notice_nothing() {
+    let running = run(Config { max_backlog: 50, ..Config::default() });
+    let (ana, stalled) = (Memory::endless(), Memory::with_room(5));
+    let outbox = running.join(1, room("blue"), &ana);
+    running.join(2, room("blue"), &stalled);
+    for n in 0..100 {
+        running.says(1, &outbox, &[&format!("message {n}")]);
+        // One at a time: each is a burst of its own.
+        outbox.wait_until_settled();
+    }
+    assert_eq!(ana.frames(100).len(), 100);
+    stalled.wait_for_cut();
+    assert_eq!(running.stats().dropped, 1);
+    running.end();
+}
+
+#[test]
+fn one_who_does_not_read_its_own_echo_is_not_dropped() {
+    let running = run(Config { max_backlog: 50, ..Config::default() });
+    let ana = Memory::with_room(5);
+    let outbox = running.join(1, room("blue"), &ana);
+    for n in 0..100 {
+        running.says(1, &outbox, &[&format!("message {n}")]);
+    }
+    outbox.wait_until_settled();
+    ana.give_room(1 << 20);
+    assert_eq!(ana.frames(100).last(), Some(&text("message 99")));
+    assert!(!ana.is_cut());
+    running.end();
+}
+
+#[test]
+fn a_greeting_comes_first_and_at_the_root_only() {
+    let running = run(Config { greeting: Some("message".to_owned()), ..Config::default() });
+    let (root, other) = (Memory::endless(), Memory::endless());
+    let outbox = running.join(1, Service::Echo(EchoAt::Root), &root);
+    let other_outbox = running.join(2, echo_path(), &other);
+    running.says(1, &outbox, &["hi"]);
+    running.says(2, &other_outbox, &["ho"]);
+    assert_eq!(root.frames(2), [text("message"), text("hi")]);
+    assert_eq!(other.frames(1), [text("ho")]);
+    running.end();
+}
+
+#[test]
+fn the_classroom_knows_who_is_here() {
+    let running = run(Config::default());
+    let (ana, ben) = (Memory::endless(), Memory::endless());
+    let blue = || Service::Group(Group::Classroom("blue".to_owned()));
+    let ana_outbox = running.join(1, blue(), &ana);
+    let ben_outbox = running.join(2, blue(), &ben);
+    running.asks(1, &ana_outbox, r#"{"type":"join","name":"Ana"}"#);
+    running.asks(2, &ben_outbox, r#"{"type":"join","name":"Ben"}"#);
+    running.asks(2, &ben_outbox, r#"{"type":"whisper","to":"Ana","text":"psst"}"#);
+    running.send(Event::Left { client: 2 });
+    let heard: Vec<String> = ana.frames(4).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(
+        heard,
+        [
+            r#"{"type":"welcome","room":"blue","you":"Ana","members":["Ana"]}"#,
+            r#"{"type":"joined","name":"Ben"}"#,
+            r#"{"type":"whispered","from":"Ben","to":"Ana","text":"psst"}"#,
+            r#"{"type":"left","name":"Ben"}"#,
+        ]
+    );
+    assert_eq!(ben.frames(2).len(), 2);
+    running.end();
+}
+
+#[test]
+fn silence_is_answered_by_a_ping_and_a_pong_gives_the_round_trip() {
+    let ping_interval = Some(Duration::from_millis(40));
+    let running = run(Config { ping_interval, ..Config::default() });
+    let ana = Memory::endless();
+    running.join(1, echo_path(), &ana);
+    assert_eq!(ana.frames(1), [(Opcode::Ping, "1".to_owned())]);
+    assert_eq!(running.stats().connected[0].round_trip_ms, None);
+    let at = Instant::now();
+    running.send(Event::Pong { client: 1, payload: Bytes::from_static(b"unasked"), at });
+    assert_eq!(running.stats().connected[0].round_trip_ms, None);
+    running.send(Event::Pong { client: 1, payload: Bytes::from_static(b"1"), at });
+    assert!(running.stats().connected[0].round_trip_ms.is_some());
+    running.end();
+}
+
+#[test]
+fn who_stays_silent_is_told_and_then_cut() {
+    let running = run(Config {
+        ping_interval: Some(Duration::from_millis(40)),
+        pong_timeout: Duration::from_millis(40),
+        close_timeout: Duration::from_millis(40),
+        ..Config::default()
+    });
+    let silent = Memory::endless();
+    running.join(1, echo_path(), &silent);
+    let frames = silent.frames(2);
+    assert_eq!(frames[0].0, Opcode::Ping);
+    assert_eq!(frames[1].0, Opcode::Close);
+    assert!(frames[1].1.contains("no answer to a Ping within 40ms"), "{}", frames[1].1);
+    silent.wait_for_cut();
+    assert_eq!(running.stats().dropped, 1);
+    running.end();
+}
+
+#[test]
+fn who_sends_anything_is_alive() {
+    let running = run(Config {
+        ping_interval: Some(Duration::from_millis(40)),
+        pong_timeout: Duration::from_millis(40),
+        ..Config::default()
+    });
+    let (silent, talking) = (Memory::endless(), Memory::endless());
+    let bytes_in = Arc::new(AtomicU64::new(0));
+    running.join_alive(1, echo_path(), &talking, Arc::clone(&bytes_in));
+    running.join(2, echo_path(), &silent);
+    // As long as it takes to give the silent one up, the other keeps sending bytes.
+    let deadline = Instant::now() + DEADLINE;
+    while running.stats().dropped == 0 {
+        assert!(Instant::now() < deadline);
+        bytes_in.fetch_add(1, Ordering::Relaxed);
+    }
+    assert!(!talking.frames(0).iter().any(|(opcode, _)| *opcode == Opcode::Close));
+    running.end();
+}
+
+#[test]
+fn at_the_end_everyone_is_told_also_who_comes_late() {
+    let running = run(Config::default());
+    let (early, late) = (Memory::endless(), Memory::endless());
+    let outbox = running.join(1, room("blue"), &early);
+    running.says(1, &outbox, &["last words"]);
+    running.send(Event::Shutdown);
+    let late_outbox = running.join(2, room("blue"), &late);
+    running.says(2, &late_outbox, &["too late"]);
+    let frames = early.frames(2);
+    assert_eq!(frames[0], text("last words"));
+    assert_eq!(frames[1].0, Opcode::Close);
+    assert_eq!(late.frames(1)[0].0, Opcode::Close);
+    late_outbox.wait_until_settled();
+    assert_eq!(late.frames(1).len(), 1);
+    assert_eq!(outbox.ending().0, Some(CloseCode::GOING_AWAY));
+    running.end();
+}

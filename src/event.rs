@@ -1,0 +1,72 @@
+//! Everything the dispatcher is ever told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use bytes::Bytes;
+use crossbeam_channel::Sender;
+
+use crate::classroom;
+use crate::frame::Opcode;
+use crate::outbox::Outbox;
+use crate::route::Service;
+use crate::stats::Snapshot;
+
+/// What clients' threads and the server tell the dispatcher. A client's events come in the order
+/// in which it caused them.
+pub enum Event {
+    /// A WebSocket is open: its handshake has been answered.
+    Joined(Box<Joined>),
+    /// A client has sent messages.
+    Received {
+        /// Its number.
+        client: u64,
+        /// The messages, in order.
+        messages: Vec<Received>,
+        /// What they count as until they have been dealt with, in bytes.
+        cost: usize,
+    },
+    /// A client has sent a Pong.
+    Pong {
+        /// Its number.
+        client: u64,
+        /// What the Pong carries: what the Ping carried that it answers.
+        payload: Bytes,
+        /// When it was read.
+        at: Instant,
+    },
+    /// A client has no more to say: it has sent a Close, broken a rule, or gone.
+    Left {
+        /// Its number.
+        client: u64,
+    },
+    /// Someone asks for the statistics.
+    Stats(Sender<Snapshot>),
+    /// The server ends: say so to everyone.
+    Shutdown,
+}
+
+/// A new client.
+pub struct Joined {
+    /// Its number: the first connection to the server is 1.
+    pub client: u64,
+    /// Where it connects from.
+    pub peer: SocketAddr,
+    /// What it is connected to.
+    pub service: Service,
+    /// The way out to it.
+    pub outbox: Arc<Outbox>,
+    /// Bytes its thread has read: a sign of life that costs no clock.
+    pub bytes_in: Arc<AtomicU64>,
+}
+
+/// One message from a client, in the form its service works with.
+pub enum Received {
+    /// Text or binary, to be passed on as it came.
+    Message(Opcode, Bytes),
+    /// A `classroom.v1` request, or why it is none. Read in the client's own thread: whoever
+    /// sends the dispatcher a puzzle solves it first.
+    Classroom(Result<classroom::Request, String>),
+}

@@ -1,0 +1,61 @@
+//! A WebSocket server you can see through.
+//!
+//! Chalkwire is for people who learn and teach how WebSocket (RFC 6455) works. It is synchronous on
+//! purpose: one thread a client, one dispatcher thread that owns the connection list, and no
+//! runtime between the code and the socket. It is not a framework: it does echo, broadcast and
+//! rooms, and shows how.
+//!
+//! # The way of a message
+//!
+//! ```text
+//!  bytes in ─▶ server ─▶ upgrade ─▶ client thread ══events══▶ dispatcher ─▶ outbox ─▶ bytes out
+//!              accepts   request    tungstenite    bounded    owns the      one per
+//!              one       head:      reads bytes    crossbeam  connection    client, the
+//!              thread    page or    into messages  channel    list, picks   only way out
+//!              per       WebSocket                            recipients
+//!              client
+//! ```
+//!
+//! A message goes from left to right and meets each module once. In that order:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`config`] | every limit, with its default and its reason |
+//! | [`server`] | accepts connections, gives each a thread, ends them all |
+//! | [`http`], [`route`], [`origin`] | read a request head; what is at a path; who may have it |
+//! | [`upgrade`] | the opening handshake, or an answer that says why not |
+//! | `client` | one client's thread, from its first byte to its last |
+//! | [`stream`], [`cursor`], [`frame`] | bytes to frames: what tungstenite reads, and the rules it is held to |
+//! | [`event`] | everything the dispatcher is told |
+//! | [`dispatcher`], [`classroom`] | who gets what |
+//! | [`outbox`], [`close`] | the only way out, and the last thing that leaves by it |
+//! | [`stats`] | the server in figures |
+//!
+//! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
+//! ends by letting go: when the last client's thread has ended, the last sender is gone, and the
+//! dispatcher's `recv` says so.
+
+pub mod classroom;
+mod client;
+pub mod close;
+pub mod config;
+pub mod connections;
+pub mod cursor;
+pub mod dispatcher;
+pub mod event;
+pub mod frame;
+pub mod gate;
+pub mod http;
+#[cfg(test)]
+mod memory;
+pub mod origin;
+pub mod outbox;
+pub mod route;
+pub mod server;
+pub mod stats;
+pub mod stream;
+pub mod threads;
+pub mod upgrade;
+
+pub use config::{Config, Mode};
+pub use server::{Server, Stopper};

@@ -1,0 +1,254 @@
+//! Where clients come in: one socket that listens, and a thread for each connection.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::client::{self, Connection, Shared};
+use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING};
+use crate::connections::Connections;
+use crate::dispatcher::Dispatcher;
+use crate::event::Event;
+use crate::gate::Gate;
+use crate::origin::Origins;
+use crate::outbox::Transport;
+use crate::stream::read_uninterrupted;
+use crate::threads::lock;
+use crate::upgrade;
+
+/// A server that listens, and serves once it is [`run`](Server::run).
+///
+/// ```
+/// use chalkwire::{Config, Server};
+///
+/// let server = Server::bind("127.0.0.1:0", Config::default())?;
+/// println!("ws://{}/echo", server.local_addr());
+/// let stopper = server.stopper();
+/// let thread = std::thread::spawn(move || server.run());
+/// stopper.stop();
+/// thread.join().expect("no panic")?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Shared,
+    events: Receiver<Event>,
+    stop: Arc<Stop>,
+}
+
+/// Ends a running server, from any thread.
+#[derive(Clone)]
+pub struct Stopper {
+    stop: Arc<Stop>,
+    /// Where the server can be reached from this machine.
+    address: SocketAddr,
+}
+
+struct Stop {
+    requested: AtomicBool,
+    /// A descriptor held back for the connection that wakes `accept`, which is needed also when
+    /// there are no others left.
+    spare: Mutex<Option<UdpSocket>>,
+}
+
+impl Stopper {
+    /// Asks the server to end: it accepts nobody any more, sends everyone Close 1001, and ends
+    /// within [`Config::close_timeout`]. Returns at once.
+    pub fn stop(&self) {
+        if !self.stop.requested.swap(true, Ordering::SeqCst) {
+            drop(lock(&self.stop.spare).take());
+            // `accept` has no deadline; a connection wakes it. It fails when the server has
+            // ended by itself.
+            let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        }
+    }
+}
+
+impl Server {
+    /// Listens at `listen`, `HOST:PORT`. Port 0 picks a free one.
+    ///
+    /// # Errors
+    /// When the address is none, or is in use.
+    pub fn bind(listen: &str, config: Config) -> io::Result<Server> {
+        let listener = TcpListener::bind(listen)?;
+        #[cfg(unix)]
+        rustix::net::listen(&listener, crate::config::ACCEPT_QUEUE)?;
+        let address = listener.local_addr()?;
+        let (sender, events) = bounded(EVENTS_WAITING);
+        let shared = Shared {
+            origins: Origins::new(listen, &config.allow_origin),
+            threads: Arc::default(),
+            clients: Gate::new(config.max_clients),
+            events: sender,
+            config,
+        };
+        let spare = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
+        let stop = Stop { requested: AtomicBool::new(false), spare: Mutex::new(spare) };
+        Ok(Server { listener, address, shared, events, stop: Arc::new(stop) })
+    }
+
+    /// The address it listens at, with the port that was picked.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A way to end it once it runs.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
+    }
+
+    /// Serves until it is stopped. When this returns, every thread has ended.
+    ///
+    /// # Errors
+    /// When there is no room for its first threads.
+    pub fn run(self) -> io::Result<()> {
+        let threads = Arc::clone(&self.shared.threads);
+        let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
+        let events = self.events;
+        threads.spawn("dispatcher".to_owned(), CLIENT_STACK, move || dispatcher.run(&events))?;
+        let (refused, to_refuse) = bounded(REFUSALS_WAITING);
+        threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;
+
+        let acceptor = Acceptor {
+            handshakes: Gate::new(self.shared.config.max_handshakes),
+            connections: Arc::default(),
+            shared: Arc::new(self.shared),
+            refused,
+        };
+        acceptor.accept_all(&self.listener, &self.stop.requested);
+        drop(self.listener);
+        acceptor.end_all();
+        // The last sender of events goes with the acceptor and the last client, then the
+        // dispatcher ends too.
+        drop(acceptor);
+        threads.join_all();
+        Ok(())
+    }
+}
+
+/// The address under which a server that listens at `address` is reached from this machine:
+/// nobody can connect to "all addresses".
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Connections that are to be told that there is no room, and have not been yet. One more is
+/// dropped without a word.
+const REFUSALS_WAITING: usize = 64;
+
+/// How long each of them is given to take the answer.
+const REFUSAL_TIME: Duration = Duration::from_millis(250);
+
+struct Acceptor {
+    shared: Arc<Shared>,
+    handshakes: Arc<Gate>,
+    connections: Arc<Connections>,
+    refused: Sender<Arc<TcpStream>>,
+}
+
+impl Acceptor {
+    /// Accepts connections until a stop is requested. Lack of descriptors or memory is waited
+    /// out: clients that leave give theirs back.
+    fn accept_all(&self, listener: &TcpListener, stop_requested: &AtomicBool) {
+        const SHORTEST: Duration = Duration::from_millis(10);
+        const LONGEST: Duration = Duration::from_millis(500);
+        let mut pause = SHORTEST;
+        let mut next = 1;
+        while !stop_requested.load(Ordering::SeqCst) {
+            match listener.accept() {
+                Ok(_) if stop_requested.load(Ordering::SeqCst) => return,
+                Ok((socket, peer)) => {
+                    pause = SHORTEST;
+                    self.admit(next, socket, peer);
+                    next += 1;
+                }
+                // The peer was gone before we looked, or a signal came.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => {
+                    if pause == SHORTEST {
+                        log::warn!("cannot accept connections for now: {error}");
+                    }
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST);
+                }
+            }
+        }
+    }
+
+    /// Gives a connection its thread, or turns it away. Costs the others nothing either way.
+    fn admit(&self, client: u64, socket: TcpStream, peer: SocketAddr) {
+        // Otherwise a small frame may wait for the acknowledgement of the one before it
+        // (Nagle's algorithm).
+        let _ = socket.set_nodelay(true);
+        let socket = Arc::new(socket);
+        let Some(handshake) = self.handshakes.enter() else {
+            let limit = self.shared.config.max_handshakes;
+            log::info!("client {client} {peer} -> 503: {limit} handshakes under way");
+            return self.refuse(socket);
+        };
+        let entry = self.connections.enter(client, &socket);
+        let connection = Connection { client, peer, socket: Arc::clone(&socket), handshake, entry };
+        let shared = Arc::clone(&self.shared);
+        let name = format!("client {client}");
+        let started = self
+            .shared
+            .threads
+            .spawn(name, CLIENT_STACK, move || client::serve(connection, &shared));
+        if let Err(error) = started {
+            log::warn!("client {client} {peer} -> 503: no thread for it: {error}");
+            self.refuse(socket);
+        }
+    }
+
+    fn refuse(&self, socket: Arc<TcpStream>) {
+        // Full: the connection is dropped.
+        let _ = self.refused.try_send(socket);
+    }
+
+    /// Says goodbye to everyone and sees them off, at most for the close timeout.
+    fn end_all(&self) {
+        let _ = self.shared.events.send(Event::Shutdown);
+        // A tenth of the time is for the threads to end in.
+        let deadline = Instant::now() + self.shared.config.close_timeout.mul_f32(0.9);
+        self.connections.end_handshakes();
+        self.connections.wait_until_none(deadline);
+        self.connections.cut_all();
+    }
+}
+
+/// The refuser's thread: tells connections without a thread of their own that there is no room.
+fn refuse_all(to_refuse: &Receiver<Arc<TcpStream>>) {
+    let answer = upgrade::no_room("this server has no room for more connections");
+    for socket in to_refuse {
+        let deadline = Instant::now() + REFUSAL_TIME;
+        let pieces: Vec<_> = answer.iter().map(|piece| IoSlice::new(piece)).collect();
+        // A few hundred bytes fit a fresh socket, so this does not wait.
+        if socket.send_waiting(&pieces).is_err() {
+            continue;
+        }
+        socket.end_output();
+        // Reading on keeps the system from sending a reset over the unread request, which would
+        // destroy the answer.
+        let mut scratch = [0; 1024];
+        while let Some(left) = deadline.checked_duration_since(Instant::now())
+            && !left.is_zero()
+            && socket.set_read_timeout(Some(left)).is_ok()
+            && read_uninterrupted(&socket, &mut scratch).is_ok_and(|count| count > 0)
+        {}
+    }
+}

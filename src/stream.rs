@@ -1,0 +1,177 @@
+//! What tungstenite reads from and writes to: the socket on one side, the outbox on the other.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use crossbeam_channel::Sender;
+
+use crate::config::{Config, MESSAGE_OVERHEAD};
+use crate::cursor::{FrameCursor, Stop};
+use crate::event::{Event, Received};
+use crate::outbox::{Outbox, Whose};
+
+/// The two directions of one client, for tungstenite.
+///
+/// Everything tungstenite has to say by itself goes the one way out. And the moment it asks for
+/// more bytes is the moment all messages so far are handed to the dispatcher: pipelined messages
+/// cross the channel together, and a lone one waits for nothing.
+pub struct ClientStream {
+    client: u64,
+    socket: Arc<TcpStream>,
+    outbox: Arc<Outbox>,
+    events: Sender<Event>,
+    /// The request for tungstenite's part of the handshake; `None` once that is over.
+    request: Option<io::Cursor<String>>,
+    /// What came right behind the request head, until it has been read.
+    glued: Bytes,
+    cursor: FrameCursor,
+    /// The rule that was broken. Nothing is read any more.
+    stop: Option<Stop>,
+    /// Messages decoded since the last hand-over, and what they cost.
+    staged: Vec<Received>,
+    staged_cost: usize,
+    /// Written here only, by the client's thread.
+    bytes_in: Arc<AtomicU64>,
+}
+
+impl ClientStream {
+    /// The stream of the client with this number. `glued` came right behind its request head.
+    pub fn new(
+        client: u64,
+        socket: Arc<TcpStream>,
+        outbox: Arc<Outbox>,
+        events: Sender<Event>,
+        glued: Vec<u8>,
+        config: &Config,
+    ) -> ClientStream {
+        ClientStream {
+            client,
+            socket,
+            outbox,
+            events,
+            request: None,
+            glued: glued.into(),
+            cursor: FrameCursor::new(config.max_message, config.max_fragments),
+            stop: None,
+            staged: Vec::new(),
+            staged_cost: 0,
+            bytes_in: Arc::default(),
+        }
+    }
+
+    /// Gives tungstenite this request to read, before anything else.
+    pub fn replay_request(&mut self, request: String) {
+        self.request = Some(io::Cursor::new(request));
+    }
+
+    /// From here on the bytes are frames.
+    pub fn handshake_done(&mut self) {
+        self.request = None;
+    }
+
+    /// Keeps a message until tungstenite asks for more bytes.
+    pub fn stage(&mut self, message: Received, length: usize) {
+        self.staged.push(message);
+        self.staged_cost += length + MESSAGE_OVERHEAD;
+    }
+
+    /// Hands over what is staged and waits until the dispatcher has dealt with all of it, so
+    /// that a Close that is sent next comes after the answers.
+    pub fn settle(&mut self) {
+        self.hand_over();
+        self.outbox.wait_until_settled();
+    }
+
+    /// The rule that was broken, if reading has stopped for that.
+    pub fn take_stop(&mut self) -> Option<Stop> {
+        self.stop.take()
+    }
+
+    /// The bytes read so far, as the dispatcher sees them.
+    pub fn bytes_in(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bytes_in)
+    }
+
+    /// Sends an event to the dispatcher; waits when it is behind. It outlives all its clients.
+    pub fn tell(&self, event: Event) {
+        // Only when the dispatcher has ended in a panic; then the server ends too.
+        let _ = self.events.send(event);
+    }
+
+    fn hand_over(&mut self) {
+        if self.staged.is_empty() {
+            return;
+        }
+        let cost = std::mem::take(&mut self.staged_cost);
+        let messages = std::mem::take(&mut self.staged);
+        self.outbox.handed_over(cost);
+        self.tell(Event::Received { client: self.client, messages, cost });
+    }
+
+    fn read_frames(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = if self.glued.is_empty() {
+            self.hand_over();
+            self.outbox.wait_for_room();
+            read_uninterrupted(&self.socket, buffer)?
+        } else {
+            let count = self.glued.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.glued.split_to(count));
+            count
+        };
+        self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
+        match self.cursor.advance(&buffer[..count]) {
+            Ok(()) => Ok(count),
+            // Frames before the faulty one are still to be read, and count.
+            Err(stop) => {
+                let good = stop.good;
+                self.stop = Some(stop);
+                if good > 0 { Ok(good) } else { Err(stopped()) }
+            }
+        }
+    }
+}
+
+impl Read for ClientStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(request) = &mut self.request {
+            return request.read(buffer);
+        }
+        if self.stop.is_some() {
+            return Err(stopped());
+        }
+        self.read_frames(buffer)
+    }
+}
+
+impl Write for ClientStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.request.is_some() {
+            self.outbox.send(&[Bytes::copy_from_slice(bytes)], Whose::Own);
+        } else {
+            self.outbox.send_frame(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Tells tungstenite to stop; why, is in [`ClientStream::take_stop`].
+fn stopped() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+/// Reads once, again when a signal came between.
+pub(crate) fn read_uninterrupted(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
