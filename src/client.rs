@@ -294,7 +294,6 @@ fn ending_of(error: Error, stream: &mut ClientStream) -> Ending {
     let fault = match error {
         Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => return Ending::Lost,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Ending::Lost,
-        Error::Protocol(ProtocolError::InvalidCloseSequence) => Fault::CloseBody,
         Error::Utf8(_) => Fault::InvalidUtf8,
         Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
             Fault::MessageTooBig(max_size)

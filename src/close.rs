@@ -110,6 +110,8 @@ pub enum Fault {
     InvalidUtf8,
     /// A Close frame with a body of one byte: a code has two.
     CloseBody,
+    /// A Close frame with a code that must not be sent, or that means nothing.
+    CloseCode(u16),
     /// No answer to a Ping in the time given.
     NoPong(Duration),
     /// Something went wrong here, not there.
@@ -136,6 +138,7 @@ impl Fault {
             Fault::TooManyFragments(_) => (CloseCode::POLICY_VIOLATION, "10.4"),
             Fault::InvalidUtf8 => (CloseCode::INVALID_DATA, "8.1"),
             Fault::CloseBody => (CloseCode::PROTOCOL_ERROR, "5.5.1"),
+            Fault::CloseCode(_) => (CloseCode::PROTOCOL_ERROR, "7.4"),
             Fault::NoPong(_) => (CloseCode::POLICY_VIOLATION, "5.5.2"),
             Fault::ServerFault => (CloseCode::SERVER_FAULT, "7.4.1"),
             Fault::Other(_) => (CloseCode::PROTOCOL_ERROR, "7.1.7"),
@@ -177,6 +180,7 @@ impl fmt::Display for Fault {
             }
             Fault::InvalidUtf8 => write!(f, "text that is not UTF-8"),
             Fault::CloseBody => write!(f, "a Close has no body, or a code of two bytes first"),
+            Fault::CloseCode(code) => write!(f, "close code {code} may not be sent"),
             Fault::NoPong(time) => write!(f, "no answer to a Ping within {time:?}"),
             Fault::ServerFault => write!(f, "a fault in the server"),
             Fault::Other(text) => f.write_str(text),

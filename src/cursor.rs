@@ -3,11 +3,11 @@
 //!
 //! tungstenite reads the messages. But it lets a few things pass that RFC 6455 forbids (a length
 //! in more bytes than it needs, endless empty fragments), and names others in general words.
-//! The cursor sees each header before tungstenite does, so a fault costs no memory, and is named
+//! The cursor sees each frame before tungstenite does, so a fault costs no memory, and is named
 //! with the number of the frame it is in.
 
-use crate::close::Fault;
-use crate::frame::{FrameHeader, Opcode};
+use crate::close::{CloseCode, Fault};
+use crate::frame::{FrameHeader, Opcode, mask};
 
 /// Where in a client's bytes we are.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct FrameCursor {
     payload_left: u64,
     /// The message whose last fragment is still to come.
     open: Option<OpenMessage>,
+    /// The body so far of a Close frame, the only payload that is looked at here.
+    close: Option<CloseBody>,
     /// Frames begun since the handshake; the first is 1.
     frame: u64,
     max_message: usize,
@@ -29,6 +31,12 @@ pub struct FrameCursor {
 struct OpenMessage {
     bytes: u64,
     fragments: u32,
+}
+
+#[derive(Debug)]
+struct CloseBody {
+    masking_key: [u8; 4],
+    bytes: Vec<u8>,
 }
 
 /// A rule was broken.
@@ -51,6 +59,7 @@ impl FrameCursor {
             header_have: 0,
             payload_left: 0,
             open: None,
+            close: None,
             frame: 0,
             max_message,
             max_fragments,
@@ -60,29 +69,34 @@ impl FrameCursor {
     /// Walks over the next bytes, however they were cut.
     ///
     /// # Errors
-    /// At the first header that breaks a rule. What follows it has no meaning any more.
+    /// At the first frame that breaks a rule. What follows it has no meaning any more.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         let mut at = 0;
+        // Where the current frame starts in these bytes: at 0 if it started before them.
+        let mut frame_at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
             if self.payload_left > 0 {
-                let skipped = self.payload_left.min(rest.len() as u64);
-                self.payload_left -= skipped;
-                at += skipped as usize;
+                let passed = self.payload_left.min(rest.len() as u64);
+                self.payload_left -= passed;
+                at += passed as usize;
+                self.pass(&rest[..passed as usize]).map_err(|fault| self.stop(frame_at, fault))?;
                 continue;
             }
-            let starts_at = if self.header_have == 0 { at } else { 0 };
+            if self.header_have == 0 {
+                frame_at = at;
+            }
             let Some((header, taken)) = self.header(rest) else { return Ok(()) };
             self.frame += 1;
-            self.enter(&header).map_err(|fault| Stop {
-                good: starts_at,
-                frame: self.frame,
-                fault,
-            })?;
+            self.enter(&header).map_err(|fault| self.stop(frame_at, fault))?;
             self.payload_left = header.payload_length;
             at += taken;
         }
         Ok(())
+    }
+
+    fn stop(&self, good: usize, fault: Fault) -> Stop {
+        Stop { good, frame: self.frame, fault }
     }
 
     /// The next header, once its last byte is there, and how many of these bytes belong to it.
@@ -113,6 +127,8 @@ impl FrameCursor {
     fn enter(&mut self, header: &FrameHeader) -> Result<(), Fault> {
         header.check()?;
         if header.opcode.is_control() {
+            let masking_key = header.masking_key.filter(|_| header.opcode == Opcode::Close);
+            self.close = masking_key.map(|key| CloseBody { masking_key: key, bytes: Vec::new() });
             return Ok(());
         }
         let before = self.open.as_ref().map_or(0, |message| message.bytes);
@@ -130,6 +146,25 @@ impl FrameCursor {
             return Err(Fault::TooManyFragments(self.max_fragments));
         }
         self.open = if header.fin { None } else { Some(OpenMessage { bytes, fragments }) };
+        Ok(())
+    }
+
+    /// Passes over payload; a Close is held against its rules when its body is all there
+    /// (RFC 6455 section 5.5.1).
+    fn pass(&mut self, payload: &[u8]) -> Result<(), Fault> {
+        let Some(close) = &mut self.close else { return Ok(()) };
+        close.bytes.extend_from_slice(payload);
+        if self.payload_left > 0 {
+            return Ok(());
+        }
+        mask(&mut close.bytes, close.masking_key);
+        let [high, low, ref reason @ ..] = close.bytes[..] else { return Err(Fault::CloseBody) };
+        let code = CloseCode(u16::from_be_bytes([high, low]));
+        if !code.may_travel() {
+            return Err(Fault::CloseCode(code.0));
+        }
+        std::str::from_utf8(reason).map_err(|_| Fault::InvalidUtf8)?;
+        self.close = None;
         Ok(())
     }
 }
@@ -213,6 +248,28 @@ mod tests {
             fault_in(&[first, empty.clone(), empty.clone(), empty], 9, 3),
             Fault::TooManyFragments(3)
         );
+    }
+
+    #[test]
+    fn a_close_is_judged_when_its_body_is_there() {
+        let fault_in = |body: &[u8]| {
+            let good = good_stream();
+            let stream = [good.clone(), fragment(Opcode::Close, true, body)].concat();
+            let whole = FrameCursor::new(1000, 10).advance(&stream).err();
+            assert!(whole.as_ref().is_none_or(|stop| stop.good == good.len()));
+            let mut cursor = FrameCursor::new(1000, 10);
+            let bytewise = stream.chunks(1).find_map(|byte| cursor.advance(byte).err());
+            assert_eq!(whole.as_ref().map(|s| &s.fault), bytewise.as_ref().map(|s| &s.fault));
+            whole.map(|stop| stop.fault)
+        };
+        assert_eq!(fault_in(b""), None);
+        assert_eq!(fault_in(b"\x03\xe8"), None);
+        assert_eq!(fault_in(b"\x0b\xb8caf\xc3\xa9"), None);
+        assert_eq!(fault_in(b"\x03"), Some(Fault::CloseBody));
+        assert_eq!(fault_in(b"\x03\xe8caf\xc3"), Some(Fault::InvalidUtf8));
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
+            assert_eq!(fault_in(&u16::to_be_bytes(code)), Some(Fault::CloseCode(code)));
+        }
     }
 
     #[test]

@@ -1,0 +1,234 @@
+//! What the tests share: a server of their own on a free port, and a client that says on a raw
+//! socket just what it is told to. Every wait has a deadline.
+#![allow(dead_code, missing_docs)]
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use chalkwire::frame::{Frame, Opcode};
+use chalkwire::{Config, Server, Stopper};
+
+/// No test waits longer than this for anything.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The masking key of RFC 6455 section 5.7.
+pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// A server in this process. It is stopped, and all its threads joined, when the test is over.
+pub struct Running {
+    pub address: SocketAddr,
+    stopper: Stopper,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+pub fn serve(config: Config) -> Running {
+    let _ = env_logger::Builder::from_default_env().is_test(true).try_init();
+    let server = Server::bind("127.0.0.1:0", config).expect("a free port");
+    let (address, stopper) = (server.local_addr(), server.stopper());
+    let thread = std::thread::spawn(move || server.run());
+    Running { address, stopper, thread: Some(thread) }
+}
+
+impl Running {
+    pub fn connect(&self, path: &str) -> Raw {
+        Raw::open(self.address, path, "")
+    }
+
+    /// Sends bytes on a fresh connection and reads all that comes back.
+    pub fn exchange(&self, request: &[u8]) -> String {
+        let mut socket = dial(self.address);
+        socket.write_all(request).expect("the request leaves");
+        read_to_end(&mut socket)
+    }
+
+    pub fn get(&self, path: &str, headers: &str) -> String {
+        let host = self.address;
+        self.exchange(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n").as_bytes())
+    }
+
+    pub fn stats(&self) -> serde_json::Value {
+        let answer = self.get("/stats", "");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// Asks for the statistics until they are as wanted.
+    pub fn wait_for_stats(&self, what: &str, ready: impl Fn(&serde_json::Value) -> bool) {
+        wait_until(what, || ready(&self.stats()));
+    }
+
+    pub fn stop(&self) {
+        self.stopper.stop();
+    }
+
+    /// Stops it and waits until it has ended.
+    pub fn end(mut self) {
+        self.end_by(DEADLINE);
+    }
+
+    fn end_by(&mut self, deadline: Duration) {
+        self.stop();
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + deadline;
+        while !thread.is_finished() {
+            assert!(Instant::now() < until, "the server did not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        thread.join().expect("no panic").expect("no error");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stop();
+        } else {
+            self.end_by(DEADLINE);
+        }
+    }
+}
+
+pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !ready() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+pub fn dial(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).expect("the server listens");
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.set_write_timeout(Some(DEADLINE)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
+}
+
+/// All that comes until the end of the connection; a reset counts as an end.
+pub fn read_to_end(socket: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    match socket.read_to_end(&mut bytes) {
+        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
+        _ => String::from_utf8_lossy(&bytes).into_owned(),
+    }
+}
+
+/// The request of an opening handshake, with the RFC's sample key.
+pub fn handshake(address: SocketAddr, path: &str, headers: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+    )
+}
+
+/// A WebSocket client with no manners of its own: it answers nothing by itself.
+pub struct Raw {
+    pub socket: TcpStream,
+    pub head: String,
+    unread: Vec<u8>,
+}
+
+impl Raw {
+    /// Shakes hands; `headers` are added to the request, each with its line end.
+    pub fn open(address: SocketAddr, path: &str, headers: &str) -> Raw {
+        Raw::open_with(address, path, headers, &[])
+    }
+
+    /// The same, with `glued` in one write behind the request.
+    pub fn open_with(address: SocketAddr, path: &str, headers: &str, glued: &[u8]) -> Raw {
+        let mut socket = dial(address);
+        let request = [handshake(address, path, headers).as_bytes(), glued].concat();
+        socket.write_all(&request).unwrap();
+        Raw::read_head(socket)
+    }
+
+    /// Takes over a socket on which a request has been sent.
+    pub fn read_head(socket: TcpStream) -> Raw {
+        let mut raw = Raw { socket, head: String::new(), unread: Vec::new() };
+        let end = loop {
+            if let Some(at) = raw.unread.windows(4).position(|w| w == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(raw.more(), "the connection ended in the head: {:?}", raw.unread);
+        };
+        raw.head = String::from_utf8(raw.unread.drain(..end).collect()).expect("text");
+        assert!(raw.head.starts_with("HTTP/1.1 101 "), "{}", raw.head);
+        raw
+    }
+
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("the bytes leave");
+    }
+
+    pub fn send(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.send_bytes(&Frame::new(opcode, Some(KEY), payload).encode());
+    }
+
+    pub fn send_text(&mut self, text: &str) {
+        self.send(Opcode::Text, text.as_bytes());
+    }
+
+    pub fn send_close(&mut self, code: u16, reason: &str) {
+        self.send(Opcode::Close, &[&code.to_be_bytes(), reason.as_bytes()].concat());
+    }
+
+    /// Reads more; false at the end of the connection.
+    fn more(&mut self) -> bool {
+        let mut chunk = [0; 64 * 1024];
+        match self.socket.read(&mut chunk) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.unread.extend_from_slice(&chunk[..count]);
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("waited in vain for bytes: {error}"),
+        }
+    }
+
+    /// The next frame, or `None` at the end of the connection.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((frame, length)) = Frame::decode(&self.unread) {
+                assert_eq!(frame.header.masking_key, None, "a server must not mask");
+                assert_eq!(frame.header.rsv, 0);
+                self.unread.drain(..length);
+                return Some(frame);
+            }
+            if !self.more() {
+                assert!(self.unread.is_empty(), "ended inside a frame: {:02x?}", self.unread);
+                return None;
+            }
+        }
+    }
+
+    pub fn frame(&mut self) -> Frame {
+        self.next_frame().expect("a frame, not the end of the connection")
+    }
+
+    pub fn text(&mut self) -> String {
+        let frame = self.frame();
+        assert_eq!(frame.header.opcode, Opcode::Text, "{frame:?}");
+        String::from_utf8(frame.payload).expect("UTF-8")
+    }
+
+    /// The Close frame that comes next: code and reason.
+    pub fn close(&mut self) -> (u16, String) {
+        let frame = self.frame();
+        assert_eq!(frame.header.opcode, Opcode::Close, "{frame:?}");
+        let (code, reason) = frame.payload.split_first_chunk().expect("a code");
+        (u16::from_be_bytes(*code), String::from_utf8(reason.to_vec()).expect("UTF-8"))
+    }
+
+    pub fn expect_end(&mut self) {
+        let frame = self.next_frame();
+        assert_eq!(frame, None, "expected the end of the connection");
+    }
+}
+
+/// Text after text, laid end to end as frames from a client.
+pub fn frames<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    texts.flat_map(|text| Frame::new(Opcode::Text, Some(KEY), text).encode()).collect()
+}

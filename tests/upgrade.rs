@@ -1,0 +1,252 @@
+//! The opening handshake on a raw socket: what is let in, and what everyone else is told.
+
+mod common;
+
+use std::io::Write;
+use std::time::Duration;
+
+use chalkwire::Config;
+use chalkwire::frame::{Frame, Opcode};
+use common::*;
+
+#[test]
+fn the_rfcs_key_gets_the_rfcs_answer() {
+    let server = serve(Config::default());
+    let raw = server.connect("/echo");
+    let head = raw.head.to_lowercase();
+    assert!(head.contains("\r\nsec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"), "{head}");
+    assert!(raw.head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{}", raw.head);
+    assert!(!head.contains("sec-websocket-protocol"), "{head}");
+    assert!(!head.contains("sec-websocket-extensions"), "{head}");
+}
+
+#[test]
+fn a_key_with_stray_bits_is_answered_as_it_was_sent() {
+    let server = serve(Config::default());
+    let request = handshake(server.address, "/echo", "");
+    let mut socket = dial(server.address);
+    let request = request.replace("dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC==");
+    socket.write_all(request.as_bytes()).unwrap();
+    let raw = Raw::read_head(socket);
+    // SHA-1 of the key's text as it came, not of its canonical form.
+    let accept = tungstenite::handshake::derive_accept_key(b"AQIDBAUGBwgJCgsMDQ4PEC==");
+    assert!(raw.head.contains(&accept), "{}", raw.head);
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte() {
+    let server = serve(Config::default());
+    let mut socket = dial(server.address);
+    for byte in handshake(server.address, "/echo", "").as_bytes() {
+        socket.write_all(&[*byte]).unwrap();
+    }
+    let mut raw = Raw::read_head(socket);
+    raw.send_text("Hello");
+    assert_eq!(raw.text(), "Hello");
+}
+
+#[test]
+fn frames_glued_to_the_request_are_not_lost() {
+    let server = serve(Config::default());
+    let long = "x".repeat(10_000);
+    let glued = frames([b"one".as_slice(), long.as_bytes(), b"three"].into_iter());
+    // The third frame is cut in two.
+    let (now, later) = glued.split_at(glued.len() - 4);
+    let mut raw = Raw::open_with(server.address, "/echo", "", now);
+    assert_eq!((raw.text(), raw.text()), ("one".to_owned(), long));
+    raw.send_bytes(later);
+    assert_eq!(raw.text(), "three");
+}
+
+#[test]
+fn a_subprotocol_in_common_is_chosen_and_none_is_no_fault() {
+    let server = serve(Config::default());
+    let offer = "Sec-WebSocket-Protocol: chat, classroom.v1\r\n";
+    let room = Raw::open(server.address, "/room/blue", offer).head.to_lowercase();
+    assert!(room.contains("\r\nsec-websocket-protocol: classroom.v1\r\n"), "{room}");
+    let echo = Raw::open(server.address, "/echo", offer).head.to_lowercase();
+    assert!(!echo.contains("sec-websocket-protocol"), "{echo}");
+}
+
+#[test]
+fn whoever_is_refused_is_told_why() {
+    let server = serve(Config::default());
+    let good = handshake(server.address, "/echo", "");
+    for (from, to, status, header, word) in [
+        ("GET", "POST", 405, "Allow: GET", "POST"),
+        ("/echo", "/nope", 404, "", "nothing"),
+        ("/echo", "/wire/events", 404, "", "nothing"),
+        ("/echo", "/stats", 404, "", "no WebSocket"),
+        ("Upgrade: websocket\r\n", "", 426, "Upgrade: websocket", "Upgrade"),
+        ("Version: 13", "Version: 8", 426, "Sec-WebSocket-Version: 13", "13"),
+        ("Connection: Upgrade\r\n", "", 400, "", "Connection"),
+        ("Host:", "Hast:", 400, "", "Host"),
+        ("HTTP/1.1", "HTTP/2.0", 505, "", "HTTP/1.1"),
+        ("HTTP/1.1", "HTTP/1.0", 400, "", "HTTP/1.1"),
+        ("Upgrade: websocket", "Upgrade : websocket", 400, "", "header name"),
+    ] {
+        assert!(good.contains(from));
+        let answer = server.exchange(good.replace(from, to).as_bytes());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{to}: {answer}");
+        assert!(answer.contains(&format!("{header}\r\n")), "{to}: {answer}");
+        let body = answer.split_once("\r\n\r\n").expect("a body").1;
+        assert!(body.ends_with('\n') && body.lines().count() == 1, "one line: {body:?}");
+        assert!(body.contains(word), "{to}: {body}");
+    }
+}
+
+#[test]
+fn plain_requests_get_the_page_or_are_told_what_is_spoken() {
+    let server = serve(Config::default());
+    let page = server.get("/", "");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    assert!(page.contains("Content-Type: text/html") && page.contains("<!doctype html>"));
+    assert!(server.get("/?from=bookmark", "").starts_with("HTTP/1.1 200 "));
+    for path in ["/echo", "/broadcast", "/room/blue"] {
+        let answer = server.get(path, "");
+        assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
+        assert!(answer.contains("\r\nUpgrade: websocket\r\n"), "{answer}");
+        assert!(answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{answer}");
+    }
+    let head = server.exchange(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (fields, body) = head.split_once("\r\n\r\n").expect("a head");
+    assert_eq!(body, "");
+    let length = page.split_once("\r\n\r\n").unwrap().1.len();
+    assert!(fields.contains(&format!("Content-Length: {length}")), "{fields}");
+}
+
+#[test]
+fn a_head_that_does_not_end_is_not_waited_for() {
+    let server =
+        serve(Config { handshake_timeout: Duration::from_millis(100), ..Config::default() });
+    assert!(server.exchange(b"GET / HTTP/1.1\r\nHost:").starts_with("HTTP/1.1 408 "));
+    // Who says nothing at all gets no answer either.
+    assert_eq!(server.exchange(b""), "");
+}
+
+#[test]
+fn a_head_is_bounded() {
+    let server = serve(Config::default());
+    let line = [b"GET /", &*vec![b'a'; 16 * 1024]].concat();
+    assert!(server.exchange(&line).starts_with("HTTP/1.1 414 "));
+    let endless = [b"GET / HTTP/1.1\r\nA: ", &*vec![b'a'; 64 * 1024]].concat();
+    assert!(server.exchange(&endless).starts_with("HTTP/1.1 431 "));
+    let many = [b"GET / HTTP/1.1\r\n".to_vec(), b"A: b\r\n".repeat(200)].concat();
+    assert!(server.exchange(&many).starts_with("HTTP/1.1 431 "));
+    assert!(server.exchange(b"\x16\x03\x01\x02\x00\x01\x00\x01").contains("TLS"));
+}
+
+#[test]
+fn origins_are_let_in_as_told() {
+    let allow_origin = vec!["https://school.example".to_owned()];
+    let server = serve(Config { allow_origin, ..Config::default() });
+    let request = |origin: &str| handshake(server.address, "/echo", origin);
+    for stranger in ["", "Origin: null\r\n", "Origin: https://evil.example\r\n"] {
+        let answer = server.exchange(request(stranger).as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    Raw::open(server.address, "/echo", "Origin: https://school.example\r\n");
+    // Without a list, everyone is welcome.
+    let open = serve(Config::default());
+    Raw::open(open.address, "/echo", "Origin: null\r\n");
+}
+
+#[test]
+fn statistics_are_for_this_servers_own_pages() {
+    let server = serve(Config::default());
+    let port = server.address.port();
+    let ask = |host: &str, headers: &str| {
+        server.exchange(format!("GET /stats HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n").as_bytes())
+    };
+    let own = format!("localhost:{port}");
+    assert!(ask(&own, "").starts_with("HTTP/1.1 200 "));
+    assert!(ask(&own, &format!("Origin: http://{own}\r\n")).starts_with("HTTP/1.1 200 "));
+    for (host, headers) in [
+        ("rebound.example", ""),
+        (own.as_str(), "Origin: https://evil.example\r\n"),
+        (own.as_str(), "Sec-Fetch-Site: cross-site\r\n"),
+    ] {
+        let answer = ask(host, headers);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{host} {headers}: {answer}");
+        assert!(!answer.contains("Access-Control"), "{answer}");
+    }
+}
+
+#[test]
+fn statistics_count_by_path() {
+    let server = serve(Config::default());
+    let mut echo = server.connect("/echo");
+    let mut blue = server.connect("/room/blue");
+    let mut red = server.connect("/room/red");
+    echo.send_text("Hello");
+    echo.text();
+    blue.send(Opcode::Binary, &[0; 300]);
+    blue.frame();
+    let stats = server.stats();
+    assert_eq!((&stats["clients"], &stats["clients_total"]), (&3.into(), &3.into()), "{stats}");
+    assert_eq!(stats["paths"]["/room"]["clients"], 2, "{stats}");
+    assert_eq!(stats["paths"]["/echo"]["messages_in"], 1, "{stats}");
+    assert_eq!(stats["paths"]["/echo"]["bytes_in"], 11, "{stats}");
+    assert_eq!(stats["paths"]["/room"]["bytes_in"], 308, "{stats}");
+    assert_eq!(stats["messages_out"], 2, "{stats}");
+    // The dispatcher, the refuser, three clients, and the one who asks.
+    assert_eq!(stats["threads"], 6, "{stats}");
+    assert_eq!(stats["connected"][1]["path"], "/room/blue", "{stats}");
+    red.send_close(1000, "");
+    red.close();
+    drop(red);
+    server.wait_for_stats("five threads", |stats| stats["threads"] == 5);
+    assert_eq!(server.stats()["clients"], 2);
+}
+
+#[test]
+fn one_client_more_than_there_is_room_for() {
+    let server = serve(Config { max_clients: 2, ..Config::default() });
+    let _first = server.connect("/echo");
+    let mut second = server.connect("/echo");
+    let answer = server.exchange(handshake(server.address, "/echo", "").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("room for 2 WebSockets"), "{answer}");
+    // The page is still there, and so is everyone who was in.
+    assert!(server.get("/", "").starts_with("HTTP/1.1 200 "));
+    second.send_text("still here");
+    assert_eq!(second.text(), "still here");
+    second.send_close(1000, "");
+    second.close();
+    drop(second);
+    server.wait_for_stats("a free place", |stats| stats["clients"] == 1);
+    wait_until("a free place", || {
+        let mut socket = dial(server.address);
+        socket.write_all(handshake(server.address, "/echo", "").as_bytes()).unwrap();
+        let mut start = [0; 12];
+        std::io::Read::read_exact(&mut socket, &mut start).unwrap();
+        start == *b"HTTP/1.1 101"
+    });
+}
+
+#[test]
+fn who_does_not_shake_hands_cannot_keep_others_out_for_long() {
+    let config = Config {
+        max_handshakes: 2,
+        handshake_timeout: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let server = serve(config);
+    let _silent = [dial(server.address), dial(server.address)];
+    let mut refused = false;
+    wait_until("a place", || {
+        let answer = server.get("/", "");
+        refused |= answer.starts_with("HTTP/1.1 503 ");
+        answer.starts_with("HTTP/1.1 200 ")
+    });
+    assert!(refused, "while the silent two are waited for, there is no room for a third");
+}
+
+#[test]
+fn the_first_frames_of_a_client_may_be_a_close() {
+    let server = serve(Config::default());
+    let close = Frame::new(Opcode::Close, Some(KEY), &[0x03, 0xe8]).encode();
+    let mut raw = Raw::open_with(server.address, "/echo", "", &close);
+    assert_eq!(raw.close(), (1000, String::new()));
+    raw.expect_end();
+}
