@@ -18,9 +18,8 @@ const LENGTHS: [usize; 12] =
 #[test]
 fn text_and_binary_of_every_length() {
     let server = serve(Config::default());
-    let settings = WebSocketConfig::default()
-        .max_frame_size(Some(64 << 20))
-        .max_message_size(Some(64 << 20));
+    let settings =
+        WebSocketConfig::default().max_frame_size(Some(64 << 20)).max_message_size(Some(64 << 20));
     let url = format!("ws://{}/echo", server.address);
     let (mut client, _) =
         tungstenite::client::connect_with_config(url, Some(settings), 0).expect("a handshake");

@@ -1,0 +1,207 @@
+//! Groups: everyone connected gets each message, in the same order, whatever one of them does.
+
+mod common;
+
+use std::io::Write;
+use std::time::Duration;
+
+use chalkwire::frame::{Frame, Opcode};
+use chalkwire::{Config, Mode};
+use common::*;
+use serde_json::{Value, json};
+
+#[test]
+fn everyone_at_the_path_hears_it_the_sender_too() {
+    let server = serve(Config { mode: Mode::Broadcast, ..Config::default() });
+    for path in ["/", "/broadcast", "/room/blue"] {
+        let mut all = [server.connect(path), server.connect(path), server.connect(path)];
+        server.wait_for_stats("three clients", |stats| stats["clients"] == 3);
+        all[1].send(Opcode::Binary, &[1, 2, 3]);
+        for raw in &mut all {
+            assert_eq!(raw.frame(), Frame::new(Opcode::Binary, None, &[1, 2, 3]), "{path}");
+        }
+        drop(all);
+        server.wait_for_stats("nobody", |stats| stats["clients"] == 0);
+    }
+}
+
+#[test]
+fn rooms_are_apart() {
+    let server = serve(Config::default());
+    let mut blue = server.connect("/room/%E8%93%9D");
+    let mut also_blue = server.connect("/room/蓝");
+    let mut red = server.connect("/room/red");
+    server.wait_for_stats("three clients", |stats| stats["clients"] == 3);
+    blue.send_text("你好");
+    assert_eq!((blue.text(), also_blue.text()), ("你好".to_owned(), "你好".to_owned()));
+    red.send_text("only red");
+    assert_eq!(red.text(), "only red");
+}
+
+#[test]
+fn all_hear_the_same_in_the_same_order() {
+    const SENDERS: usize = 8;
+    const EACH: usize = 500;
+    let server = serve(Config::default());
+    let members: Vec<Raw> = (0..SENDERS).map(|_| server.connect("/broadcast")).collect();
+    server.wait_for_stats("all", |stats| stats["clients"] == SENDERS);
+    let threads: Vec<_> = members
+        .into_iter()
+        .enumerate()
+        .map(|(me, mut raw)| {
+            std::thread::spawn(move || {
+                let mut writer = raw.socket.try_clone().unwrap();
+                let sending = std::thread::spawn(move || {
+                    for n in 0..EACH {
+                        let text = format!("{me} says {n}");
+                        writer.write_all(&frames([text.as_bytes()].into_iter())).unwrap();
+                    }
+                });
+                let heard: Vec<String> = (0..SENDERS * EACH).map(|_| raw.text()).collect();
+                sending.join().unwrap();
+                (heard, raw)
+            })
+        })
+        .collect();
+    let heard: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap().0).collect();
+    for other in &heard[1..] {
+        assert!(*other == heard[0], "everyone hears the same order");
+    }
+    for me in 0..SENDERS {
+        let prefix = format!("{me} says ");
+        let mine: Vec<_> = heard[0].iter().filter_map(|text| text.strip_prefix(&prefix)).collect();
+        assert_eq!(mine, (0..EACH).map(|n| n.to_string()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn one_who_stops_reading_is_dropped_and_the_others_miss_nothing() {
+    const MESSAGES: usize = 600;
+    let server = serve(Config { max_backlog: 256 * 1024, ..Config::default() });
+    let _stalled = server.connect("/broadcast");
+    let mut listener = server.connect("/broadcast");
+    let mut sender = server.connect("/broadcast");
+    server.wait_for_stats("all", |stats| stats["clients"] == 3);
+    let payload = |n: usize| {
+        let mut payload = vec![0; 64 * 1024];
+        payload[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        payload
+    };
+    let listening = std::thread::spawn(move || {
+        for n in 0..MESSAGES {
+            assert_eq!(listener.frame().payload, payload(n), "message {n}");
+        }
+    });
+    // Each answer is read before the next message is sent, so nobody who reads is behind.
+    for n in 0..MESSAGES {
+        sender.send(Opcode::Binary, &payload(n));
+        assert_eq!(sender.frame().payload, payload(n));
+    }
+    listening.join().unwrap();
+    let stats = server.stats();
+    assert_eq!(stats["dropped"], 1, "{stats}");
+    // The listener has gone home by now too.
+    server.wait_for_stats("its end", |stats| stats["clients"] == 1);
+}
+
+#[test]
+fn who_reloads_is_heard_once() {
+    let server = serve(Config::default());
+    let mut ana = server.connect("/broadcast");
+    for _ in 0..3 {
+        // A reload: the old connection goes without a word, a new one comes.
+        drop(server.connect("/broadcast"));
+    }
+    let mut ben = server.connect("/broadcast");
+    server.wait_for_stats("two", |stats| stats["clients"] == 2);
+    ana.send_text("hello");
+    assert_eq!((ana.text(), ben.text()), ("hello".to_owned(), "hello".to_owned()));
+    let stats = server.stats();
+    assert_eq!((&stats["messages_in"], &stats["messages_out"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn a_greeting_is_the_first_message_at_the_root() {
+    let server = serve(Config { greeting: Some("message".to_owned()), ..Config::default() });
+    let mut root = server.connect("/");
+    assert_eq!(root.text(), "message");
+    let mut echo = server.connect("/echo");
+    echo.send_text("no greeting here");
+    assert_eq!(echo.text(), "no greeting here");
+}
+
+fn classroom(server: &Running, room: &str) -> Raw {
+    Raw::open(server.address, room, "Sec-WebSocket-Protocol: classroom.v1\r\n")
+}
+
+fn say(raw: &mut Raw, message: Value) {
+    raw.send_text(&message.to_string());
+}
+
+fn hear(raw: &mut Raw) -> Value {
+    serde_json::from_str(&raw.text()).expect("JSON")
+}
+
+#[test]
+fn a_classroom() {
+    let server = serve(Config::default());
+    let mut ana = classroom(&server, "/room/blue");
+    say(&mut ana, json!({"type": "join", "name": "Ana"}));
+    let welcome = json!({"type": "welcome", "room": "blue", "you": "Ana", "members": ["Ana"]});
+    assert_eq!(hear(&mut ana), welcome);
+
+    // Someone in the same room who speaks plain text is in a group of their own.
+    let mut plain = server.connect("/room/blue");
+    plain.send_text("hello?");
+    assert_eq!(plain.text(), "hello?");
+
+    let mut ben = classroom(&server, "/room/blue");
+    say(&mut ben, json!({"type": "say", "text": "too early"}));
+    assert_eq!(hear(&mut ben)["type"], "refused");
+    say(&mut ben, json!({"type": "join", "name": "Ben"}));
+    assert_eq!(hear(&mut ben)["members"], json!(["Ana", "Ben"]));
+    assert_eq!(hear(&mut ana), json!({"type": "joined", "name": "Ben"}));
+
+    say(&mut ben, json!({"type": "say", "text": "你好"}));
+    let said = json!({"type": "said", "from": "Ben", "text": "你好"});
+    assert_eq!((hear(&mut ana), hear(&mut ben)), (said.clone(), said));
+
+    say(&mut ana, json!({"type": "whisper", "to": "Ben", "text": "psst"}));
+    let whispered = json!({"type": "whispered", "from": "Ana", "to": "Ben", "text": "psst"});
+    assert_eq!((hear(&mut ana), hear(&mut ben)), (whispered.clone(), whispered));
+
+    // What it cannot take it refuses, and the connection stays.
+    ben.send(Opcode::Binary, &[0xff, 0xfe]);
+    assert_eq!(hear(&mut ben)["type"], "refused");
+    let nested = "[".repeat(60_000);
+    ben.send_text(&nested);
+    assert_eq!(hear(&mut ben)["type"], "refused");
+    ben.send_text(&format!(
+        r#"{{"type":"say","text":"x","more":{}1{}}}"#,
+        "[".repeat(100),
+        "]".repeat(100)
+    ));
+    assert_eq!(hear(&mut ben)["text"], "x");
+    assert_eq!(hear(&mut ana)["text"], "x");
+
+    drop(ben);
+    assert_eq!(hear(&mut ana), json!({"type": "left", "name": "Ben"}));
+}
+
+#[test]
+fn a_message_larger_than_the_backlog_goes_to_who_owes_nothing() {
+    let server = serve(Config { max_backlog: 1024, ..Config::default() });
+    let mut sender = server.connect("/broadcast");
+    let mut listener = server.connect("/broadcast");
+    server.wait_for_stats("two", |stats| stats["clients"] == 2);
+    let mut writer = sender.socket.try_clone().unwrap();
+    let large = vec![7; 8 << 20];
+    let frame = Frame::new(Opcode::Binary, Some(KEY), &large).encode();
+    let sending = std::thread::spawn(move || writer.write_all(&frame).unwrap());
+    // Nobody reads for a while: all of it is owed at once.
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(listener.frame().payload, large);
+    assert_eq!(sender.frame().payload, large);
+    sending.join().unwrap();
+    assert_eq!(server.stats()["dropped"], 0);
+}

@@ -1,0 +1,91 @@
+//! Who is still there: Pings to the silent, and what becomes of those who do not answer.
+
+mod common;
+
+use std::time::Duration;
+
+use chalkwire::Config;
+use chalkwire::frame::{Frame, Opcode};
+use common::*;
+
+fn quick() -> Config {
+    Config {
+        ping_interval: Some(Duration::from_millis(50)),
+        pong_timeout: Duration::from_millis(300),
+        close_timeout: Duration::from_millis(100),
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_pong_gives_the_round_trip_and_keeps_the_connection() {
+    let server = serve(quick());
+    let mut raw = server.connect("/echo");
+    for n in 1..=5 {
+        let ping = raw.frame();
+        assert_eq!(ping, Frame::new(Opcode::Ping, None, n.to_string().as_bytes()));
+        raw.send(Opcode::Pong, &ping.payload);
+    }
+    let time = |stats: &serde_json::Value| stats["connected"][0]["round_trip_ms"].as_f64();
+    server.wait_for_stats("a round trip", |stats| time(stats).is_some_and(|ms| ms > 0.0));
+}
+
+#[test]
+fn no_answer_and_the_client_is_told_and_dropped() {
+    let server = serve(quick());
+    let mut raw = server.connect("/room/blue");
+    assert_eq!(raw.frame().header.opcode, Opcode::Ping);
+    let (code, reason) = raw.close();
+    assert_eq!((code, reason.contains("no answer to a Ping within 300ms")), (1008, true));
+    raw.expect_end();
+    server.wait_for_stats("its end", |stats| stats["clients"] == 0 && stats["threads"] == 3);
+    assert_eq!(server.stats()["dropped"], 1);
+}
+
+#[test]
+fn a_client_held_back_by_its_own_answers_is_not_dropped_while_it_reads() {
+    let server = serve(Config {
+        max_backlog: 64 * 1024,
+        pong_timeout: Duration::from_millis(500),
+        ..quick()
+    });
+    let mut raw = server.connect("/echo");
+    let mut writer = raw.socket.try_clone().unwrap();
+    const COUNT: usize = 400;
+    let message = vec![7; 64 * 1024];
+    let frame = Frame::new(Opcode::Binary, Some(KEY), &message).encode();
+    let writing = std::thread::spawn(move || {
+        for _ in 0..COUNT {
+            std::io::Write::write_all(&mut writer, &frame).unwrap();
+        }
+    });
+    let mut echoes = 0;
+    while echoes < COUNT {
+        let frame = raw.frame();
+        if frame.header.opcode == Opcode::Binary {
+            assert_eq!(frame.payload.len(), message.len());
+            echoes += 1;
+            // Slow, but alive: it takes longer than Ping and Pong are given.
+            std::thread::sleep(Duration::from_millis(3));
+        } else {
+            assert_eq!(frame.header.opcode, Opcode::Ping);
+        }
+    }
+    writing.join().unwrap();
+    assert_eq!(server.stats()["dropped"], 0);
+}
+
+#[test]
+fn without_an_interval_no_ping_is_sent() {
+    let server = serve(Config { ping_interval: None, ..quick() });
+    let mut raw = server.connect("/echo");
+    let beside = serve(quick());
+    // As long as it takes another server to send five.
+    let mut pinged = beside.connect("/echo");
+    for _ in 0..5 {
+        let ping = pinged.frame();
+        pinged.send(Opcode::Pong, &ping.payload);
+    }
+    raw.send_text("first");
+    assert_eq!(raw.text(), "first");
+}
