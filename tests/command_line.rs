@@ -1,0 +1,261 @@
+//! The program as it is started from a shell.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::*;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_chalkwire");
+
+/// The program, serving on a free port. Killed if the test fails before it ends.
+struct Serving {
+    child: Child,
+    address: SocketAddr,
+    first_line: String,
+}
+
+impl Serving {
+    fn start(mut command: Command) -> Serving {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut first_line = String::new();
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut first_line).expect("a line");
+        let url = first_line.split_whitespace().find(|word| word.starts_with("http://"));
+        let address = url.and_then(|url| url[7..].trim_end_matches('/').parse().ok());
+        let Some(address) = address else { panic!("no URL in {first_line:?}") };
+        Serving { child, address, first_line }
+    }
+
+    fn with(flags: &[&str]) -> Serving {
+        let mut command = Command::new(PROGRAM);
+        command.args(["--listen", "127.0.0.1:0"]).args(flags).env("RUST_LOG", "off");
+        Serving::start(command)
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits until it has ended; gives its exit code.
+    fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        Command::new(PROGRAM).args(arguments).output().expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, stdout, stderr) = run(&["--listen", &address]);
+    assert_eq!((code, &*stdout), (Some(1), ""));
+    let start = format!("chalkwire: cannot listen at {address}: ");
+    assert!(stderr.starts_with(&start) && stderr.contains("in use"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn a_bad_address_is_one_clear_sentence() {
+    for bad in ["nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "1.2.3.4.5:80", ""] {
+        let (code, stdout, stderr) = run(&["--listen", bad]);
+        assert_eq!((code, &*stdout), (Some(1), ""), "{bad}");
+        assert!(stderr.starts_with(&format!("chalkwire: cannot listen at {bad}")), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
+#[test]
+fn a_bad_flag_is_named_and_the_usage_follows() {
+    for (arguments, named) in [
+        (&["--nope"][..], "--nope"),
+        (&["--max-clients", "many"], "--max-clients"),
+        (&["--max-clients", "-1"], "--max-clients"),
+        (&["--max-clients"], "--max-clients"),
+        (&["--mode", "shout"], "echo or broadcast"),
+        (&["--ping-interval", "NaN"], "--ping-interval"),
+        (&["--ping-interval", "1e300"], "--ping-interval"),
+        (&["--pong-timeout", "0"], "--pong-timeout"),
+        (&["surplus"], "surplus"),
+    ] {
+        let (code, stdout, stderr) = run(arguments);
+        assert_eq!((code, &*stdout), (Some(1), ""), "{arguments:?}");
+        let first = stderr.lines().next().unwrap_or_default();
+        assert!(first.starts_with("chalkwire: ") && stderr.contains(named), "{stderr}");
+        assert!(stderr.contains("\nUsage: chalkwire "), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text_is_refused_without_a_panic() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let output = Command::new(PROGRAM).arg(OsStr::from_bytes(b"--listen=\xff")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stderr.starts_with(b"chalkwire: \"--listen=\\xFF\" is not UTF-8"));
+}
+
+#[test]
+fn help_names_every_flag_with_its_default() {
+    let (code, stdout, stderr) = run(&["--help"]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let words = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (flag, default) in [
+        ("--listen", "127.0.0.1:8080"),
+        ("--mode", "echo"),
+        ("--greeting", ""),
+        ("--max-clients", "10000"),
+        ("--max-handshakes", "1000"),
+        ("--max-head", "16384"),
+        ("--max-message", "16777216"),
+        ("--max-fragments", "131072"),
+        ("--max-backlog", "1048576"),
+        ("--handshake-timeout", "10"),
+        ("--ping-interval", "20"),
+        ("--pong-timeout", "20"),
+        ("--close-timeout", "5"),
+        ("--allow-origin", "all may"),
+    ] {
+        let (_, after) = words.split_once(&format!(" {flag} ")).unwrap_or_else(|| panic!("{flag}"));
+        let described = after.split(" --").next().unwrap_or_default();
+        assert!(described.contains(default), "{flag}: {described}");
+    }
+    // The defaults in the help are those of the program.
+    let config = chalkwire::Config::default();
+    assert_eq!(config.max_clients, 10_000);
+    assert_eq!(config.max_handshakes, 1_000);
+    assert_eq!(config.max_head, 16_384);
+    assert_eq!(config.max_message, 16_777_216);
+    assert_eq!(config.max_fragments, 131_072);
+    assert_eq!(config.max_backlog, 1_048_576);
+    assert_eq!(config.handshake_timeout, Duration::from_secs(10));
+    assert_eq!(config.ping_interval, Some(Duration::from_secs(20)));
+    assert_eq!(config.pong_timeout, Duration::from_secs(20));
+    assert_eq!(config.close_timeout, Duration::from_secs(5));
+}
+
+#[test]
+fn flags_do_what_they_say() {
+    let serving = Serving::with(&["--mode", "broadcast", "--greeting", "message"]);
+    assert_eq!(serving.first_line, format!("Chalkwire listens at http://{}/\n", serving.address));
+    let mut ana = Raw::open(serving.address, "/", "");
+    let mut ben = Raw::open(serving.address, "/", "");
+    assert_eq!((ana.text(), ben.text()), ("message".to_owned(), "message".to_owned()));
+    ana.send_text("hello");
+    assert_eq!((ana.text(), ben.text()), ("hello".to_owned(), "hello".to_owned()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_says_goodbye_to_everyone_and_ends_with_0() {
+    for signal in ["INT", "TERM"] {
+        let mut serving = Serving::with(&[]);
+        let mut raw = Raw::open(serving.address, "/echo", "");
+        let mut mute = Raw::open(serving.address, "/echo", "");
+        // Under load: messages are on their way in both directions.
+        let mut writer = raw.socket.try_clone().unwrap();
+        let flood = frames([b"Hello".as_slice(); 1000].into_iter());
+        let writing = std::thread::spawn(move || while writer.write_all(&flood).is_ok() {});
+        for _ in 0..5000 {
+            raw.text();
+        }
+        let began = Instant::now();
+        serving.signal(signal);
+        let code = loop {
+            let frame = raw.frame();
+            if frame.header.opcode.is_control() {
+                break u16::from_be_bytes([frame.payload[0], frame.payload[1]]);
+            }
+        };
+        assert_eq!(code, 1001);
+        raw.expect_end();
+        assert_eq!(mute.close().0, 1001);
+        // Neither answers; the server ends all the same, within its close timeout.
+        assert_eq!(serving.wait(), Some(0), "{signal}");
+        assert!(began.elapsed() < DEADLINE / 2);
+        writing.join().unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn without_descriptors_it_waits_and_goes_on() {
+    // 40 descriptors: the clients below take them all.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\"", PROGRAM, "--listen", "127.0.0.1:0"])
+        .env("RUST_LOG", "warn")
+        .stderr(Stdio::piped());
+    let mut serving = Serving::start(command);
+    let mut inside = Vec::new();
+    let mut outside = Vec::new();
+    for _ in 0..60 {
+        let mut socket = dial(serving.address);
+        socket.write_all(handshake(serving.address, "/echo", "").as_bytes()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let mut start = [0; 1];
+        // Those that find no descriptor wait in the system's queue.
+        match socket.peek(&mut start) {
+            Ok(_) => {
+                socket.set_read_timeout(Some(DEADLINE)).unwrap();
+                inside.push(Raw::read_head(socket));
+            }
+            Err(_) => outside.push(socket),
+        }
+        if outside.len() == 3 {
+            break;
+        }
+    }
+    assert!(outside.len() == 3 && inside.len() > 10, "{} are in", inside.len());
+    let last = inside.last_mut().expect("some are in");
+    last.send_text("still served");
+    assert_eq!(last.text(), "still served");
+    // Someone leaves, and someone else gets in.
+    for mut raw in inside.drain(..5) {
+        raw.send_close(1000, "");
+        raw.close();
+    }
+    for socket in outside {
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut raw = Raw::read_head(socket);
+        raw.send_text("now me");
+        assert_eq!(raw.text(), "now me");
+        inside.push(raw);
+    }
+    // It can be stopped also when it has no descriptor left.
+    let _full: Vec<_> = (0..5).map(|_| dial(serving.address)).collect();
+    serving.signal("TERM");
+    assert_eq!(serving.wait(), Some(0));
+    let mut log = String::new();
+    serving.child.stderr.take().expect("a pipe").read_to_string(&mut log).unwrap();
+    assert!(log.contains("cannot accept connections for now"), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+}
