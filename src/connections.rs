@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::outbox::Transport;
 use crate::threads::lock;
 
 /// The sockets, by the number of their client.
@@ -57,7 +58,7 @@ impl Connections {
     /// Ends all that are left, at once.
     pub fn cut_all(&self) {
         for socket in lock(&self.sockets).values() {
-            let _ = socket.socket.shutdown(Shutdown::Both);
+            socket.socket.cut();
         }
     }
 }

@@ -14,7 +14,7 @@ use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -72,6 +72,12 @@ impl Transport for TcpStream {
     }
 
     fn cut(&self) {
+        // The peer learns of it by a reset when the socket is closed. Without one, a peer in the
+        // middle of a long write would not learn at all for a minute: after the shutdown the
+        // system tells it no more of the room there is. And what we could not send would stay in
+        // the system's memory just as long.
+        #[cfg(unix)]
+        let _ = rustix::net::sockopt::set_socket_linger(self, Some(Duration::ZERO));
         let _ = self.shutdown(Shutdown::Both);
     }
 }

@@ -177,7 +177,7 @@ fn flags_do_what_they_say() {
 #[test]
 fn a_signal_says_goodbye_to_everyone_and_ends_with_0() {
     for signal in ["INT", "TERM"] {
-        let mut serving = Serving::with(&[]);
+        let mut serving = Serving::with(&["--close-timeout", "1"]);
         let mut raw = Raw::open(serving.address, "/echo", "");
         let mut mute = Raw::open(serving.address, "/echo", "");
         // Under load: messages are on their way in both directions.
