@@ -24,8 +24,12 @@ pub struct Running {
 }
 
 pub fn serve(config: Config) -> Running {
+    serve_at("127.0.0.1:0", config)
+}
+
+pub fn serve_at(listen: &str, config: Config) -> Running {
     let _ = env_logger::Builder::from_default_env().is_test(true).try_init();
-    let server = Server::bind("127.0.0.1:0", config).expect("a free port");
+    let server = Server::bind(listen, config).expect("a free port");
     let (address, stopper) = (server.local_addr(), server.stopper());
     let thread = std::thread::spawn(move || server.run());
     Running { address, stopper, thread: Some(thread) }

@@ -1,0 +1,360 @@
+//! A real Chromium: the lab page, ordinary pages opened from disk, and the browser's own idea of
+//! WebSocket.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chalkwire::{Config, Mode};
+use common::*;
+use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption::Png;
+use headless_chrome::{Browser, LaunchOptions, Tab};
+use serde_json::Value;
+
+/// A browser with a profile of its own, or `None` where there is no Chromium.
+fn browser() -> Option<Browser> {
+    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let path = std::env::var_os("CHROME")
+        .map(PathBuf::from)
+        .or_else(|| known.iter().map(PathBuf::from).find(|path| path.exists()));
+    let Some(path) = path else {
+        skip("no browser is tried: no Chromium is found (CHROME may name one)");
+        return None;
+    };
+    let options = LaunchOptions::default_builder()
+        .path(Some(path))
+        .sandbox(false)
+        .window_size(Some((1280, 800)))
+        .idle_browser_timeout(DEADLINE)
+        .args(vec![
+            OsStr::new("--disable-background-networking"),
+            OsStr::new("--disable-component-update"),
+            OsStr::new("--disable-sync"),
+            OsStr::new("--force-color-profile=srgb"),
+        ])
+        .build()
+        .expect("options");
+    Some(Browser::new(options).expect("Chromium starts"))
+}
+
+/// A tab, with the few things tests do in it.
+struct Page(Arc<Tab>);
+
+impl Page {
+    fn open(browser: &Browser, url: &str) -> Page {
+        let tab = browser.new_tab().expect("a tab");
+        tab.set_default_timeout(DEADLINE);
+        tab.navigate_to(url).and_then(|tab| tab.wait_until_navigated()).expect("the page loads");
+        Page(tab)
+    }
+
+    /// What an expression gives; promises are waited for.
+    fn value(&self, expression: &str) -> Value {
+        let result = self.0.evaluate(expression, true).unwrap_or_else(|e| panic!("{expression}: {e}"));
+        result.value.unwrap_or(Value::Null)
+    }
+
+    fn text(&self, selector: &str) -> String {
+        let text = self.value(&format!("document.querySelector({selector:?}).innerText"));
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    fn wait_for_text(&self, selector: &str, wanted: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.text(selector).contains(wanted) {
+            let found = self.text(selector);
+            assert!(Instant::now() < deadline, "{selector} should say {wanted:?}, says {found:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn wait_for(&self, condition: &str) {
+        wait_until(condition, || self.value(condition) == Value::Bool(true));
+    }
+
+    fn fill(&self, selector: &str, text: &str) {
+        self.value(&format!("document.querySelector({selector:?}).value = {text:?}; 0"));
+    }
+
+    fn click(&self, selector: &str) {
+        self.value(&format!("document.querySelector({selector:?}).click(); 0"));
+    }
+
+    /// Leaves a picture for people below target/screenshots.
+    fn screenshot(&self, name: &str) {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        let png = self.0.capture_screenshot(Png, None, None, true).expect("a picture");
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::write(directory.join(name), png).expect("a file");
+    }
+}
+
+/// A page from `tests/pages`, opened from disk, with its port changed to the server's.
+fn from_disk(browser: &Browser, server: &Running, name: &str, port: u16) -> Page {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages").join(name);
+    let html = std::fs::read_to_string(source).expect("the page");
+    assert!(html.contains(&format!("localhost:{port}")));
+    let html = html.replace(&port.to_string(), &server.address.port().to_string());
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let copy = directory.join(format!("{}-{name}", server.address.port()));
+    std::fs::write(&copy, html).expect("a file");
+    let page = Page::open(browser, &format!("file://{}", copy.display()));
+    assert_eq!(page.value("window.origin"), "null", "opened from disk, it has no origin");
+    page
+}
+
+#[test]
+fn ordinary_pages_work_unchanged() {
+    let Some(browser) = browser() else { return };
+
+    let echo = serve(Config::default());
+    let page = from_disk(&browser, &echo, "group_8080.html", 8080);
+    page.wait_for_text("#content", "open");
+    page.fill("#msg", "你好, WebSocket");
+    page.click("#btn");
+    page.wait_for_text("#content", "你好, WebSocket");
+
+    let page = from_disk(&browser, &echo, "echo_9998.html", 9998);
+    page.value("WebSocketTest()");
+    page.wait_for_text("#sse", "received 发送数据;closed 1005 true");
+
+    let greeting = Some("message".to_owned());
+    let greets = serve(Config { greeting, ..Config::default() });
+    let page = from_disk(&browser, &greets, "greeting_3000.html", 3000);
+    page.wait_for_text("#list", "received: 你好，服务器");
+    assert_eq!(page.text("#list"), "received: message\nreceived: 你好，服务器");
+}
+
+#[test]
+fn three_tabs_hear_each_other_and_one_may_be_reloaded() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config { mode: Mode::Broadcast, ..Config::default() });
+    let tabs: Vec<Page> =
+        (0..3).map(|_| from_disk(&browser, &server, "group_8080.html", 8080)).collect();
+    server.wait_for_stats("three tabs", |stats| stats["clients"] == 3);
+    tabs[0].fill("#msg", "大家好");
+    tabs[0].click("#btn");
+    for tab in &tabs {
+        tab.wait_for_text("#content", "大家好");
+    }
+    tabs[2].0.reload(true, None).and_then(|tab| tab.wait_until_navigated()).expect("a reload");
+    server.wait_for_stats("a fourth", |stats| {
+        stats["clients_total"] == 4 && stats["clients"] == 3
+    });
+    tabs[1].fill("#msg", "again");
+    tabs[1].click("#btn");
+    for tab in &tabs {
+        tab.wait_for_text("#content", "again");
+    }
+    assert_eq!(tabs[2].text("#content"), "open\n\nagain");
+}
+
+#[test]
+fn the_browsers_websocket_behaves_as_the_standard_says() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    let run = |script: &str| {
+        let address = server.address;
+        page.value(&format!(
+            "(async () => {{
+                const base = 'ws://{address}';
+                const once = (target, name) => new Promise((r) => target.addEventListener(name, r, {{ once: true }}));
+                const opened = async (...args) => {{ const s = new WebSocket(...args); await once(s, 'open'); return s; }};
+                {script}
+            }})()"
+        ))
+    };
+    let array_buffer = run("const s = await opened(base + '/echo');
+        s.binaryType = 'arraybuffer';
+        s.send(new Uint8Array([1, 2, 254, 255]).buffer);
+        const { data } = await once(s, 'message');
+        s.close();
+        return data.constructor.name + ' ' + Array.from(new Uint8Array(data));");
+    assert_eq!(array_buffer, "ArrayBuffer 1,2,254,255");
+
+    let blob = run("const s = await opened(base + '/echo');
+        s.send(new Blob(['片段', 'two']));
+        const { data } = await once(s, 'message');
+        s.close();
+        return data.constructor.name + ' ' + await data.text();");
+    assert_eq!(blob, "Blob 片段two");
+
+    let large = run("const s = await opened(base + '/echo');
+        s.binaryType = 'arraybuffer';
+        s.send(new Uint8Array(16 << 20).fill(7));
+        const { data } = await once(s, 'message');
+        s.close();
+        return data.byteLength + ' ' + new Uint8Array(data).every((byte) => byte === 7);");
+    assert_eq!(large, "16777216 true");
+
+    let closed = run("const s = await opened(base + '/echo');
+        s.close(1000, 'reason');
+        const state = s.readyState;
+        const { code, reason, wasClean } = await once(s, 'close');
+        return [state, code, reason, wasClean, s.readyState].join();");
+    assert_eq!(closed, "2,1000,reason,true,3");
+
+    let too_big = run("const s = await opened(base + '/echo');
+        s.send(new Uint8Array((16 << 20) + 1));
+        const { code, wasClean } = await once(s, 'close');
+        return code + ' ' + wasClean;");
+    assert_eq!(too_big, "1009 true");
+
+    let chosen = run("const s = await opened(base + '/room/blue', ['chat', 'classroom.v1']);
+        const { protocol, extensions } = s;
+        s.close();
+        return protocol + ' ' + JSON.stringify(extensions);");
+    assert_eq!(chosen, "classroom.v1 \"\"");
+
+    // None in common: the server takes no offence, but the standard has the browser give up.
+    let none = run("const s = new WebSocket(base + '/echo', ['chat', 'classroom.v1']);
+        const { code } = await once(s, 'close');
+        return code;");
+    assert_eq!(none, 1006);
+
+    let going = run("window.kept = await opened(base + '/echo'); return kept.readyState;");
+    assert_eq!(going, 1);
+    page.value("window.farewell = new Promise((r) => kept.addEventListener('close', r)); 0");
+    server.stop();
+    let farewell = page.value("farewell.then((e) => [e.code, e.reason, e.wasClean].join())");
+    assert_eq!(farewell, "1001,the server ends,true");
+}
+
+#[test]
+fn whoever_opens_the_lab_sends_and_sees_an_echo() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    // All that a newcomer does: press Enter.
+    page.0.press_key("Enter").expect("a key");
+    page.wait_for_text("#log", "▼ text");
+    let log = page.text("#log");
+    let sent = log.find("▲ sent text").expect("it was sent");
+    assert!(sent < log.find("▼ text").expect("it came back"), "{log}");
+    assert_eq!(log.matches("Hello").count(), 2, "{log}");
+    page.screenshot("lab.png");
+
+    // And goes on by keyboard: the text is selected, so typing replaces it.
+    page.0.type_str("<b>again</b>").expect("keys");
+    page.0.press_key("Enter").expect("a key");
+    page.wait_for_text("#log", "<b>again</b>");
+    assert_eq!(page.value("document.querySelectorAll('#log b').length"), 0, "text, not markup");
+
+    // A file, as an ArrayBuffer.
+    page.value(
+        "const files = new DataTransfer();
+         files.items.add(new File([new Uint8Array(70000).fill(255)], 'x.bin'));
+         document.querySelector('#file').files = files.files; 0",
+    );
+    page.fill("#file-as", "arraybuffer");
+    page.click("#send-file");
+    page.wait_for_text("#log", "▼ binary");
+    page.wait_for_text("#log", "Blob, 70,000 bytes");
+    page.wait_for_text("#log", "ff ff ff");
+
+    // Closing, with a code and a reason.
+    page.fill("#close-code", "4000");
+    page.fill("#close-reason", "enough");
+    page.click("#close");
+    page.wait_for_text("#log", "code 4000 \"enough\", wasClean true");
+    page.wait_for_text("#states [aria-current]", "3 closed");
+    page.fill("#close-code", "1002");
+    page.click("#connect");
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.click("#close");
+    page.wait_for_text("#log", "× InvalidAccessError");
+}
+
+#[test]
+fn the_lab_is_a_classroom() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let url = format!("http://{}/#/room/%E8%93%9D?classroom.v1", server.address);
+    let (ana, ben) = (Page::open(&browser, &url), Page::open(&browser, &url));
+    for (page, name) in [(&ana, "Ana"), (&ben, "Ben")] {
+        page.wait_for("!document.querySelector('#room').hidden");
+        assert_eq!(page.text("#room-name"), "蓝");
+        page.fill("#my-name", name);
+        page.click("#join-form button");
+        page.wait_for_text("#members", &format!("{name} (you)"));
+    }
+    ana.wait_for_text("#members", "Ben");
+    ana.fill("#words", "hello, all");
+    ana.click("#say-form button");
+    ben.wait_for_text("#log", r#"{"type":"said","from":"Ana","text":"hello, all"}"#);
+    ben.fill("#whom", "Ana");
+    ben.fill("#words", "psst");
+    ben.click("#say-form button");
+    ana.wait_for_text("#log", r#"{"type":"whispered","from":"Ben","to":"Ana","text":"psst"}"#);
+    ben.screenshot("room.png");
+    // A name that is taken is refused, in words.
+    let third = Page::open(&browser, &url);
+    third.wait_for("!document.querySelector('#room').hidden");
+    third.fill("#my-name", "Ana");
+    third.click("#join-form button");
+    third.wait_for_text("#refusal", "Ana is here already");
+    ben.0.close(false).expect("the tab closes");
+    ana.wait_for_text("#log", r#"{"type":"left","name":"Ben"}"#);
+    ana.wait_for("!document.querySelector('#members').innerText.includes('Ben')");
+}
+
+#[test]
+fn the_lab_comes_back_when_the_server_does() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let address = server.address;
+    let page = Page::open(&browser, &format!("http://{address}/"));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    server.end();
+    page.wait_for_text("#log", "code 1001 \"the server ends\", wasClean true");
+    page.wait_for_text("#notice", "Trying again");
+    let again = serve_at(&address.to_string(), Config::default());
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.wait_for("document.querySelector('#notice').hidden");
+    page.click("#send");
+    page.wait_for_text("#log", "▼ text");
+    drop(again);
+}
+
+#[test]
+fn the_lab_fits_every_screen() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    for width in [360, 768, 1280, 1920] {
+        page.0
+            .call_method(headless_chrome::protocol::cdp::Emulation::SetDeviceMetricsOverride {
+                width,
+                height: 800,
+                device_scale_factor: 1.0,
+                mobile: width < 500,
+                scale: None,
+                screen_width: None,
+                screen_height: None,
+                position_x: None,
+                position_y: None,
+                dont_set_visible_size: None,
+                screen_orientation: None,
+                viewport: None,
+                display_feature: None,
+                device_posture: None,
+            })
+            .expect("a size");
+        for larger in 0..3 {
+            let overflow = page.value(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+            );
+            assert_eq!(overflow, 0, "{width} pixels wide, text {larger} steps larger");
+            page.click("#larger");
+        }
+        page.screenshot(&format!("lab-{width}.png"));
+        for _ in 0..3 {
+            page.click("#smaller");
+        }
+    }
+}
