@@ -241,7 +241,7 @@ mod tests {
         let more = fragment(Opcode::Continuation, false, b"abc");
         let empty = fragment(Opcode::Continuation, false, b"");
         let whole = fragment(Opcode::Text, true, b"abc");
-        assert_eq!(fault_in(&[more.clone()], 9, 9), Fault::NothingToContinue);
+        assert_eq!(fault_in(std::slice::from_ref(&more), 9, 9), Fault::NothingToContinue);
         assert_eq!(fault_in(&[first.clone(), whole], 9, 9), Fault::MessageStillOpen);
         assert_eq!(fault_in(&[first.clone(), more.clone(), more], 8, 9), Fault::MessageTooBig(8));
         assert_eq!(

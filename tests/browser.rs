@@ -53,7 +53,8 @@ impl Page {
 
     /// What an expression gives; promises are waited for.
     fn value(&self, expression: &str) -> Value {
-        let result = self.0.evaluate(expression, true).unwrap_or_else(|e| panic!("{expression}: {e}"));
+        let result =
+            self.0.evaluate(expression, true).unwrap_or_else(|e| panic!("{expression}: {e}"));
         result.value.unwrap_or(Value::Null)
     }
 
@@ -141,9 +142,7 @@ fn three_tabs_hear_each_other_and_one_may_be_reloaded() {
         tab.wait_for_text("#content", "大家好");
     }
     tabs[2].0.reload(true, None).and_then(|tab| tab.wait_until_navigated()).expect("a reload");
-    server.wait_for_stats("a fourth", |stats| {
-        stats["clients_total"] == 4 && stats["clients"] == 3
-    });
+    server.wait_for_stats("a fourth", |stats| stats["clients_total"] == 4 && stats["clients"] == 3);
     tabs[1].fill("#msg", "again");
     tabs[1].click("#btn");
     for tab in &tabs {
@@ -232,10 +231,10 @@ fn whoever_opens_the_lab_sends_and_sees_an_echo() {
     page.wait_for_text("#states [aria-current]", "1 open");
     // All that a newcomer does: press Enter.
     page.0.press_key("Enter").expect("a key");
-    page.wait_for_text("#log", "▼ text");
+    page.wait_for_text("#log", "▼ message");
     let log = page.text("#log");
-    let sent = log.find("▲ sent text").expect("it was sent");
-    assert!(sent < log.find("▼ text").expect("it came back"), "{log}");
+    let sent = log.find("▲ send()").expect("it was sent");
+    assert!(sent < log.find("▼ message").expect("it came back"), "{log}");
     assert_eq!(log.matches("Hello").count(), 2, "{log}");
     page.screenshot("lab.png");
 
@@ -253,7 +252,7 @@ fn whoever_opens_the_lab_sends_and_sees_an_echo() {
     );
     page.fill("#file-as", "arraybuffer");
     page.click("#send-file");
-    page.wait_for_text("#log", "▼ binary");
+    page.wait_for_text("#log", "ArrayBuffer, 70,000 bytes");
     page.wait_for_text("#log", "Blob, 70,000 bytes");
     page.wait_for_text("#log", "ff ff ff");
 
@@ -317,7 +316,7 @@ fn the_lab_comes_back_when_the_server_does() {
     page.wait_for_text("#states [aria-current]", "1 open");
     page.wait_for("document.querySelector('#notice').hidden");
     page.click("#send");
-    page.wait_for_text("#log", "▼ text");
+    page.wait_for_text("#log", "▼ message");
     drop(again);
 }
 
@@ -349,7 +348,12 @@ fn the_lab_fits_every_screen() {
             let overflow = page.value(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth",
             );
-            assert_eq!(overflow, 0, "{width} pixels wide, text {larger} steps larger");
+            let culprits = page.value(
+                "[...document.querySelectorAll('body *')]
+                    .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth)
+                    .map((e) => e.id || e.className || e.tagName).join()",
+            );
+            assert_eq!(overflow, 0, "{width} px, text {larger} steps larger: {culprits}");
             page.click("#larger");
         }
         page.screenshot(&format!("lab-{width}.png"));

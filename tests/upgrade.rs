@@ -215,13 +215,7 @@ fn one_client_more_than_there_is_room_for() {
     second.close();
     drop(second);
     server.wait_for_stats("a free place", |stats| stats["clients"] == 1);
-    wait_until("a free place", || {
-        let mut socket = dial(server.address);
-        socket.write_all(handshake(server.address, "/echo", "").as_bytes()).unwrap();
-        let mut start = [0; 12];
-        std::io::Read::read_exact(&mut socket, &mut start).unwrap();
-        start == *b"HTTP/1.1 101"
-    });
+    wait_until("a free place", || server.status(&handshake(server.address, "/echo", "")) == 101);
 }
 
 #[test]

@@ -105,9 +105,9 @@ function send(data) {
   }
   connection.socket.send(data);
   if (typeof data === "string") {
-    log.add("sent", "▲ sent text", data, count(encoder.encode(data).length));
+    log.add("sent", "▲ send()", data, `text, ${count(encoder.encode(data).length)}`);
   } else {
-    log.add("sent", "▲ sent binary", "", `${data.constructor.name}, ${count(data.size ?? data.byteLength)}`);
+    log.add("sent", "▲ send()", "", `${data.constructor.name}, ${count(data.size ?? data.byteLength)}`);
   }
   watchBuffer();
 }
@@ -167,15 +167,15 @@ connection.addEventListener("open", () => {
 connection.addEventListener("message", async ({ detail }) => {
   const { data } = detail;
   if (typeof data === "string") {
-    log.add("received", "▼ text", data, count(encoder.encode(data).length));
+    log.add("received", "▼ message", data, `text, ${count(encoder.encode(data).length)}`);
     room.take(data);
     return;
   }
   // The row comes at once, so that rows keep their order; a Blob gives its bytes only later.
   const size = data.size ?? data.byteLength;
-  const row = log.add("received", "▼ binary", "", `${data.constructor.name}, ${count(size)}`);
+  const row = log.add("received", "▼ message", "", `${data.constructor.name}, ${count(size)}`);
   const start = data.slice(0, 33);
-  row.prepend(hex(new Uint8Array(start instanceof Blob ? await start.arrayBuffer() : start)));
+  row.prepend(hex(new Uint8Array(start instanceof Blob ? await start.arrayBuffer() : start)), " ");
 });
 connection.addEventListener("error", () => {
   log.add("bad", "× error", "", "browsers do not tell pages why");

@@ -33,7 +33,7 @@ export class Log {
     const shown = data.length > MOST_CHARACTERS ? `${data.slice(0, MOST_CHARACTERS)} …` : data;
     row.append(time, span("kind", kind), span("data", shown));
     // Text from the peer only ever becomes text: it cannot be markup here.
-    if (note) row.lastChild.append(" ", span("note", note));
+    if (note) row.lastChild.append(data && " ", span("note", note));
     this.#list.append(row);
     while (this.#list.childElementCount > MOST_ROWS) this.#list.firstChild.remove();
     if (follows) {

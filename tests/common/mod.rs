@@ -1,6 +1,6 @@
 //! What the tests share: a server of their own on a free port, and a client that says on a raw
 //! socket just what it is told to. Every wait has a deadline.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -45,6 +45,16 @@ impl Running {
         let mut socket = dial(self.address);
         socket.write_all(request).expect("the request leaves");
         read_to_end(&mut socket)
+    }
+
+    /// The status of the answer to a request.
+    pub fn status(&self, request: &str) -> u16 {
+        let mut socket = dial(self.address);
+        socket.write_all(request.as_bytes()).expect("the request leaves");
+        let mut start = [0; 12];
+        socket.read_exact(&mut start).expect("an answer");
+        let start = std::str::from_utf8(&start).expect("text");
+        start.strip_prefix("HTTP/1.1 ").and_then(|code| code.parse().ok()).expect("a status")
     }
 
     pub fn get(&self, path: &str, headers: &str) -> String {
