@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::{Error, Message, WebSocket};
 
@@ -24,11 +24,13 @@ use crate::frame::Opcode;
 use crate::gate::{Gate, Permit};
 use crate::http::{ANSWER_TIMEOUT, HeadResult, Response, is_timeout, read_head};
 use crate::origin::Origins;
-use crate::outbox::{Cut, Outbox};
+use crate::outbox::{Cut, Outbox, Sent, Whose};
 use crate::route::{Group, Service};
 use crate::stream::{ClientStream, read_uninterrupted};
+use crate::tap::{ConnectionTap, Tap};
 use crate::threads::Threads;
 use crate::upgrade::{self, Decision, Upgrade};
+use crate::watch::Watcher;
 
 /// What all clients' threads share.
 pub(crate) struct Shared {
@@ -37,9 +39,19 @@ pub(crate) struct Shared {
     pub(crate) threads: Arc<Threads>,
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Gate>,
+    /// For the eyes of those who watch.
+    pub(crate) tap: Arc<Tap>,
     /// To the dispatcher. It ends when the last of these is gone.
     pub(crate) events: Sender<Event>,
 }
+
+/// The head of an answer that goes on for as long as somebody watches (Server-Sent Events).
+const EVENT_STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+    Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
+    retry: 1000\n\n";
+
+/// How often a page that watches is told that nothing has happened.
+const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
 
 /// A connection that has just been accepted.
 pub(crate) struct Connection {
@@ -62,7 +74,8 @@ pub(crate) fn serve(connection: Connection, shared: &Shared) {
         client,
         shared.config.max_backlog,
     );
-    let visit = Visit { client, peer, socket, outbox: Arc::clone(&outbox), shared };
+    let tap = Arc::new(shared.tap.connection(client));
+    let visit = Visit { client, peer, socket, outbox: Arc::clone(&outbox), tap, shared };
     // A panic is a fault of ours: its client is told, and everyone else goes on.
     if catch_unwind(AssertUnwindSafe(|| visit.talk(handshake, &entry))).is_err() {
         log::error!("client {client} {peer}: a fault in the server, its thread panicked");
@@ -77,6 +90,7 @@ struct Visit<'a> {
     peer: SocketAddr,
     socket: Arc<TcpStream>,
     outbox: Arc<Outbox>,
+    tap: Arc<ConnectionTap>,
     shared: &'a Shared,
 }
 
@@ -84,38 +98,80 @@ impl Visit<'_> {
     fn talk(&self, handshake: Permit, entry: &Entry) {
         let config = &self.shared.config;
         let deadline = Instant::now() + config.handshake_timeout;
-        let (head, glued) = match read_head(&self.socket, config.max_head, deadline) {
+        let (result, bytes) = read_head(&self.socket, config.max_head, deadline);
+        let (head, glued) = match result {
             HeadResult::Head(head, glued) => (head, glued),
-            HeadResult::Refused(response) => return self.answer("", &response),
+            HeadResult::Refused(response) => return self.refuse(bytes, "", &response),
             HeadResult::Gone => return log::debug!("{self} went away before asking"),
         };
         let asked = format!("{} {:?} ", head.method, head.path);
         match upgrade::decide(&head, config, &self.shared.origins) {
-            Decision::Answer(response) => self.answer(&asked, &response),
-            Decision::Stats => self.answer(&asked, &self.stats()),
+            // The page and what it asks for are not shown: the view would show itself.
+            Decision::Answer(response) if response.status == 200 => {
+                log::debug!("{self} {asked}-> 200");
+                self.answer(&response);
+            }
+            Decision::Answer(response) => self.refuse(bytes, &asked, &response),
+            Decision::Stats => self.answer(&self.stats()),
+            Decision::Watch => {
+                drop(handshake);
+                entry.handshake_done();
+                self.show_events();
+            }
             Decision::Upgrade(upgrade) => match self.shared.clients.enter() {
                 Some(_place) => {
                     drop(handshake);
                     entry.handshake_done();
+                    self.tap.request(bytes);
                     self.open(&upgrade, glued);
                 }
                 None => {
                     let limit = config.max_clients;
                     let why = format!("this server has room for {limit} WebSockets");
-                    self.answer(&asked, &Response::new(503, &why));
+                    self.refuse(bytes, &asked, &Response::new(503, &why));
                 }
             },
         }
     }
 
+    /// Answers a request, or what came in its place, with a refusal.
+    fn refuse(&self, request: Bytes, asked: &str, response: &Response) {
+        log::info!("{self} {asked}-> {}", response.line());
+        self.tap.request(request);
+        self.tap.response(response.encode().swap_remove(0));
+        self.answer(response);
+        self.tap.end(&format!("refused: {}", response.line()));
+    }
+
     /// Sends an answer and sees it off.
-    fn answer(&self, asked: &str, response: &Response) {
-        if response.status == 200 {
-            log::debug!("{self} {asked}-> 200");
-        } else {
-            log::info!("{self} {asked}-> {}", response.line());
-        }
+    fn answer(&self, response: &Response) {
         self.outbox.send_last(&response.encode());
+        self.linger(ANSWER_TIMEOUT);
+    }
+
+    /// Shows what crosses the wire, as Server-Sent Events, until the page or the server goes away.
+    fn show_events(&self) {
+        let (watcher, events) = Watcher::new();
+        self.shared.tap.watch(watcher);
+        self.outbox.send(&[Bytes::from_static(EVENT_STREAM)], Whose::Own);
+        loop {
+            let line = match events.recv_timeout(STILL_HERE_EVERY) {
+                Ok(event) => match serde_json::to_string(&*event) {
+                    Ok(json) => format!("data: {json}\n\n"),
+                    Err(error) => format!(": {error}\n\n"),
+                },
+                // A comment: the only way to learn that the page has gone.
+                Err(RecvTimeoutError::Timeout) => ": still here\n\n".to_owned(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            // A page that does not read is waited for here; what it misses is counted there.
+            self.outbox.wait_for_room();
+            if self.outbox.send(&[line.into()], Whose::Own) == Sent::Closed {
+                break;
+            }
+        }
+        drop(events);
+        self.outbox.send_last(&[]);
         self.linger(ANSWER_TIMEOUT);
     }
 
@@ -137,6 +193,7 @@ impl Visit<'_> {
             Arc::clone(&self.outbox),
             self.shared.events.clone(),
             glued,
+            Arc::clone(&self.tap),
             config,
         );
         // From here on the heartbeat watches over silence, not a deadline on each read.
@@ -171,6 +228,7 @@ impl Visit<'_> {
         self.linger(config.close_timeout);
         let how = self.how_it_ended(&ending, closed_before);
         log::info!("{self} left {}: {how}", upgrade.service);
+        websocket.get_mut().show_end(&how);
     }
 
     /// Reads on until the peer has closed its side too, or for `timeout` since it last took a

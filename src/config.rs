@@ -115,3 +115,20 @@ pub(crate) const MAX_MEMBER_NAME: usize = 32;
 /// Bytes of one `classroom.v1` message: the dispatcher writes it out as JSON again, and nobody
 /// should have to wait while it does that for megabytes.
 pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
+
+/// Crossings that may wait for the watch thread. Past that they are counted instead of shown.
+pub(crate) const RAW_EVENTS_WAITING: usize = 4096;
+
+/// Events that may wait for one watcher. Past that they are counted instead of shown.
+pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
+
+/// Watchers at the same time: browser tabs of the class, and the terminal.
+pub(crate) const MAX_WATCHERS: usize = 64;
+
+/// Handshakes that are kept for watchers who come later.
+pub(crate) const HANDSHAKES_KEPT: usize = 64;
+
+/// Bytes of a payload that are shown from its start and from its end.
+pub(crate) const KEPT_START: usize = 1024;
+/// See [`KEPT_START`].
+pub(crate) const KEPT_END: usize = 64;

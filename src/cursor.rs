@@ -95,6 +95,16 @@ impl FrameCursor {
         Ok(())
     }
 
+    /// The bytes of a header that is not all there yet.
+    pub fn header_so_far(&self) -> &[u8] {
+        &self.header[..self.header_have]
+    }
+
+    /// Bytes of the current frame's payload that are still to come.
+    pub fn payload_left(&self) -> u64 {
+        self.payload_left
+    }
+
     fn stop(&self, good: usize, fault: Fault) -> Stop {
         Stop { good, frame: self.frame, fault }
     }

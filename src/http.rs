@@ -61,14 +61,28 @@ pub enum HeadResult {
     Gone,
 }
 
-/// Reads from `socket` until the blank line, at most `max_head` bytes, until `deadline`.
-pub fn read_head(socket: &TcpStream, max_head: usize, deadline: Instant) -> HeadResult {
+/// Reads from `socket` until the blank line, at most `max_head` bytes, until `deadline`. Gives also
+/// the bytes of the head as they came, or what came in its place.
+pub fn read_head(socket: &TcpStream, max_head: usize, deadline: Instant) -> (HeadResult, Bytes) {
     let mut bytes = Vec::with_capacity(1024);
+    let result = read_until_parsed(socket, max_head, deadline, &mut bytes);
+    if let HeadResult::Head(_, glued) = &result {
+        bytes.truncate(bytes.len() - glued.len());
+    }
+    (result, bytes.into())
+}
+
+fn read_until_parsed(
+    socket: &TcpStream,
+    max_head: usize,
+    deadline: Instant,
+    bytes: &mut Vec<u8>,
+) -> HeadResult {
     let mut chunk = [0; 1024];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return late(&bytes);
+            return late(bytes);
         }
         if socket.set_read_timeout(Some(left)).is_err() {
             return HeadResult::Gone;
@@ -81,7 +95,7 @@ pub fn read_head(socket: &TcpStream, max_head: usize, deadline: Instant) -> Head
             Err(error) if is_timeout(&error) => return late(&bytes),
             Err(_) => return HeadResult::Gone,
         }
-        if let Some(result) = parse_head(&bytes, max_head) {
+        if let Some(result) = parse_head(bytes, max_head) {
             return result;
         }
     }

@@ -31,10 +31,14 @@
 //! | [`outbox`], [`close`] | the only way out, and the last thing that leaves by it |
 //! | [`stats`] | the server in figures |
 //!
+//! Beside that way, for eyes only: [`tap`] copies what crosses the wire while somebody watches,
+//! [`watch`] sees how it hangs together, [`wire`] takes it apart, [`blackboard`] writes it down.
+//!
 //! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
 //! ends by letting go: when the last client's thread has ended, the last sender is gone, and the
 //! dispatcher's `recv` says so.
 
+pub mod blackboard;
 pub mod classroom;
 mod client;
 pub mod close;
@@ -54,8 +58,11 @@ pub mod route;
 pub mod server;
 pub mod stats;
 pub mod stream;
+pub mod tap;
 pub mod threads;
 pub mod upgrade;
+pub mod watch;
+pub mod wire;
 
 pub use config::{Config, Mode};
 pub use server::{Server, Stopper};

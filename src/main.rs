@@ -1,4 +1,4 @@
-//! The command line: flags in, one server out.
+//! The command line: flags in, one server out. `explain` is the one sub-command.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use chalkwire::server::reachable;
-use chalkwire::{Config, Mode, Server};
+use chalkwire::wire::Event;
+use chalkwire::{Config, Mode, Server, blackboard};
+
+mod explain;
 
 /// A WebSocket server you can see through.
 #[derive(FromArgs)]
@@ -87,6 +90,37 @@ struct Flags {
     /// an origin whose pages may open a WebSocket, others get 403; repeatable (default: all may)
     #[argh(option, arg_name = "origin")]
     allow_origin: Vec<String>,
+
+    /// what crosses the wire, on the terminal: off, summary or full (default off)
+    #[argh(option, default = "Wire::Off", from_str_fn(wire), arg_name = "view")]
+    wire: Wire,
+
+    #[argh(subcommand)]
+    command: Option<Command>,
+}
+
+/// What else the program does.
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Command {
+    Explain(explain::Explain),
+}
+
+/// What `--wire` shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    Off,
+    Summary,
+    Full,
+}
+
+fn wire(text: &str) -> Result<Wire, String> {
+    match text {
+        "off" => Ok(Wire::Off),
+        "summary" => Ok(Wire::Summary),
+        "full" => Ok(Wire::Full),
+        _ => Err("it is off, summary or full".to_owned()),
+    }
 }
 
 fn mode(text: &str) -> Result<Mode, String> {
@@ -119,6 +153,19 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(code) => return code,
     };
+    if let Some(Command::Explain(explain)) = flags.command {
+        return match explain.run() {
+            Ok(text) => {
+                // Whoever asked may have stopped reading.
+                let _ = std::io::stdout().write_all(text.as_bytes());
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                complain(&why);
+                ExitCode::FAILURE
+            }
+        };
+    }
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     match serve(flags) {
         Ok(()) => ExitCode::SUCCESS,
@@ -203,5 +250,22 @@ fn serve(flags: Flags) -> Result<(), String> {
     }
     // Nobody may be reading; the server serves all the same.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let view: Option<fn(&Event) -> String> = match flags.wire {
+        Wire::Off => None,
+        Wire::Summary => Some(|event| blackboard::summary(event) + "\n"),
+        Wire::Full => Some(|event| blackboard::full(event) + "\n"),
+    };
+    if let Some(view) = view {
+        let events = server.watch();
+        // It ends when the server does, or when nobody can see what it prints.
+        std::thread::spawn(move || {
+            for event in events {
+                let text = blackboard::paint(&view(&event), &event);
+                if std::io::stdout().write_all(text.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
     server.run().map_err(|error| format!("cannot start: {error}"))
 }

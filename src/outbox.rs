@@ -13,13 +13,14 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::close::{CloseCode, fit_reason};
 use crate::frame::{Opcode, encode_unmasked};
+use crate::tap::ConnectionTap;
 use crate::threads::{Threads, lock};
 
 /// What an outbox writes to: a socket, or in tests a piece of memory.
@@ -149,6 +150,8 @@ pub struct Outbox {
     in_flight: AtomicUsize,
     /// The part of the backlog that is the client's own, in bytes. Written under the lock.
     own_unsent: AtomicUsize,
+    /// For the eyes of those who watch; set once frames leave here.
+    tap: OnceLock<Arc<ConnectionTap>>,
     /// Bytes that have left, for the statistics and as a sign of life. Written under the lock.
     bytes_out: AtomicU64,
 }
@@ -199,8 +202,14 @@ impl Outbox {
             waiting: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             own_unsent: AtomicUsize::new(0),
+            tap: OnceLock::new(),
             bytes_out: AtomicU64::new(0),
         })
+    }
+
+    /// From here on what leaves are frames, and who watches sees them.
+    pub fn show_frames(&self, tap: &Arc<ConnectionTap>) {
+        let _ = self.tap.set(Arc::clone(tap));
     }
 
     /// Sends `pieces` end to end, without waiting. The limit is held against what is owed
@@ -352,6 +361,10 @@ impl Outbox {
 
     /// Writes what the socket takes now and keeps the rest.
     fn put(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, pieces: &[Bytes], whose: Whose) {
+        // Under the lock: so frames are shown in the order in which they leave.
+        if let Some(tap) = self.tap.get().filter(|tap| tap.is_watched()) {
+            tap.frames_out(pieces);
+        }
         let mut sent = 0;
         if state.backlog.is_empty() && !state.draining && !pieces.is_empty() {
             match send_pieces_now(&*self.transport, pieces) {

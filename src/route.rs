@@ -52,6 +52,8 @@ pub enum Route {
     Asset(&'static Asset),
     /// The statistics.
     Stats,
+    /// What crosses the wire, live.
+    WireEvents,
 }
 
 /// A file of the lab page, embedded in the program.
@@ -101,6 +103,7 @@ pub fn find(path: &str, mode: Mode) -> Option<Route> {
         "/echo" => return Some(Route::WebSocket(Service::Echo(EchoAt::Echo))),
         "/broadcast" => return Some(Route::WebSocket(Service::Group(Group::Broadcast))),
         "/stats" => return Some(Route::Stats),
+        "/wire/events" => return Some(Route::WireEvents),
         _ => {}
     }
     if let Some(name) = path.strip_prefix("/room/") {

@@ -18,8 +18,10 @@ use crate::gate::Gate;
 use crate::origin::Origins;
 use crate::outbox::Transport;
 use crate::stream::read_uninterrupted;
+use crate::tap::{Raw, Tap};
 use crate::threads::lock;
-use crate::upgrade;
+use crate::watch::{self, Watcher};
+use crate::{upgrade, wire};
 
 /// A server that listens, and serves once it is [`run`](Server::run).
 ///
@@ -39,6 +41,7 @@ pub struct Server {
     address: SocketAddr,
     shared: Shared,
     events: Receiver<Event>,
+    crossings: Receiver<Raw>,
     stop: Arc<Stop>,
 }
 
@@ -81,16 +84,18 @@ impl Server {
         rustix::net::listen(&listener, crate::config::ACCEPT_QUEUE)?;
         let address = listener.local_addr()?;
         let (sender, events) = bounded(EVENTS_WAITING);
+        let (tap, crossings) = Tap::new();
         let shared = Shared {
             origins: Origins::new(listen, &config.allow_origin),
             threads: Arc::default(),
             clients: Gate::new(config.max_clients),
+            tap,
             events: sender,
             config,
         };
         let spare = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
         let stop = Stop { requested: AtomicBool::new(false), spare: Mutex::new(spare) };
-        Ok(Server { listener, address, shared, events, stop: Arc::new(stop) })
+        Ok(Server { listener, address, shared, events, crossings, stop: Arc::new(stop) })
     }
 
     /// The address it listens at, with the port that was picked.
@@ -103,6 +108,14 @@ impl Server {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
+    /// What crosses the wire once it runs, live. The channel is bounded: who reads too slowly misses
+    /// events, and is told how many. It closes when the server ends.
+    pub fn watch(&self) -> Receiver<Arc<wire::Event>> {
+        let (watcher, events) = Watcher::new();
+        self.shared.tap.watch(watcher);
+        events
+    }
+
     /// Serves until it is stopped. When this returns, every thread has ended.
     ///
     /// # Errors
@@ -112,6 +125,10 @@ impl Server {
         let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
         let events = self.events;
         threads.spawn("dispatcher".to_owned(), CLIENT_STACK, move || dispatcher.run(&events))?;
+        let (tap, crossings) = (Arc::downgrade(&self.shared.tap), self.crossings);
+        let began = Instant::now();
+        let watch = move || watch::run(tap, &crossings, began);
+        threads.spawn("watch".to_owned(), CLIENT_STACK, watch)?;
         let (refused, to_refuse) = bounded(REFUSALS_WAITING);
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;
 
@@ -223,6 +240,7 @@ impl Acceptor {
     /// Says goodbye to everyone and sees them off, at most for the close timeout.
     fn end_all(&self) {
         let _ = self.shared.events.send(Event::Shutdown);
+        self.shared.tap.stop();
         // A tenth of the time is for the threads to end in.
         let deadline = Instant::now() + self.shared.config.close_timeout.mul_f32(0.9);
         self.connections.end_handshakes();

@@ -12,6 +12,7 @@ use crate::config::{Config, MESSAGE_OVERHEAD};
 use crate::cursor::{FrameCursor, Stop};
 use crate::event::{Event, Received};
 use crate::outbox::{Outbox, Whose};
+use crate::tap::{ConnectionTap, CutFrame, FrameCutter, Side};
 
 /// The two directions of one client, for tungstenite.
 ///
@@ -30,6 +31,10 @@ pub struct ClientStream {
     cursor: FrameCursor,
     /// The rule that was broken. Nothing is read any more.
     stop: Option<Stop>,
+    /// For the eyes of those who watch.
+    tap: Arc<ConnectionTap>,
+    /// Cuts out frames to show; there only while somebody watches.
+    cutter: Option<FrameCutter>,
     /// Messages decoded since the last hand-over, and what they cost.
     staged: Vec<Received>,
     staged_cost: usize,
@@ -45,6 +50,7 @@ impl ClientStream {
         outbox: Arc<Outbox>,
         events: Sender<Event>,
         glued: Vec<u8>,
+        tap: Arc<ConnectionTap>,
         config: &Config,
     ) -> ClientStream {
         ClientStream {
@@ -56,6 +62,8 @@ impl ClientStream {
             glued: glued.into(),
             cursor: FrameCursor::new(config.max_message, config.max_fragments),
             stop: None,
+            tap,
+            cutter: None,
             staged: Vec::new(),
             staged_cost: 0,
             bytes_in: Arc::default(),
@@ -70,6 +78,7 @@ impl ClientStream {
     /// From here on the bytes are frames.
     pub fn handshake_done(&mut self) {
         self.request = None;
+        self.outbox.show_frames(&self.tap);
     }
 
     /// Keeps a message until tungstenite asks for more bytes.
@@ -122,7 +131,10 @@ impl ClientStream {
             count
         };
         self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
-        match self.cursor.advance(&buffer[..count]) {
+        self.start_or_stop_showing();
+        let result = self.cursor.advance(&buffer[..count]);
+        self.show(&buffer[..count], result.as_ref().err());
+        match result {
             Ok(()) => Ok(count),
             // Frames before the faulty one are still to be read, and count.
             Err(stop) => {
@@ -131,6 +143,47 @@ impl ClientStream {
                 if good > 0 { Ok(good) } else { Err(stopped()) }
             }
         }
+    }
+}
+
+/// What is shown of the frames that come in.
+impl ClientStream {
+    /// To be called before the cursor moves on: showing begins where it is.
+    fn start_or_stop_showing(&mut self) {
+        match (self.tap.is_watched(), &self.cutter) {
+            (true, None) => self.cutter = Some(FrameCutter::beginning_at(&self.cursor)),
+            (false, Some(_)) => self.cutter = None,
+            _ => {}
+        }
+    }
+
+    /// Shows the frames that are complete with these bytes, and the faulty one as far as it came.
+    fn show(&mut self, bytes: &[u8], stop: Option<&Stop>) {
+        let Some(cutter) = &mut self.cutter else { return };
+        let tap = &self.tap;
+        let Some(stop) = stop else {
+            return cutter.feed(bytes, |frame| tap.frame(Side::Client, frame));
+        };
+        let (good, rest) = bytes.split_at(stop.good);
+        cutter.feed(good, |frame| tap.frame(Side::Client, frame));
+        let mut faulty = None;
+        cutter.feed(rest, |frame| {
+            faulty.get_or_insert(frame);
+        });
+        if let Some(frame) = faulty {
+            tap.frame(Side::Client, CutFrame { fault: Some(stop.fault.clone()), ..frame });
+        } else if let Some(frame) = cutter.unfinished(Some(stop.fault.clone())) {
+            tap.frame(Side::Client, frame);
+        }
+        self.cutter = Some(FrameCutter::default());
+    }
+
+    /// Shows the beginning of a frame that was never finished, and the end of the connection.
+    pub fn show_end(&mut self, how: &str) {
+        if let Some(frame) = self.cutter.as_mut().and_then(|cutter| cutter.unfinished(None)) {
+            self.tap.frame(Side::Client, frame);
+        }
+        self.tap.end(how);
     }
 }
 
@@ -149,7 +202,9 @@ impl Read for ClientStream {
 impl Write for ClientStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.request.is_some() {
-            self.outbox.send(&[Bytes::copy_from_slice(bytes)], Whose::Own);
+            let answer = Bytes::copy_from_slice(bytes);
+            self.tap.response(answer.clone());
+            self.outbox.send(&[answer], Whose::Own);
         } else {
             self.outbox.send_frame(bytes);
         }

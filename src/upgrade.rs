@@ -23,6 +23,8 @@ pub enum Decision {
     Upgrade(Upgrade),
     /// The statistics; the request may see them.
     Stats,
+    /// The events of the wire; the request may see them.
+    Watch,
     /// This answer.
     Answer(Response),
 }
@@ -76,8 +78,9 @@ fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Dec
         _ if wants_websocket => refuse(404, "there is no WebSocket at this path"),
         Route::Root(_) => Ok(Decision::Answer(page(route::lab_page()))),
         Route::Asset(asset) => Ok(Decision::Answer(page(asset))),
-        Route::Stats => match origins.may_read_private(head) {
-            Ok(()) => Ok(Decision::Stats),
+        Route::Stats | Route::WireEvents => match origins.may_read_private(head) {
+            Ok(()) if route == Route::Stats => Ok(Decision::Stats),
+            Ok(()) => Ok(Decision::Watch),
             Err(why) => refuse(403, &why),
         },
     }

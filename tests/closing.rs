@@ -176,7 +176,7 @@ fn who_does_not_answer_a_close_or_never_leaves_is_cut() {
     while babbling.socket.write_all(&ping).is_ok() {
         assert!(Instant::now() < deadline, "never cut");
     }
-    server.wait_for_stats("no thread of theirs", |stats| stats["threads"] == 3);
+    server.wait_for_stats("no thread of theirs", |stats| stats["threads"] == 4);
 }
 
 #[test]
@@ -230,5 +230,5 @@ fn a_client_that_vanishes_leaves_nothing_behind() {
             _ => {}
         }
     }
-    server.wait_for_stats("no clients", |stats| stats["clients"] == 0 && stats["threads"] == 3);
+    server.wait_for_stats("no clients", |stats| stats["clients"] == 0 && stats["threads"] == 4);
 }

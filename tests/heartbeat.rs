@@ -38,7 +38,7 @@ fn no_answer_and_the_client_is_told_and_dropped() {
     let (code, reason) = raw.close();
     assert_eq!((code, reason.contains("no answer to a Ping within 300ms")), (1008, true));
     raw.expect_end();
-    server.wait_for_stats("its end", |stats| stats["clients"] == 0 && stats["threads"] == 3);
+    server.wait_for_stats("its end", |stats| stats["clients"] == 0 && stats["threads"] == 4);
     assert_eq!(server.stats()["dropped"], 1);
 }
 

@@ -78,7 +78,7 @@ fn the_paths_are_what_the_table_says() {
         assert_eq!(got, expected, "a plain GET of {path}");
         rows += 1;
     }
-    assert_eq!(rows, 7);
+    assert_eq!(rows, 8);
 }
 
 /// Links within the repository lead somewhere.

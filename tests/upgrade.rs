@@ -75,7 +75,7 @@ fn whoever_is_refused_is_told_why() {
     for (from, to, status, header, word) in [
         ("GET", "POST", 405, "Allow: GET", "POST"),
         ("/echo", "/nope", 404, "", "nothing"),
-        ("/echo", "/wire/events", 404, "", "nothing"),
+        ("/echo", "/wire/events", 404, "", "no WebSocket"),
         ("/echo", "/stats", 404, "", "no WebSocket"),
         ("Upgrade: websocket\r\n", "", 426, "Upgrade: websocket", "Upgrade"),
         ("Version: 13", "Version: 8", 426, "Sec-WebSocket-Version: 13", "13"),
@@ -189,13 +189,13 @@ fn statistics_count_by_path() {
     assert_eq!(stats["paths"]["/echo"]["bytes_in"], 11, "{stats}");
     assert_eq!(stats["paths"]["/room"]["bytes_in"], 308, "{stats}");
     assert_eq!(stats["messages_out"], 2, "{stats}");
-    // The dispatcher, the refuser, three clients, and the one who asks.
-    assert_eq!(stats["threads"], 6, "{stats}");
+    // The dispatcher, the watch thread, the refuser, three clients, and the one who asks.
+    assert_eq!(stats["threads"], 7, "{stats}");
     assert_eq!(stats["connected"][1]["path"], "/room/blue", "{stats}");
     red.send_close(1000, "");
     red.close();
     drop(red);
-    server.wait_for_stats("five threads", |stats| stats["threads"] == 5);
+    server.wait_for_stats("six threads", |stats| stats["threads"] == 6);
     assert_eq!(server.stats()["clients"], 2);
 }
 

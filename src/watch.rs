@@ -1,0 +1,310 @@
+//! The watch thread: takes what the tap gives, sees how it hangs together, and passes it on to
+//! whoever watches.
+//!
+//! It is behind the tap, away from the way of a message: if it is slow, watchers miss something, and
+//! are told so; messages never wait for it. Each watcher has a bounded channel of its own.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::config::{KEPT_START, MAX_WATCHERS, WATCHER_EVENTS_WAITING};
+use crate::tap::{Crossing, CutFrame, Gap, Raw, Side, Tap};
+use crate::wire::{Answer, Event, FrameView, HeadView, Part, What};
+
+/// One who watches: the sending end of its events.
+pub struct Watcher {
+    events: Sender<Arc<Event>>,
+    /// Events for which there was no room.
+    missed: u64,
+}
+
+impl Watcher {
+    /// A watcher, and where its events come out. It watches until that end is dropped.
+    pub fn new() -> (Watcher, Receiver<Arc<Event>>) {
+        let (events, receiver) = bounded(WATCHER_EVENTS_WAITING);
+        (Watcher { events, missed: 0 }, receiver)
+    }
+
+    /// Passes an event on without waiting. False when the watcher has gone.
+    fn show(&mut self, event: &Arc<Event>) -> bool {
+        if self.missed > 0 {
+            let missed = Event {
+                what: What::Missed { events: self.missed },
+                gap: None,
+                ..Event::clone(event)
+            };
+            match self.events.try_send(Arc::new(missed)) {
+                Ok(()) => self.missed = 0,
+                Err(TrySendError::Full(_)) => {
+                    self.missed += 1;
+                    return true;
+                }
+                Err(TrySendError::Disconnected(_)) => return false,
+            }
+        }
+        match self.events.try_send(Arc::clone(event)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.missed += 1;
+                true
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        }
+    }
+}
+
+/// The body of the watch thread. Ends when the last tap is gone.
+pub fn run(tap: std::sync::Weak<Tap>, raw: &Receiver<Raw>, began: Instant) {
+    let mut watchers: Vec<Watcher> = Vec::new();
+    let mut ending = false;
+    let mut conversations = Conversations::new(began, FIRST_FRAME);
+    for raw in raw {
+        match raw {
+            Raw::Crossing { connection, at, gap, what } => {
+                if let Some(event) = conversations.take(connection, at, gap, what) {
+                    let event = Arc::new(event);
+                    watchers.retain_mut(|watcher| watcher.show(&event));
+                }
+            }
+            Raw::Watch(mut watcher) if watchers.len() < MAX_WATCHERS && !ending => {
+                let Some(tap) = tap.upgrade() else { return };
+                for event in conversations.kept(&tap) {
+                    watcher.show(&Arc::new(event));
+                }
+                watchers.push(watcher);
+                if watchers.len() == 1 {
+                    tap.set_watching(true);
+                }
+            }
+            // One too many, or too late: its end of the channel closes.
+            Raw::Watch(_) => {}
+            Raw::Stop => {
+                ending = true;
+                watchers.clear();
+            }
+        }
+        if watchers.is_empty()
+            && let Some(tap) = tap.upgrade()
+        {
+            tap.set_watching(false);
+            // What is remembered of conversations would be stale when the next watcher comes.
+            conversations.open.clear();
+        }
+    }
+}
+
+/// The request is number 1 of its connection, the answer 2.
+const FIRST_FRAME: u64 = 3;
+
+/// What must be remembered of each connection to say how its frames hang together.
+pub struct Conversations {
+    began: Instant,
+    /// The number of the first frame of each.
+    first: u64,
+    open: HashMap<u64, Conversation>,
+}
+
+struct Conversation {
+    /// The number of the next event.
+    next: u64,
+    client: Speaker,
+    server: Speaker,
+    /// Who sent the first Close, and its code.
+    closed_by: Option<(Side, u16)>,
+}
+
+/// One side of a conversation.
+#[derive(Default)]
+struct Speaker {
+    open_message: Option<OpenMessage>,
+    /// Pings that have not been answered: payload in hex, event, time.
+    pings: VecDeque<(String, u64, Instant)>,
+}
+
+struct OpenMessage {
+    first: u64,
+    parts: u64,
+    length: u64,
+    /// The text so far, while it is short enough to keep.
+    text: Option<Vec<u8>>,
+}
+
+/// Pings a conversation remembers; older ones are answered without a round-trip time.
+const PINGS_KEPT: usize = 16;
+
+impl Conversations {
+    /// None yet. Time is counted from `began`, and a connection's frames from `first`.
+    pub fn new(began: Instant, first: u64) -> Conversations {
+        Conversations { began, first, open: HashMap::new() }
+    }
+
+    fn seconds(&self, at: Instant) -> f64 {
+        at.saturating_duration_since(self.began).as_secs_f64()
+    }
+
+    /// The handshakes that came before a watcher did.
+    fn kept(&self, tap: &Tap) -> Vec<Event> {
+        let mut events = Vec::new();
+        for kept in tap.handshakes() {
+            let connection = kept.connection;
+            let mut event = |number, at, what| {
+                let seconds = self.seconds(at);
+                events.push(Event { connection, number, seconds, gap: None, what });
+            };
+            event(1, kept.request.0, What::Request(HeadView::of(&kept.request.1)));
+            if let Some((at, head)) = kept.response {
+                event(2, at, What::Response(HeadView::of(&head)));
+            }
+        }
+        events
+    }
+
+    /// What has crossed the wire, as an event. `None` for a frame of which not even the header came.
+    pub fn take(
+        &mut self,
+        connection: u64,
+        at: Instant,
+        gap: Gap,
+        what: Crossing,
+    ) -> Option<Event> {
+        let seconds = self.seconds(at);
+        let first = self.first;
+        let conversation = self.open.entry(connection).or_insert_with(|| Conversation::new(first));
+        let (number, what) = match what {
+            Crossing::Request(head) => (1, What::Request(HeadView::of(&head))),
+            Crossing::Response(head) => (2, What::Response(HeadView::of(&head))),
+            Crossing::Frame(side, frame) => {
+                if gap != Gap::default() {
+                    conversation.forget();
+                }
+                let number = conversation.number();
+                let view = conversation.frame(side, &frame, number, at)?;
+                (number, What::Frame(Box::new(view)))
+            }
+            Crossing::End(how) => {
+                let number = conversation.number();
+                self.open.remove(&connection);
+                (number, What::End { how })
+            }
+        };
+        Some(Event { connection, number, seconds, gap: sentence(gap), what })
+    }
+}
+
+fn sentence(gap: Gap) -> Option<String> {
+    match (gap.unwatched, gap.missed) {
+        (false, 0) => None,
+        (true, 0) => Some("what came before was not watched".to_owned()),
+        (_, missed) => Some(format!("{missed} events of this connection came too fast to show")),
+    }
+}
+
+impl Conversation {
+    fn new(first: u64) -> Conversation {
+        Conversation {
+            next: first,
+            client: Speaker::default(),
+            server: Speaker::default(),
+            closed_by: None,
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Something was not seen: what was open before it may not be any more.
+    fn forget(&mut self) {
+        self.client = Speaker::default();
+        self.server = Speaker::default();
+    }
+
+    fn frame(
+        &mut self,
+        side: Side,
+        frame: &CutFrame,
+        number: u64,
+        at: Instant,
+    ) -> Option<FrameView> {
+        let mut view = FrameView::of(side, frame)?;
+        let (speaker, other) = match side {
+            Side::Client => (&mut self.client, &mut self.server),
+            Side::Server => (&mut self.server, &mut self.client),
+        };
+        let payload = view.payload.start.clone();
+        match view.opcode {
+            0x0..=0x2 => speaker.part(&mut view, frame, number),
+            0x8 => {
+                let code = view.close.as_ref().map_or(0, |close| close.code);
+                let first = *self.closed_by.get_or_insert((side, code));
+                if let Some(close) = &mut view.close {
+                    close.answer = first.0 != side;
+                }
+            }
+            0x9 => {
+                speaker.pings.truncate(PINGS_KEPT - 1);
+                speaker.pings.push_front((payload, number, at));
+            }
+            0xa => {
+                // A Pong answers the Ping with its payload, and all before that
+                // (RFC 6455 section 5.5.3).
+                let found = other.pings.iter().position(|(sent, ..)| *sent == payload);
+                view.answers = found.map(|found| {
+                    let (_, ping, sent_at) = other.pings[found];
+                    other.pings.truncate(found);
+                    let time = at.saturating_duration_since(sent_at);
+                    Answer { ping, milliseconds: time.as_secs_f64() * 1000.0 }
+                });
+            }
+            _ => {}
+        }
+        Some(view)
+    }
+}
+
+impl Speaker {
+    /// Notes the frame's place in its message, when that has several frames.
+    fn part(&mut self, view: &mut FrameView, frame: &CutFrame, number: u64) {
+        if view.opcode != 0 {
+            if view.fin {
+                return;
+            }
+            let text = (view.opcode == 1).then(Vec::new);
+            self.open_message = Some(OpenMessage { first: number, parts: 0, length: 0, text });
+        }
+        let Some(message) = &mut self.open_message else { return };
+        message.parts += 1;
+        message.length = message.length.saturating_add(view.payload_length);
+        if let Some(text) = &mut message.text {
+            let bytes: Vec<u8> = plain_bytes(&view.payload.start).collect();
+            view.text.get_or_insert_with(|| String::from_utf8_lossy(&bytes).into_owned());
+            text.extend(bytes);
+            if frame.hidden > 0 || !frame.end.is_empty() || text.len() > KEPT_START {
+                message.text = None;
+            }
+        }
+        view.part = Some(Part {
+            part: message.parts,
+            first: message.first,
+            last: view.fin,
+            message_length: message.length,
+            message: message
+                .text
+                .as_ref()
+                .filter(|_| view.fin)
+                .map(|text| String::from_utf8_lossy(text).into_owned()),
+        });
+        if view.fin {
+            self.open_message = None;
+        }
+    }
+}
+
+/// Back from hex to bytes.
+fn plain_bytes(hex: &str) -> impl Iterator<Item = u8> {
+    hex.split_ascii_whitespace().filter_map(|byte| u8::from_str_radix(byte, 16).ok())
+}
