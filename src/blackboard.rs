@@ -34,7 +34,8 @@ pub fn summary(event: &Event) -> String {
             let rest = describe(frame, COLUMNS.saturating_sub(start.len()));
             return format!("{}{start}{rest}", gap(event));
         }
-        What::End { how } => format!("{start}  END  {}", printable(how)),
+        // Ours, with what the peer has said escaped in it.
+        What::End { how } => format!("{start}  END  {how}"),
         What::Missed { events } => {
             format!("{:.3}s  {events} events came too fast to show", event.seconds)
         }
@@ -179,6 +180,9 @@ fn describe(frame: &FrameView, columns: usize) -> String {
             after.push_str(&format!(" = {}", count(part.message_length)));
         }
     }
+    if let Some(fault) = &frame.fault {
+        return fit(&format!("{name}! {}", fault.sentence), columns);
+    }
     if let Some(close) = &frame.close {
         let answer = if close.answer { ", the answer" } else { "" };
         let reason = match &*close.reason {
@@ -193,11 +197,8 @@ fn describe(frame: &FrameView, columns: usize) -> String {
     if frame.missing > 0 {
         after = format!(", {} never came", count(frame.missing));
     }
-    if let Some(fault) = &frame.fault {
-        return fit(&format!("{name}! {}", fault.sentence), columns);
-    }
-    if let Some(note) = &frame.note {
-        after.push_str(&format!("; {note}"));
+    if let Some((_, short)) = frame.note.as_deref().and_then(|note| note.split_once("; ")) {
+        after = format!("; {short}");
     }
     let text = match &frame.text {
         Some(text) if frame.payload_length > 0 => {
