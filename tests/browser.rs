@@ -286,6 +286,7 @@ fn the_lab_is_a_classroom() {
     ana.fill("#words", "hello, all");
     ana.click("#say-form button");
     ben.wait_for_text("#log", r#"{"type":"said","from":"Ana","text":"hello, all"}"#);
+    ben.wait_for_text("#heard", "Ana: hello, all");
     ben.fill("#whom", "Ana");
     ben.fill("#words", "psst");
     ben.click("#say-form button");
@@ -321,6 +322,89 @@ fn the_lab_comes_back_when_the_server_does() {
 }
 
 #[test]
+fn what_the_lab_shows_is_what_it_does() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    let choose = |path: &str| {
+        page.fill("#path", path);
+        page.value(
+            "for (const name of ['input', 'change'])
+                 document.querySelector('#path').dispatchEvent(new Event(name, { bubbles: true })); 0",
+        );
+    };
+    let at = server.address;
+    choose("room");
+    assert_eq!(
+        page.text("#code"),
+        format!("new WebSocket(\"ws://{at}/room/blue\", [\"classroom.v1\"])")
+    );
+    choose("/echo");
+    assert_eq!(page.text("#code"), format!("new WebSocket(\"ws://{at}/echo\")"));
+
+    // What cannot be opened leaves what is open alone.
+    page.fill("#subprotocols", "bad proto");
+    page.click("#connect");
+    page.wait_for_text("#log", "× SyntaxError");
+    assert_eq!(page.text("#states [aria-current]"), "1 open");
+    page.fill("#text", "still here");
+    page.click("#send");
+    page.wait_for_text("#log", "▼ message\nstill here");
+
+    // A link in the same tab is followed, and the end of the connection before it is told.
+    page.value("location.hash = '#/broadcast'; 0");
+    page.wait_for_text("#log", "the connection before this one");
+    page.wait_for_text("#url", "/broadcast");
+
+    // Who is refused is told why, and does not try again.
+    page.fill("#path", "other");
+    page.value(
+        "document.querySelector('#path').dispatchEvent(new Event('input', { bubbles: true })); 0",
+    );
+    page.fill("#other-url", &format!("ws://{at}/nope"));
+    page.click("#connect");
+    page.wait_for_text("#log", "404 Not Found: there is nothing at this path");
+    assert_eq!(page.value("document.querySelector('#retry-now').hidden"), true);
+}
+
+#[test]
+fn the_log_follows_until_the_reader_scrolls_up() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    let send = |text: &str| {
+        page.fill("#text", text);
+        page.click("#send");
+        page.wait_for(&format!(
+            "[...document.querySelectorAll('#log .received .data')].some((e) => e.innerText.startsWith({text:?}))"
+        ));
+    };
+    let at_end = "(() => { const l = document.querySelector('#log');
+        return l.scrollTop + l.clientHeight >= l.scrollHeight - 8; })()";
+    for n in 0..40 {
+        send(&format!("text {n}"));
+    }
+    page.wait_for(at_end);
+    // Larger type is not scrolling.
+    page.click("#larger");
+    page.wait_for(at_end);
+    send("after larger type");
+    page.wait_for(at_end);
+    assert_eq!(page.value("document.querySelector('#newer').hidden"), true);
+    page.click("#smaller");
+    // The reader scrolls up, and stays there.
+    page.value("document.querySelector('#log').scrollTop = 100; 0");
+    page.wait_for("document.querySelector('#log').scrollTop === 100");
+    send("while reading");
+    page.wait_for_text("#newer", "2 new");
+    assert_eq!(page.value("document.querySelector('#log').scrollTop"), 100);
+    page.click("#newer");
+    page.wait_for(at_end);
+}
+
+#[test]
 fn the_lab_fits_every_screen() {
     let Some(browser) = browser() else { return };
     let server = serve(Config::default());
@@ -344,7 +428,7 @@ fn the_lab_fits_every_screen() {
                 device_posture: None,
             })
             .expect("a size");
-        for larger in 0..3 {
+        for larger in 0..8 {
             let overflow = page.value(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth",
             );
@@ -356,9 +440,9 @@ fn the_lab_fits_every_screen() {
             assert_eq!(overflow, 0, "{width} px, text {larger} steps larger: {culprits}");
             page.click("#larger");
         }
-        page.screenshot(&format!("lab-{width}.png"));
-        for _ in 0..3 {
+        for _ in 0..8 {
             page.click("#smaller");
         }
+        page.screenshot(&format!("lab-{width}.png"));
     }
 }

@@ -27,29 +27,43 @@ function subprotocols() {
 }
 
 function showChoice() {
-  $("room-field").hidden = $("path").value !== "room";
-  $("other-field").hidden = $("path").value !== "other";
+  // What is not shown is not asked for either.
+  $("room-field").hidden = $("room-path").disabled = $("path").value !== "room";
+  $("other-field").hidden = $("other-url").disabled = $("path").value !== "other";
+  const name = $("room-path").value;
+  const impossible = name === "." || name === ".." ? "A path cannot have this name in it." : "";
+  const long = encoder.encode(name).length > 64 ? "A room's name has at most 64 bytes." : "";
+  $("room-path").setCustomValidity(impossible || long);
   const offered = subprotocols();
   const second = offered.length ? `, ${JSON.stringify(offered)}` : "";
   $("code").textContent = `new WebSocket(${JSON.stringify(url())}${second})`;
 }
 
-/** The choice stands behind the # of the address: a link to a room, and a reload, come back to it. */
+/**
+ * The choice stands behind the # of the address: a link to a room, and a reload, come back to it.
+ * Not so the address of another server: a link must not make a page connect just anywhere.
+ */
 function keepChoice() {
+  const other = $("path").value === "other";
+  sessionStorage.setItem("other", other ? $("other-url").value : "");
   const offered = $("subprotocols").value.trim();
-  const choice = $("path").value === "other" ? "" : path() + (offered ? `?${offered}` : "");
+  const choice = other ? "" : path() + (offered ? `?${encodeURIComponent(offered)}` : "");
   history.replaceState(null, "", choice && choice !== "/" ? `#${choice}` : location.pathname);
 }
 
 function restoreChoice() {
-  const [wanted, offered] = location.hash.slice(1).split("?");
+  const [wanted, offered = ""] = location.hash.slice(1).split("?");
+  const other = sessionStorage.getItem("other");
   if (wanted.startsWith("/room/")) {
     $("path").value = "room";
     $("room-path").value = decodeOr(wanted.slice(6), "blue");
-  } else if ([...$("path").options].some((option) => option.value === wanted)) {
-    $("path").value = wanted;
+  } else if (!wanted && other) {
+    $("path").value = "other";
+    $("other-url").value = other;
+  } else {
+    $("path").value = ["/echo", "/broadcast"].includes(wanted) ? wanted : "/";
   }
-  if (offered) $("subprotocols").value = decodeOr(offered, "");
+  $("subprotocols").value = decodeOr(offered, "");
   showChoice();
 }
 
@@ -62,9 +76,9 @@ function decodeOr(text, otherwise) {
 }
 
 function connect() {
-  room.forget();
   try {
     connection.open(url(), subprotocols());
+    room.forget();
     keepChoice();
   } catch (error) {
     log.add("bad", `× ${error.name}`, error.message, "thrown by new WebSocket; nothing was sent");
@@ -74,22 +88,28 @@ function connect() {
 $("path").addEventListener("change", () => {
   // A room is for people with names, unless one wants it plain.
   $("subprotocols").value = $("path").value === "room" ? "classroom.v1" : "";
+  showChoice();
 });
 $("connect-form").addEventListener("input", showChoice);
 $("connect-form").addEventListener("submit", (event) => {
   event.preventDefault();
   connect();
 });
+window.addEventListener("hashchange", () => {
+  restoreChoice();
+  connect();
+});
 $("reconnect").addEventListener("change", () => (connection.reconnects = $("reconnect").checked));
 $("binary-type").addEventListener("change", () => (connection.binaryType = $("binary-type").value));
 $("close-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const code = $("close-code").value.trim();
+  const code = $("close-code").value;
   const reason = $("close-reason").value;
   const args = code || reason ? [Number(code || 1000), ...(reason ? [reason] : [])] : [];
   try {
     connection.close(...args);
-    log.add("", "■ close()", args.join(" "), "asked for by this page");
+    log.add("", "■ close()", args.map((arg) => JSON.stringify(arg)).join(", "));
+    $("connect").focus();
   } catch (error) {
     log.add("bad", `× ${error.name}`, error.message, "thrown by close; nothing was sent");
   }
@@ -98,18 +118,29 @@ $("close-form").addEventListener("submit", (event) => {
 
 // ── Sending ───────────────────────────────────────────────────────────────────────────────
 
-function send(data) {
+/** Sends, if the connection is open, and says whether it was. */
+function send(data, name = "") {
   if (connection.readyState !== WebSocket.OPEN) {
     log.add("bad", "× not sent", "", "the connection is not open");
-    return;
+    return false;
   }
   connection.socket.send(data);
   if (typeof data === "string") {
     log.add("sent", "▲ send()", data, `text, ${count(encoder.encode(data).length)}`);
   } else {
-    log.add("sent", "▲ send()", "", `${data.constructor.name}, ${count(data.size ?? data.byteLength)}`);
+    showBytes(log.add("sent", "▲ send()", "", `${size(data)}${name && `, ${name}`}`), data);
   }
   watchBuffer();
+  return true;
+}
+
+function size(data) {
+  return `${data instanceof Blob ? "Blob" : "ArrayBuffer"}, ${count(data.size ?? data.byteLength)}`;
+}
+
+/** The row comes at once, so that rows keep their order; a Blob gives its bytes only later. */
+async function showBytes(row, data) {
+  row.prepend(await hex(data), " ");
 }
 
 $("send-form").addEventListener("submit", (event) => {
@@ -121,19 +152,23 @@ $("file-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const file = $("file").files[0];
   if (!file) return $("file").click();
-  send($("file-as").value === "blob" ? file : await file.arrayBuffer());
+  send($("file-as").value === "blob" ? file : await file.arrayBuffer(), file.name);
 });
 
 let highest = 0;
+let looking = null;
 
 /** bufferedAmount has no event: it is looked at until it is 0 again. */
 function watchBuffer() {
-  const amount = connection.socket?.bufferedAmount ?? 0;
-  highest = amount === 0 ? 0 : Math.max(highest, amount);
-  $("buffered").value = amount.toLocaleString("en");
+  cancelAnimationFrame(looking);
+  const open = connection.readyState === WebSocket.OPEN;
+  const amount = open ? connection.socket.bufferedAmount : 0;
+  highest = Math.max(highest, amount);
+  $("buffered").textContent = amount.toLocaleString("en");
+  $("buffered-most").textContent = highest.toLocaleString("en");
   $("buffered-bar").max = highest || 1;
   $("buffered-bar").value = amount;
-  if (amount > 0 && connection.readyState === WebSocket.OPEN) requestAnimationFrame(watchBuffer);
+  if (amount > 0) looking = requestAnimationFrame(watchBuffer);
 }
 
 // ── What happens ──────────────────────────────────────────────────────────────────────────
@@ -145,13 +180,14 @@ function showState() {
     else item.removeAttribute("aria-current");
   }
   const open = readyState === WebSocket.OPEN;
-  for (const id of ["send", "send-file", "close"]) $(id).disabled = !open;
+  $("send").disabled = $("send-file").disabled = !open;
+  $("close").disabled = readyState > WebSocket.OPEN;
   $("connect").textContent = readyState === WebSocket.CLOSED ? "Connect" : "Connect anew";
-  $("url").value = socket?.url ?? "–";
-  $("protocol").value = open ? socket.protocol || '"" (none chosen)' : "–";
-  $("extensions").value = open ? socket.extensions || '"" (none)' : "–";
+  $("url").textContent = socket?.url ?? "–";
+  $("protocol").textContent = open ? socket.protocol || '"" (none chosen)' : "–";
+  $("extensions").textContent = open ? socket.extensions || '"" (none)' : "–";
   $("binary-type").value = socket?.binaryType ?? "blob";
-  $("hint").hidden = !/^\/(echo)?$/.test(path()) || $("path").value === "other";
+  $("hint").hidden = !open || new URL(socket.url).host !== location.host;
 }
 
 connection.addEventListener("connecting", ({ detail }) => {
@@ -159,60 +195,83 @@ connection.addEventListener("connecting", ({ detail }) => {
   showState();
 });
 connection.addEventListener("open", () => {
-  const { protocol } = connection.socket;
+  const { protocol, url } = connection.socket;
   log.add("good", "● open", "", protocol ? `subprotocol ${protocol}` : "");
-  room.enter($("room-path").value, protocol);
+  room.enter(decodeOr(new URL(url).pathname.replace(/^\/room\//, ""), ""), protocol);
   showState();
+  say("");
 });
-connection.addEventListener("message", async ({ detail }) => {
-  const { data } = detail;
+connection.addEventListener("message", ({ detail: { data } }) => {
   if (typeof data === "string") {
     log.add("received", "▼ message", data, `text, ${count(encoder.encode(data).length)}`);
     room.take(data);
-    return;
+  } else {
+    showBytes(log.add("received", "▼ message", "", size(data)), data);
   }
-  // The row comes at once, so that rows keep their order; a Blob gives its bytes only later.
-  const size = data.size ?? data.byteLength;
-  const row = log.add("received", "▼ message", "", `${data.constructor.name}, ${count(size)}`);
-  const start = data.slice(0, 33);
-  row.prepend(hex(new Uint8Array(start instanceof Blob ? await start.arrayBuffer() : start)), " ");
 });
 connection.addEventListener("error", () => {
   log.add("bad", "× error", "", "browsers do not tell pages why");
   showState();
 });
 connection.addEventListener("close", ({ detail }) => {
-  const { code, reason, wasClean } = detail;
-  const said = `code ${code}${reason ? ` ${JSON.stringify(reason)}` : ""}, wasClean ${wasClean}`;
-  const look = wasClean ? "" : "bad";
-  log.add(look, "■ close", said, code === 1006 ? "1006 never travels: no Close frame came" : "");
-  room.lost();
+  const note = detail.code === 1006 ? "1006 never travels: no Close frame came" : "";
+  log.add(detail.wasClean ? "" : "bad", "■ close", ending(detail), note);
   showState();
+  watchBuffer();
+  say("Not connected.");
 });
+connection.addEventListener("abandoned", ({ detail }) => {
+  log.add("", "■ close", ending(detail), "the connection before this one");
+});
+connection.addEventListener("refused", async ({ detail }) => {
+  const refused = new URL(detail.url);
+  if (refused.host !== location.host) return;
+  // The browser keeps the server's answer to itself. A plain request gets the same one, except
+  // where only the upgrade was missing.
+  const answer = await fetch(refused.pathname).catch(() => null);
+  if (answer && !answer.ok && answer.status !== 426) {
+    log.add("bad", "× refused", (await answer.text()).trim(), "what the server says to a plain GET");
+  }
+});
+
+function ending({ code, reason, wasClean }) {
+  return `code ${code}${reason ? ` ${JSON.stringify(reason)}` : ""}, wasClean ${wasClean}`;
+}
+
+// ── The notice ────────────────────────────────────────────────────────────────────────────
 
 let waitingUntil = null;
 let ticking = null;
-let lastShown = "";
+
+/** Screen readers are told of this, but not of each second that passes. */
+function say(text) {
+  $("notice-text").textContent = text;
+  $("notice").hidden = !text;
+}
 
 connection.addEventListener("waiting", ({ detail }) => {
+  const waited = waitingUntil !== null;
   waitingUntil = detail.pause === null ? null : performance.now() + detail.pause;
-  showWaiting();
+  if (waitingUntil !== null) say("Not connected. Trying again");
+  else if (waited) say(connection.readyState === WebSocket.CLOSED ? "Not connected. Press Connect." : "");
+  showCountdown();
 });
 
-function showWaiting() {
+function showCountdown() {
   clearTimeout(ticking);
   const waiting = waitingUntil !== null;
-  $("notice").hidden = $("retry-now").hidden = $("retry-stop").hidden = !waiting;
+  $("countdown").hidden = $("retry-now").hidden = $("retry-stop").hidden = !waiting;
   if (!waiting) return;
   const left = Math.max(0, Math.ceil((waitingUntil - performance.now()) / 1000));
-  const text = `Not connected. Trying again in ${left} s.`;
-  // A screen reader says it when it changes.
-  if (text !== lastShown) $("notice-text").textContent = lastShown = text;
-  ticking = setTimeout(showWaiting, 250);
+  $("countdown").textContent = `in ${left} s.`;
+  ticking = setTimeout(showCountdown, 250);
 }
 
 $("retry-now").addEventListener("click", () => connection.tryNow());
-$("retry-stop").addEventListener("click", () => connection.stopTrying());
+$("retry-stop").addEventListener("click", () => {
+  connection.stopTrying();
+  $("connect").focus();
+});
 $("clear").addEventListener("click", () => log.clear());
 
 // ── Size of the type ──────────────────────────────────────────────────────────────────────
@@ -220,7 +279,7 @@ $("clear").addEventListener("click", () => log.clear());
 function resize(step) {
   const size = Math.min(32, Math.max(12, Number(localStorage.getItem("size") ?? 16) + step));
   localStorage.setItem("size", size);
-  document.documentElement.style.fontSize = `${(size / 16) * 1.125}rem`;
+  document.documentElement.style.fontSize = `${(size / 16) * 18}px`;
 }
 $("smaller").addEventListener("click", () => resize(-2));
 $("larger").addEventListener("click", () => resize(2));

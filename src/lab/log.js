@@ -4,20 +4,32 @@ const MOST_ROWS = 1000;
 const MOST_CHARACTERS = 2000;
 
 export class Log {
+  #box;
   #list;
   #newer;
   #began = performance.now();
-  #missed = 0;
+  #follows = true;
+  #top = 0;
+  #unseen = 0;
 
-  constructor(list, newer) {
-    this.#list = list;
+  /** `box` scrolls the list in it; `newer` is the button that leads back to its end. */
+  constructor(box, newer) {
+    this.#box = box;
+    this.#list = box.querySelector("ol");
     this.#newer = newer;
-    list.addEventListener("scroll", () => this.#atEnd() && this.#caughtUp());
-    newer.addEventListener("click", () => {
-      list.scrollTop = list.scrollHeight;
-      list.focus();
-      this.#caughtUp();
+    box.addEventListener("scroll", () => {
+      // Only the reader moves it up. Larger type or a smaller window do not.
+      if (this.#isAtEnd()) this.#followAgain();
+      else if (box.scrollTop < this.#top) this.#follows = false;
+      this.#top = box.scrollTop;
     });
+    newer.addEventListener("click", () => {
+      this.#followAgain();
+      box.focus();
+    });
+    const keepUp = new ResizeObserver(() => this.#follows && this.#scrollToEnd());
+    keepUp.observe(box);
+    keepUp.observe(this.#list);
   }
 
   /**
@@ -25,7 +37,6 @@ export class Log {
    * element that holds both.
    */
   add(look, kind, data, note = "") {
-    const follows = this.#atEnd();
     const row = document.createElement("li");
     if (look) row.className = look;
     const time = document.createElement("time");
@@ -35,12 +46,12 @@ export class Log {
     // Text from the peer only ever becomes text: it cannot be markup here.
     if (note) row.lastChild.append(data && " ", span("note", note));
     this.#list.append(row);
-    while (this.#list.childElementCount > MOST_ROWS) this.#list.firstChild.remove();
-    if (follows) {
-      this.#list.scrollTop = this.#list.scrollHeight;
-    } else {
-      this.#missed += 1;
-      this.#newer.textContent = `${this.#missed} new ↓`;
+    // Who reads further up is not to lose the place; there is an end to that too.
+    const most = this.#follows ? MOST_ROWS : 5 * MOST_ROWS;
+    while (this.#list.childElementCount > most) this.#list.firstChild.remove();
+    if (!this.#follows) {
+      this.#unseen += 1;
+      this.#newer.textContent = `${this.#unseen} new ↓`;
       this.#newer.hidden = false;
     }
     return row.lastChild;
@@ -48,16 +59,23 @@ export class Log {
 
   clear() {
     this.#list.replaceChildren();
-    this.#caughtUp();
+    this.#followAgain();
   }
 
-  #atEnd() {
-    return this.#list.scrollTop + this.#list.clientHeight >= this.#list.scrollHeight - 8;
+  #isAtEnd() {
+    return this.#box.scrollTop + this.#box.clientHeight >= this.#box.scrollHeight - 8;
   }
 
-  #caughtUp() {
-    this.#missed = 0;
+  #followAgain() {
+    this.#follows = true;
+    this.#unseen = 0;
     this.#newer.hidden = true;
+    if (!this.#isAtEnd()) this.#scrollToEnd();
+  }
+
+  #scrollToEnd() {
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#top = this.#box.scrollTop;
   }
 }
 
@@ -68,8 +86,10 @@ function span(className, text) {
   return element;
 }
 
-/** Bytes as on the wire: `48 65 6c 6c 6f`, the first 32 of them. */
-export function hex(bytes) {
+/** The first bytes of a Blob or ArrayBuffer as on the wire: `48 65 6c 6c 6f`. */
+export async function hex(data) {
+  const start = data.slice(0, 33);
+  const bytes = new Uint8Array(start instanceof Blob ? await start.arrayBuffer() : start);
   const shown = Array.from(bytes.subarray(0, 32), (byte) => byte.toString(16).padStart(2, "0"));
   return shown.join(" ") + (bytes.length > 32 ? " …" : "");
 }

@@ -6,43 +6,49 @@ export class Room {
   #send;
   #members = [];
   #me = "";
+  #asked = false;
 
-  /** `send` sends a text message on the connection. */
+  /** `send` sends a text message, and says whether it could. */
   constructor(send) {
-    this.#send = (message) => send(JSON.stringify(message));
+    this.#send = (message) => {
+      const sent = send(JSON.stringify(message));
+      $("refusal").textContent = sent ? "" : "Not connected.";
+      return sent;
+    };
     $("my-name").value = sessionStorage.getItem("name") ?? "";
     $("join-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#join($("my-name").value);
+      this.#asked = this.#send({ type: "join", name: $("my-name").value });
     });
     $("say-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const text = $("words").value;
       const to = $("whom").value;
-      this.#send(to ? { type: "whisper", to, text } : { type: "say", text });
+      if (!this.#send(to ? { type: "whisper", to, text } : { type: "say", text })) return;
       $("words").value = "";
       $("words").focus();
     });
   }
 
-  /** The connection to this room is open, and the server has chosen this subprotocol. */
+  /** The connection to the room of this name is open, with the subprotocol that was chosen. */
   enter(name, subprotocol) {
-    this.#leave();
+    this.#members = [];
     $("room-name").textContent = name;
     $("room").hidden = subprotocol !== "classroom.v1";
+    if ($("room").hidden) return;
     // After a reconnection, take the place again without being asked.
-    if (!$("room").hidden && this.#me) this.#join(this.#me);
-  }
-
-  /** The connection is gone. */
-  lost() {
-    this.#leave();
+    if (this.#me) this.#send({ type: "join", name: this.#me });
+    else $("my-name").focus();
   }
 
   /** Another room, or none: whoever we were is forgotten. */
   forget() {
     this.#me = "";
-    this.#leave();
+    this.#asked = false;
+    $("join-form").hidden = false;
+    $("joined").hidden = true;
+    $("refusal").textContent = "";
+    $("heard").replaceChildren();
     $("room").hidden = true;
   }
 
@@ -50,7 +56,6 @@ export class Room {
   take(text) {
     if ($("room").hidden) return;
     const message = parse(text);
-    $("refusal").textContent = message.type === "refused" ? message.reason : "";
     switch (message.type) {
       case "welcome":
         this.#me = message.you;
@@ -58,7 +63,9 @@ export class Room {
         sessionStorage.setItem("name", message.you);
         $("join-form").hidden = true;
         $("joined").hidden = false;
-        $("words").focus();
+        // Whoever comes back by themselves may be writing elsewhere.
+        if (this.#asked) $("words").focus();
+        this.#asked = false;
         break;
       case "joined":
         this.#members.push(message.name);
@@ -66,19 +73,27 @@ export class Room {
       case "left":
         this.#members = this.#members.filter((name) => name !== message.name);
         break;
+      case "said":
+        this.#hear(message.from, message.text);
+        break;
+      case "whispered":
+        this.#hear(`${message.from}, to ${message.to} alone`, message.text);
+        break;
+      case "refused":
+        $("refusal").textContent = message.reason;
+        break;
     }
     this.#show();
   }
 
-  #join(name) {
-    this.#send({ type: "join", name });
-  }
-
-  #leave() {
-    this.#members = [];
-    $("join-form").hidden = false;
-    $("joined").hidden = true;
-    $("refusal").textContent = "";
+  #hear(who, text) {
+    const row = document.createElement("li");
+    const name = document.createElement("b");
+    name.textContent = `${who}: `;
+    row.append(name, text);
+    $("heard").append(row);
+    while ($("heard").childElementCount > 200) $("heard").firstChild.remove();
+    row.scrollIntoView({ block: "nearest" });
   }
 
   #show() {
