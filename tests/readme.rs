@@ -4,6 +4,7 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 use chalkwire::{Config, Mode};
 use common::*;
@@ -12,6 +13,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// With `UPDATE=1` two tests write the README, one after the other.
+static WRITING: Mutex<()> = Mutex::new(());
+
 fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).expect("the README")
 }
@@ -19,6 +23,7 @@ fn readme() -> String {
 /// The output of `--help` stands in the README between two marks. `UPDATE=1` writes it there.
 #[test]
 fn the_command_line_is_the_programs_own() {
+    let _writing = WRITING.lock();
     let output = Command::new(env!("CARGO_BIN_EXE_chalkwire")).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).expect("UTF-8");
     let (_, options) = help.split_once("Options:\n").expect("options");
@@ -31,6 +36,25 @@ fn the_command_line_is_the_programs_own() {
         std::fs::write(root().join("README.md"), updated).expect("the README is written");
     } else {
         assert_eq!(found, block, "UPDATE=1 cargo test --test readme writes it anew");
+    }
+}
+
+/// The frame that is taken apart in the README is what `explain` prints.
+#[test]
+fn the_explained_frame_is_the_programs_own() {
+    let _writing = WRITING.lock();
+    let readme = readme();
+    let (_, rest) = readme.split_once("$ chalkwire explain ").expect("the command");
+    let (arguments, rest) = rest.split_once('\n').expect("a line");
+    let (found, _) = rest.split_once("```").expect("the end of the block");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chalkwire"));
+    let output = command.arg("explain").args(arguments.split(' ')).output().unwrap();
+    let expected = String::from_utf8(output.stdout).expect("UTF-8");
+    if std::env::var_os("UPDATE").is_some() {
+        let updated = readme.replacen(found, &expected, 1);
+        std::fs::write(root().join("README.md"), updated).expect("the README is written");
+    } else {
+        assert_eq!(found, expected, "UPDATE=1 cargo test --test readme writes it anew");
     }
 }
 
