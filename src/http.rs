@@ -92,7 +92,7 @@ fn read_until_parsed(
             Ok(0) => return HeadResult::Gone,
             Ok(count) => bytes.extend_from_slice(&chunk[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) => return late(&bytes),
+            Err(error) if is_timeout(&error) => return late(bytes),
             Err(_) => return HeadResult::Gone,
         }
         if let Some(result) = parse_head(bytes, max_head) {
