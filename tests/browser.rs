@@ -4,10 +4,14 @@
 mod common;
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chalkwire::frame::{Frame, Opcode};
 use chalkwire::{Config, Mode};
 use common::*;
 use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption::Png;
@@ -336,12 +340,13 @@ fn what_the_lab_shows_is_what_it_does() {
     };
     let at = server.address;
     choose("room");
-    assert_eq!(
-        page.text("#code"),
-        format!("new WebSocket(\"ws://{at}/room/blue\", [\"classroom.v1\"])")
-    );
+    let code = page.text("#code");
+    assert!(code.starts_with(&format!("new WebSocket(\"ws://{at}/room/blue?tab=")), "{code}");
+    assert!(code.ends_with("\", [\"classroom.v1\"])"), "{code}");
     choose("/echo");
-    assert_eq!(page.text("#code"), format!("new WebSocket(\"ws://{at}/echo\")"));
+    let code = page.text("#code");
+    assert!(code.starts_with(&format!("new WebSocket(\"ws://{at}/echo?tab=")), "{code}");
+    assert!(code.ends_with("\")"), "{code}");
 
     // What cannot be opened leaves what is open alone.
     page.fill("#subprotocols", "bad proto");
@@ -402,6 +407,174 @@ fn the_log_follows_until_the_reader_scrolls_up() {
     assert_eq!(page.value("document.querySelector('#log').scrollTop"), 100);
     page.click("#newer");
     page.wait_for(at_end);
+}
+
+/// Passes connections on to a server, and keeps what comes from the client's side of each.
+struct Relay {
+    address: std::net::SocketAddr,
+    captured: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+}
+
+impl Relay {
+    fn to(server: std::net::SocketAddr) -> Relay {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let captured = Arc::<Mutex<Vec<_>>>::default();
+        let all = Arc::clone(&captured);
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(upstream) = TcpStream::connect(server) else { return };
+                let bytes = Arc::<Mutex<Vec<u8>>>::default();
+                all.lock().expect("no panic").push(Arc::clone(&bytes));
+                let (Ok(from), Ok(to)) = (upstream.try_clone(), client.try_clone()) else { return };
+                std::thread::spawn(move || pass_on(from, to, None));
+                std::thread::spawn(move || pass_on(client, upstream, Some(&bytes)));
+            }
+        });
+        Relay { address, captured }
+    }
+
+    /// The first frame that a client has sent behind its handshake.
+    fn first_frame(&self) -> Option<Vec<u8>> {
+        let all = self.captured.lock().expect("no panic");
+        all.iter().find_map(|bytes| {
+            let bytes = bytes.lock().expect("no panic");
+            let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+            let (head, frames) = bytes.split_at(end);
+            String::from_utf8_lossy(head).contains("Upgrade: websocket").then_some(())?;
+            let (_, length) = Frame::decode(frames)?;
+            Some(frames[..length].to_vec())
+        })
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, keep: Option<&Mutex<Vec<u8>>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if let Some(keep) = keep {
+            keep.lock().expect("no panic").extend_from_slice(&buffer[..count]);
+        }
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
+#[test]
+fn page_and_terminal_show_the_very_bytes_that_were_sent() {
+    let Some(browser) = browser() else { return };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
+        .args(["--listen", "127.0.0.1:0", "--wire", "full"])
+        .env("RUST_LOG", "off")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut terminal = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut text = String::new();
+    terminal.read_line(&mut text).expect("the URL");
+    let server = text.trim().rsplit("http://").next().expect("a URL").trim_end_matches('/');
+    let relay = Relay::to(server.parse().expect("an address"));
+
+    let page = Page::open(&browser, &format!("http://{}/", relay.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.click("#tab-wire");
+    // Its own handshake is there, though it came before the page watched.
+    page.wait_for_text("#ladder", "101 Switching Protocols");
+    page.click("#ladder li");
+    page.wait_for_text("#frame .accept", "258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    page.value("document.querySelector('#text').focus(); 0");
+    page.0.press_key("Enter").expect("a key");
+    page.wait_for_text("#ladder", "TEXT \"Hello\"");
+    wait_until("the frame", || relay.first_frame().is_some());
+    let sent = relay.first_frame().expect("a frame");
+    let (header, payload) = sent.split_at(6);
+    let hex = chalkwire::wire::hex;
+
+    page.value("[...document.querySelectorAll('#ladder .frame')][0].click(); 0");
+    page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");
+    assert_eq!(
+        page.text("#frame .bytes").split_whitespace().collect::<Vec<_>>().join(" "),
+        hex(&sent)
+    );
+    let xor = page.text("#frame .xor");
+    let row = |name: &str| {
+        let line = xor.lines().find(|line| line.starts_with(name)).expect(name);
+        line.split('\t').skip(1).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row("wire"), hex(payload));
+    assert_eq!(row("XOR key"), format!("{} {}", hex(&header[2..]), hex(&header[2..3])));
+    assert_eq!(row("="), "48 65 6c 6c 6f");
+    page.screenshot("wire.png");
+
+    // By keyboard: the next field, and then its bytes are marked; the next frame.
+    page.value("document.querySelector('#ladder').focus(); 0");
+    for _ in 0..5 {
+        page.0.press_key("ArrowRight").expect("a key");
+    }
+    page.wait_for_text("#frame .fields [aria-pressed='true']", "masking key");
+    assert_eq!(page.text("#frame .bytes .marked"), hex(&header[2..]));
+    page.0.press_key("ArrowDown").expect("a key");
+    page.wait_for_text("#frame h3", "server → client TEXT \"Hello\"");
+    // A link to the frame leads to it.
+    page.value("location.hash = document.querySelector('#ladder .frame').id; 0");
+    page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");
+
+    while !text.contains("payload XOR key") {
+        assert!(terminal.read_line(&mut text).expect("a line") > 0, "{text}");
+    }
+    assert!(text.contains(&format!("  {}     masking key", hex(&header[2..]))), "{text}");
+    assert!(
+        text.contains(&format!("  {}  payload as it crossed the wire", hex(payload))),
+        "{text}"
+    );
+    assert!(text.contains("= 48 65 6c 6c 6f  payload XOR key  \"Hello\""), "{text}");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+}
+
+#[test]
+fn nothing_that_a_peer_sends_breaks_the_wire_view() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.click("#tab-wire");
+    page.fill("#wire-whose", "all");
+    page.value("document.querySelector('#wire-whose').dispatchEvent(new Event('change')); 0");
+    page.wait_for_text("#ladder", "101 Switching Protocols");
+    let mut raw =
+        Raw::open(server.address, "/echo", "X: <img src=x onerror=document.title='broken'>\r\n");
+    let hostile =
+        "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>";
+    raw.send_text(hostile);
+    raw.text();
+    raw.send_text("\u{1b}[2J\u{0}\u{202e}\u{2028}");
+    raw.text();
+    raw.send(Opcode::Binary, &vec![0xfe; 16 << 20]);
+    raw.frame();
+    raw.send(Opcode::Ping, hostile.as_bytes());
+    raw.frame();
+    raw.send(Opcode::Text, b"bad \xff\xfe <b>UTF-8</b>");
+    assert_eq!(raw.close().0, 1007);
+    drop(raw);
+    page.wait_for_text("#ladder", "the server closed with 1007");
+    // Each of them opened in full.
+    let count =
+        page.value("document.querySelectorAll('#ladder li').length").as_u64().expect("rows");
+    for n in 0..count {
+        page.value(&format!("document.querySelectorAll('#ladder li')[{n}].click(); 0"));
+        assert_ne!(page.text("#frame h3"), "");
+    }
+    assert_eq!(page.value("document.querySelectorAll('#wire img, #wire script').length"), 0);
+    assert_ne!(page.value("document.title"), "broken");
+    page.wait_for_text("#ladder", "<img src=x");
+    assert_eq!(
+        page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth"),
+        0
+    );
+    page.screenshot("hostile.png");
 }
 
 #[test]

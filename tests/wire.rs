@@ -1,5 +1,7 @@
 //! The wire view: what watchers see is what crossed the wire, and costs those who talk nothing.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};

@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js";
 import { Log, count, hex } from "./log.js";
 import { Room } from "./room.js";
+import { Wire } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -10,6 +11,11 @@ const connection = new Connection();
 const log = new Log($("log"), $("newer"));
 const room = new Room((text) => send(text));
 const encoder = new TextEncoder();
+
+// A page cannot see its own connection from outside. So its connections to this server carry a
+// word in their address, by which the wire view knows them.
+const tab = Math.random().toString(36).slice(2, 8);
+const wire = new Wire(tab);
 
 // ── Where to ──────────────────────────────────────────────────────────────────────────────
 
@@ -19,7 +25,7 @@ function path() {
 
 function url() {
   if ($("path").value === "other") return $("other-url").value.trim();
-  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path()}`;
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path()}?tab=${tab}`;
 }
 
 function subprotocols() {
@@ -96,6 +102,10 @@ $("connect-form").addEventListener("submit", (event) => {
   connect();
 });
 window.addEventListener("hashchange", () => {
+  if (/^#c\d+f\d+$/.test(location.hash)) {
+    show("wire");
+    return wire.openLink(location.hash);
+  }
   restoreChoice();
   connect();
 });
@@ -273,6 +283,28 @@ $("retry-stop").addEventListener("click", () => {
   $("connect").focus();
 });
 $("clear").addEventListener("click", () => log.clear());
+
+// ── Events or wire ────────────────────────────────────────────────────────────────────────
+
+function show(view) {
+  for (const name of ["events", "wire"]) {
+    $(name).hidden = name !== view;
+    $(`tab-${name}`).setAttribute("aria-selected", name === view);
+    $(`tab-${name}`).tabIndex = name === view ? 0 : -1;
+  }
+  if (view === "wire") wire.watch();
+  sessionStorage.setItem("view", view);
+}
+
+for (const [name, other] of [["events", "wire"], ["wire", "events"]]) {
+  $(`tab-${name}`).addEventListener("click", () => show(name));
+  $(`tab-${name}`).addEventListener("keydown", ({ key }) => {
+    if (key !== "ArrowLeft" && key !== "ArrowRight") return;
+    show(other);
+    $(`tab-${other}`).focus();
+  });
+}
+show(sessionStorage.getItem("view") === "wire" ? "wire" : "events");
 
 // ── Size of the type ──────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,195 @@
+// One event of the wire in full: each byte with its meaning, each meaning with its bytes.
+
+import { element } from "./wire.js";
+
+/** Shows an event in `box`. */
+export function showEvent(box, event, title) {
+  const where = element("a", "permalink", `${event.connection}:${event.number}`);
+  where.href = `#c${event.connection}f${event.number}`;
+  const heading = element("h3", "", "");
+  heading.append(where, " ", direction(event), " ", element("span", "", title));
+  box.replaceChildren(heading);
+  if (event.kind === "request" || event.kind === "response") showHead(box, event);
+  if (event.kind === "frame") showFrame(box, event);
+}
+
+function direction(event) {
+  const side = { request: "client", response: "server" }[event.kind] ?? event.from;
+  return { client: "client → server", server: "server → client" }[side] ?? "";
+}
+
+function showHead(box, event) {
+  const lines = element("ol", "head", "");
+  lines.append(element("li", "", event.line));
+  for (const { line, meaning } of event.headers) {
+    const row = element("li", meaning ? "meant" : "", line);
+    if (meaning) row.append(" ", element("span", "note", meaning));
+    lines.append(row);
+  }
+  box.append(lines);
+  if (event.accept) box.append(acceptSteps(event.accept));
+}
+
+/** How Sec-WebSocket-Accept is made, as the server has computed it. */
+export function acceptSteps({ key_and_guid, sha1, accept }) {
+  const steps = element("dl", "steps", "");
+  for (const [name, value] of [["key + GUID", key_and_guid], ["SHA-1", sha1], ["base64", accept]]) {
+    steps.append(element("dt", "", name), element("dd", "", value));
+  }
+  const box = element("section", "accept", "");
+  box.append(element("h4", "", "How the answer is made (RFC 6455 4.2.2)"), steps);
+  return box;
+}
+
+/** A frame: its bytes, its bits, its fields, what its mask does. */
+export function showFrame(box, frame) {
+  const header = frame.header.split(" ");
+  const payload = bytesOf(frame.wire.start);
+  const fields = fieldsOf(frame, header, payload);
+
+  const bytes = element("p", "bytes", "");
+  for (const [n, field] of fields.entries()) {
+    if (field.shared) continue;
+    const shown = field.hex.slice(0, 32);
+    const group = element("span", `group f${n}`, shown.join(" ") + (field.hex.length > 32 ? " …" : ""));
+    group.dataset.fields = fields.flatMap((other, m) => (other.at === field.at ? [m] : [])).join(" ");
+    bytes.append(group, " ");
+  }
+
+  const list = element("ol", "fields", "");
+  for (const [n, field] of fields.entries()) {
+    const row = element("li", "", "");
+    row.dataset.field = n;
+    const button = element("button", "", "");
+    button.type = "button";
+    button.setAttribute("aria-pressed", n === 0);
+    button.append(
+      element("code", "", field.bits || field.hex.slice(0, 8).join(" ") + (field.hex.length > 8 ? " …" : "")),
+      element("b", "", `${field.name}${field.bits ? ` ${field.value}` : ""}`),
+      element("span", "", field.meaning),
+    );
+    row.append(button);
+    list.append(row);
+  }
+
+  // The bytes lead to their fields, and the fields to their bytes.
+  const mark = (n) => {
+    for (const button of list.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", button.parentElement.dataset.field === `${n}`);
+    }
+    for (const group of bytes.children) {
+      group.classList.toggle("marked", group.dataset.fields.split(" ").includes(`${n}`));
+    }
+    for (const cell of box.querySelectorAll(".grid td")) {
+      cell.classList.toggle("marked", cell.dataset.field === `${n}`);
+    }
+  };
+  list.addEventListener("click", (click) => {
+    const row = click.target.closest("[data-field]");
+    if (row) mark(Number(row.dataset.field));
+  });
+  bytes.addEventListener("click", (click) => {
+    const group = click.target.closest(".group");
+    if (!group) return;
+    // Bytes that several fields share: the next of them with each click.
+    const shared = group.dataset.fields.split(" ").map(Number);
+    const now = Number(list.querySelector('[aria-pressed="true"]')?.parentElement.dataset.field);
+    mark(shared[(shared.indexOf(now) + 1) % shared.length]);
+  });
+
+  box.append(bytes, bitGrid(header, fields), list);
+  if (frame.masking_key) box.append(xorTable(frame, payload));
+  for (const [what, text] of remarks(frame)) {
+    const line = element("p", "remark", "");
+    line.append(element("b", "", `${what} `), text);
+    box.append(line);
+  }
+  mark(0);
+}
+
+function bytesOf(hex) {
+  return hex ? hex.split(" ") : [];
+}
+
+/** The fields of the header, as the server names them, and the payload as one more. */
+function fieldsOf(frame, header, payload) {
+  const fields = frame.fields.map((field, n) => ({
+    ...field,
+    hex: header.slice(field.at, field.at + field.bytes),
+    // Several fields in one byte: the first of them shows it.
+    shared: n > 0 && frame.fields[n - 1].at === field.at,
+  }));
+  if (payload.length) {
+    const meaning = `${frame.payload_length.toLocaleString("en")} bytes${frame.masking_key ? ", masked" : ""}`;
+    fields.push({ name: "payload", at: header.length, hex: payload, bits: "", value: "", meaning, shared: false });
+  }
+  return fields;
+}
+
+/** The first two bytes bit by bit, as in the picture of RFC 6455 5.2. */
+function bitGrid(header, fields) {
+  const table = element("table", "grid", "");
+  table.append(element("caption", "", "The first two bytes, bit by bit (RFC 6455 5.2)"));
+  const names = table.insertRow();
+  const bits = table.insertRow();
+  let at = 0;
+  for (const [n, width] of [[0, 1], [1, 3], [2, 4], [3, 1], [4, 7]]) {
+    const name = names.insertCell();
+    name.colSpan = width;
+    name.textContent = fields[n].name;
+    name.dataset.field = n;
+    for (let bit = 0; bit < width; bit += 1, at += 1) {
+      const byte = parseInt(header[at >> 3], 16);
+      const cell = bits.insertCell();
+      cell.textContent = (byte >> (7 - (at & 7))) & 1;
+      cell.dataset.field = n;
+    }
+  }
+  return table;
+}
+
+/** What crossed the wire, the key under it over and over, and what comes out. */
+function xorTable(frame, payload) {
+  const plain = bytesOf(frame.payload.start);
+  const key = bytesOf(frame.masking_key);
+  const shown = Math.min(payload.length, 24);
+  const table = element("table", "xor", "");
+  const left = frame.payload_length - shown;
+  table.append(element("caption", "", `Unmasking, byte by byte (RFC 6455 5.3)${left > 0 ? `; ${left.toLocaleString("en")} more` : ""}`));
+  const rows = [
+    ["wire", payload],
+    ["XOR key", payload.map((_, n) => key[n % 4])],
+    ["=", plain],
+    ["text", plain.map((byte) => printable(parseInt(byte, 16)))],
+  ];
+  for (const [name, cells] of rows) {
+    const row = table.insertRow();
+    row.append(element("th", "", name));
+    for (const cell of cells.slice(0, shown)) row.append(element("td", "", cell));
+  }
+  const scroller = element("div", "scroller", "");
+  scroller.append(table);
+  return scroller;
+}
+
+function printable(byte) {
+  return byte > 32 && byte < 127 ? String.fromCharCode(byte) : "·";
+}
+
+function remarks(frame) {
+  const { part, close, answers, fault, note } = frame;
+  const all = [];
+  if (frame.text) all.push(["Text", frame.text]);
+  if (part) {
+    const whole = part.message ?? `${part.message_length.toLocaleString("en")} bytes`;
+    const rest = part.last ? `, and with that the message is complete: ${whole}` : ", more follow";
+    all.push(["Fragment", `part ${part.part} of the message that begins at ${part.first}${rest}`]);
+  }
+  if (close) all.push(["Close", `${close.code}: ${close.name}${close.reason && `, "${close.reason}"`}`]);
+  if (answers) all.push(["Round trip", `${answers.milliseconds.toFixed(2)} ms since the Ping at ${answers.ping}`]);
+  if (frame.missing) all.push(["Missing", `${frame.missing.toLocaleString("en")} bytes were announced and never came`]);
+  if (fault) all.push(["Broken rule", `${fault.sentence}: close ${fault.code}`]);
+  if (note) all.push(["Note", note]);
+  all.push(["DevTools show", frame.devtools]);
+  return all;
+}
