@@ -31,11 +31,14 @@ use crate::tap::{ConnectionTap, Tap};
 use crate::threads::Threads;
 use crate::upgrade::{self, Decision, Upgrade};
 use crate::watch::Watcher;
+use crate::workbench;
 
 /// What all clients' threads share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
+    /// Where this server is reached from this machine.
+    pub(crate) address: SocketAddr,
     pub(crate) threads: Arc<Threads>,
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Gate>,
@@ -113,6 +116,10 @@ impl Visit<'_> {
             }
             Decision::Answer(response) => self.refuse(bytes, &asked, &response),
             Decision::Stats => self.answer(&self.stats()),
+            Decision::Workbench => {
+                let (address, events) = (self.shared.address, &self.shared.events);
+                self.answer(&workbench::answer(&head, address, events));
+            }
             Decision::Watch => {
                 drop(handshake);
                 entry.handshake_done();

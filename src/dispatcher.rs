@@ -15,8 +15,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::classroom::{Classroom, Delivery};
 use crate::close::{CloseCode, Fault};
 use crate::config::{BURST_BYTES, Config, EVENTS_WAITING};
-use crate::event::{Event, Joined, Received};
-use crate::frame::{FrameBatch, Opcode};
+use crate::event::{Asked, Event, Joined, Received};
+use crate::frame::{Frame, FrameBatch, Opcode};
 use crate::outbox::{Cut, Outbox, Sent, Whose};
 use crate::route::{EchoAt, Group, Service};
 use crate::stats::{ClientRow, PathCounts, Snapshot};
@@ -154,6 +154,11 @@ impl Dispatcher {
                 self.send_bursts();
                 self.left(client);
             }
+            Event::Ask { client, what, reply } => {
+                self.send_bursts();
+                // The one who asked may have gone.
+                let _ = reply.try_send(self.ask(client, what));
+            }
             Event::Stats(reply) => {
                 self.send_bursts();
                 // The one who asked may have gone.
@@ -287,6 +292,39 @@ impl Dispatcher {
                 Sent::Closed => {}
             }
         }
+    }
+
+    /// Sends a client what the page has asked for; false when there is no such client.
+    fn ask(&mut self, id: u64, what: Asked) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        match what {
+            Asked::Ping => {
+                send_one(&client.outbox, Opcode::Ping, Bytes::from_static(b"asked"), Whose::Own);
+            }
+            Asked::Fragments => {
+                let fragment = |opcode, fin, payload: &str| {
+                    let mut frame = Frame::new(opcode, None, payload.as_bytes());
+                    frame.header.fin = fin;
+                    frame.encode()
+                };
+                let frames = [
+                    fragment(Opcode::Text, false, "one message "),
+                    fragment(Opcode::Continuation, false, "in three "),
+                    fragment(Opcode::Ping, true, "between"),
+                    fragment(Opcode::Continuation, true, "fragments"),
+                ];
+                client.outbox.send(&[Bytes::from(frames.concat())], Whose::Own);
+            }
+            Asked::Bytes(count) => {
+                let payload: Vec<u8> = (0..count).map(|n| n as u8).collect();
+                send_one(&client.outbox, Opcode::Binary, payload.into(), Whose::Own);
+            }
+            Asked::Close(code) => {
+                client.outbox.close(code, "asked for");
+                client.close_sent_at.get_or_insert_with(Instant::now);
+            }
+        }
+        true
     }
 
     fn left(&mut self, id: u64) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crossbeam_channel::Sender;
 
 use crate::classroom;
+use crate::close::CloseCode;
 use crate::frame::Opcode;
 use crate::outbox::Outbox;
 use crate::route::Service;
@@ -42,10 +43,32 @@ pub enum Event {
         /// Its number.
         client: u64,
     },
+    /// Someone asks that this client be sent something.
+    Ask {
+        /// Its number.
+        client: u64,
+        /// What.
+        what: Asked,
+        /// Whether there is such a client.
+        reply: Sender<bool>,
+    },
     /// Someone asks for the statistics.
     Stats(Sender<Snapshot>),
     /// The server ends: say so to everyone.
     Shutdown,
+}
+
+/// What the lab page can ask the server to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A Ping.
+    Ping,
+    /// A text in three fragments, with a Ping between them.
+    Fragments,
+    /// A binary message of so many bytes.
+    Bytes(usize),
+    /// A Close with this code.
+    Close(CloseCode),
 }
 
 /// A new client.

@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 
 use crate::config::MAX_HEADERS;
 
@@ -18,6 +19,8 @@ pub struct RequestHead {
     pub method: String,
     /// The path of the request target, still percent-encoded, without the query.
     pub path: String,
+    /// What stands behind the `?` of the target.
+    pub query: String,
     /// 0 for HTTP/1.0, 1 for HTTP/1.1.
     pub minor_version: u8,
     headers: Vec<(String, String)>,
@@ -42,6 +45,13 @@ impl RequestHead {
     /// (RFC 9110 section 5.3).
     pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.all(name).flat_map(|value| value.split(',')).map(str::trim).filter(|s| !s.is_empty())
+    }
+
+    /// The value of this name in the query, percent-decoded.
+    pub fn asked(&self, name: &str) -> Option<String> {
+        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(found, _)| *found == name)?;
+        Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
     }
 
     /// Whether a list header has this item, in any case.
@@ -157,10 +167,11 @@ fn to_head(request: &httparse::Request<'_, '_>) -> Result<RequestHead, Response>
         Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
         None => target,
     };
-    let path = path.split('?').next().unwrap_or_default();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     Ok(RequestHead {
         method: request.method.unwrap_or_default().to_owned(),
         path: path.to_owned(),
+        query: query.to_owned(),
         minor_version: request.version.unwrap_or_default(),
         headers,
     })
@@ -278,6 +289,7 @@ mod tests {
         );
         assert_eq!((&*head.method, &*head.path, head.minor_version), ("GET", "/echo", 1));
         assert_eq!(head.get("Host"), Some("a"));
+        assert_eq!((head.asked("x").as_deref(), head.asked("y")), (Some("1"), None));
         assert!(head.lists("Connection", "upgrade"));
         assert!(!head.lists("Connection", "close"));
         assert_eq!(rest, b"\x81\x80abcd");

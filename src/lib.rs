@@ -33,6 +33,8 @@
 //!
 //! Beside that way, for eyes only: [`tap`] copies what crosses the wire while somebody watches,
 //! [`watch`] sees how it hangs together, [`wire`] takes it apart, [`blackboard`] writes it down.
+//! [`explain`] does the same with bytes that somebody types, [`rules`] breaks rules on purpose, and
+//! [`workbench`] lets the page ask for all that.
 //!
 //! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
 //! ends by letting go: when the last client's thread has ended, the last sender is gone, and the
@@ -47,6 +49,7 @@ pub mod connections;
 pub mod cursor;
 pub mod dispatcher;
 pub mod event;
+pub mod explain;
 pub mod frame;
 pub mod gate;
 pub mod http;
@@ -55,6 +58,7 @@ mod memory;
 pub mod origin;
 pub mod outbox;
 pub mod route;
+pub mod rules;
 pub mod server;
 pub mod stats;
 pub mod stream;
@@ -63,6 +67,7 @@ pub mod threads;
 pub mod upgrade;
 pub mod watch;
 pub mod wire;
+pub mod workbench;
 
 pub use config::{Config, Mode};
 pub use server::{Server, Stopper};

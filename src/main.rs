@@ -10,7 +10,7 @@ use chalkwire::server::reachable;
 use chalkwire::wire::Event;
 use chalkwire::{Config, Mode, Server, blackboard};
 
-mod explain;
+mod explain_command;
 
 /// A WebSocket server you can see through.
 #[derive(FromArgs)]
@@ -103,7 +103,7 @@ struct Flags {
 #[derive(FromArgs)]
 #[argh(subcommand)]
 enum Command {
-    Explain(explain::Explain),
+    Explain(explain_command::Explain),
 }
 
 /// What `--wire` shows.

@@ -54,6 +54,8 @@ pub enum Route {
     Stats,
     /// What crosses the wire, live.
     WireEvents,
+    /// Something the lab page asks the server to do or to compute.
+    Workbench,
 }
 
 /// A file of the lab page, embedded in the program.
@@ -78,7 +80,7 @@ macro_rules! asset {
 }
 
 /// The lab page itself, which is at `/`, and its parts, at the paths they are loaded from.
-static ASSETS: [Asset; 8] = [
+static ASSETS: [Asset; 9] = [
     asset!("index.html", "text/html"),
     asset!("lab.css", "text/css"),
     asset!("lab.js", "text/javascript"),
@@ -87,6 +89,7 @@ static ASSETS: [Asset; 8] = [
     asset!("room.js", "text/javascript"),
     asset!("wire.js", "text/javascript"),
     asset!("frame.js", "text/javascript"),
+    asset!("bench.js", "text/javascript"),
 ];
 
 /// The lab page.
@@ -106,6 +109,7 @@ pub fn find(path: &str, mode: Mode) -> Option<Route> {
         "/broadcast" => return Some(Route::WebSocket(Service::Group(Group::Broadcast))),
         "/stats" => return Some(Route::Stats),
         "/wire/events" => return Some(Route::WireEvents),
+        _ if crate::workbench::PATHS.contains(&path) => return Some(Route::Workbench),
         _ => {}
     }
     if let Some(name) = path.strip_prefix("/room/") {

@@ -87,6 +87,7 @@ impl Server {
         let (tap, crossings) = Tap::new();
         let shared = Shared {
             origins: Origins::new(listen, &config.allow_origin),
+            address: reachable(address),
             threads: Arc::default(),
             clients: Gate::new(config.max_clients),
             tap,

@@ -15,6 +15,7 @@ use crate::http::{RequestHead, Response};
 use crate::origin::Origins;
 use crate::route::{self, Route, Service};
 use crate::stream::ClientStream;
+use crate::workbench;
 
 /// What a request is to get.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub enum Decision {
     Stats,
     /// The events of the wire; the request may see them.
     Watch,
+    /// What the workbench has; the request may use it.
+    Workbench,
     /// This answer.
     Answer(Response),
 }
@@ -62,9 +65,14 @@ fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Dec
     let Some(route) = route::find(&head.path, config.mode) else {
         return refuse(404, "there is nothing at this path");
     };
+    let changes_something = route == Route::Workbench && workbench::needs_post(&head.path);
     let wants_websocket = head.lists("Upgrade", "websocket") || has_websocket_header(head);
-    if head.method != "GET" && (wants_websocket || head.method != "HEAD") {
-        let allow = if wants_websocket { "GET" } else { "GET, HEAD" };
+    let (allowed, allow): (&[&str], _) = match (wants_websocket, changes_something) {
+        (true, _) => (&["GET"], "GET"),
+        (_, true) => (&["POST"], "POST"),
+        _ => (&["GET", "HEAD"], "GET, HEAD"),
+    };
+    if !allowed.contains(&&*head.method) {
         let why = format!("only {allow} is allowed, not {:?}", head.method);
         return Err(Response::new(405, &why).header("Allow", allow));
     }
@@ -78,11 +86,14 @@ fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Dec
         _ if wants_websocket => refuse(404, "there is no WebSocket at this path"),
         Route::Root(_) => Ok(Decision::Answer(page(route::lab_page()))),
         Route::Asset(asset) => Ok(Decision::Answer(page(asset))),
-        Route::Stats | Route::WireEvents => match origins.may_read_private(head) {
-            Ok(()) if route == Route::Stats => Ok(Decision::Stats),
-            Ok(()) => Ok(Decision::Watch),
-            Err(why) => refuse(403, &why),
-        },
+        Route::Stats | Route::WireEvents | Route::Workbench => {
+            match origins.may_read_private(head) {
+                Ok(()) if route == Route::Stats => Ok(Decision::Stats),
+                Ok(()) if route == Route::WireEvents => Ok(Decision::Watch),
+                Ok(()) => Ok(Decision::Workbench),
+                Err(why) => refuse(403, &why),
+            }
+        }
     }
 }
 

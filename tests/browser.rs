@@ -412,20 +412,23 @@ fn the_log_follows_until_the_reader_scrolls_up() {
 /// Passes connections on to a server, and keeps what comes from the client's side of each.
 struct Relay {
     address: std::net::SocketAddr,
-    captured: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    captured: Arc<Mutex<Vec<Capture>>>,
 }
+
+/// What has come from a client so far.
+type Capture = Arc<Mutex<Vec<u8>>>;
 
 impl Relay {
     fn to(server: std::net::SocketAddr) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let captured = Arc::<Mutex<Vec<_>>>::default();
+        let captured = Arc::<Mutex<Vec<Capture>>>::default();
         let all = Arc::clone(&captured);
         // Ends with the test's process.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let Ok(upstream) = TcpStream::connect(server) else { return };
-                let bytes = Arc::<Mutex<Vec<u8>>>::default();
+                let bytes = Capture::default();
                 all.lock().expect("no panic").push(Arc::clone(&bytes));
                 let (Ok(from), Ok(to)) = (upstream.try_clone(), client.try_clone()) else { return };
                 std::thread::spawn(move || pass_on(from, to, None));
@@ -532,6 +535,41 @@ fn page_and_terminal_show_the_very_bytes_that_were_sent() {
     assert!(text.contains("= 48 65 6c 6c 6f  payload XOR key  \"Hello\""), "{text}");
     child.kill().expect("it runs");
     child.wait().expect("it ends");
+}
+
+#[test]
+fn the_benches_compute_and_break_and_ask() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.value("for (const d of document.querySelectorAll('details')) d.open = true; 0");
+    page.click("#key-form button");
+    page.wait_for_text("#key-steps", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    page.click("#hex-form button");
+    page.wait_for_text("#hex-parts .bytes", "7f 9f 4d 51 58");
+    page.fill("#hex", "81 0g");
+    page.click("#hex-form button");
+    page.wait_for_text("#hex-parts", "expected a second hex digit at position");
+    page.fill("#frame-text", "a + b");
+    page.click("#frame-form button");
+    page.wait_for_text("#frame-made", "a + b");
+
+    page.click("#ask-form button[value=ping]");
+    page.wait_for_text("#ladder", "PONG \"asked\"");
+    page.click("#ask-form button[value=fragments]");
+    page.wait_for_text("#ladder", "CONTINUATION part 3, the last \"fragments\"");
+    assert_eq!(page.value("document.querySelectorAll('#ladder .part').length"), 3);
+    page.wait_for("document.querySelectorAll('#rule option').length >= 15");
+    page.fill("#rule", "unmasked");
+    page.click("#break-form button");
+    page.wait_for_text("#broken", "Close 1002: frame 1: a client must mask every frame");
+    page.wait_for_text("#ladder", "TEXT !");
+    page.screenshot("benches.png");
+    page.fill("#ask-code", "4003");
+    page.click("#ask-form button[value=close]");
+    page.click("#tab-events");
+    page.wait_for_text("#log", "code 4003 \"asked for\", wasClean true");
 }
 
 #[test]

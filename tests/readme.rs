@@ -90,6 +90,7 @@ fn the_paths_are_what_the_table_says() {
         let [_, path, websocket, plain, _] = cells[..] else { panic!("{row}") };
         let path = match path.trim_matches('`') {
             "others" => "/others".to_owned(),
+            "/wire/…" => "/wire/rules".to_owned(),
             "/lab/…" => "/lab/lab.css".to_owned(),
             path => path.replace("NAME", "blue"),
         };
@@ -102,7 +103,7 @@ fn the_paths_are_what_the_table_says() {
         assert_eq!(got, expected, "a plain GET of {path}");
         rows += 1;
     }
-    assert_eq!(rows, 8);
+    assert_eq!(rows, 9);
 }
 
 /// Links within the repository lead somewhere.

@@ -1,5 +1,6 @@
 // The lab page: every property and every event of the browser's WebSocket, as they change.
 
+import { setUpBenches } from "./bench.js";
 import { Connection } from "./connection.js";
 import { Log, count, hex } from "./log.js";
 import { Room } from "./room.js";
@@ -305,6 +306,11 @@ for (const [name, other] of [["events", "wire"], ["wire", "events"]]) {
   });
 }
 show(sessionStorage.getItem("view") === "wire" ? "wire" : "events");
+
+setUpBenches(() => wire.mine(), (whose) => {
+  show("wire");
+  if (whose) wire.showOf(whose);
+});
 
 // ── Size of the type ──────────────────────────────────────────────────────────────────────
 

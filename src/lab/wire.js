@@ -45,14 +45,27 @@ export class Wire {
     window.addEventListener("pagehide", () => this.#source.close());
   }
 
+  /** The number of this page's newest connection; waits a little for its handshake to be seen. */
+  async mine() {
+    this.watch();
+    for (let n = 0; n < 20 && !this.#mine.size; n += 1) await new Promise((done) => setTimeout(done, 100));
+    return Math.max(0, ...this.#mine);
+  }
+
+  /** Shows the events of `mine` or of `all`. */
+  showOf(whose) {
+    if ($("wire-whose").value === whose) return;
+    $("wire-whose").value = whose;
+    this.#showAll();
+  }
+
   /** Selects the event of a link such as #c1f3, if it has been seen. */
   openLink(hash) {
     const [, connection, number] = /^#c(\d+)f(\d+)$/.exec(hash) ?? [];
     const event = this.#events.find((e) => `${e.connection}` === connection && `${e.number}` === number);
     if (!event) return this.#say(`${hash.slice(1)} is not here: this page has not seen it.`);
     if (!this.#rows.has(event)) {
-      $("wire-whose").value = "all";
-      this.#showAll();
+      this.showOf("all");
     }
     this.#follow(false);
     this.#select(event);

@@ -1,0 +1,121 @@
+//! `chalkwire explain`: takes apart what somebody types, with the code that the server's own view
+//! uses.
+
+use std::io::Read;
+
+use argh::FromArgs;
+use chalkwire::blackboard;
+use chalkwire::explain::{bytes_in, events_in, looks_like_head};
+use chalkwire::frame::{Frame, Opcode};
+use chalkwire::wire::AcceptKey;
+
+/// Take frames, a request or a key apart, as the wire view does.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "explain")]
+pub struct Explain {
+    /// bytes in hex: frames, or a request head; none reads them from standard input
+    #[argh(positional, arg_name = "hex")]
+    hex: Vec<String>,
+
+    /// show how the answer to this Sec-WebSocket-Key is made
+    #[argh(option, arg_name = "key")]
+    key: Option<String>,
+
+    /// show the frames of this text
+    #[argh(option, arg_name = "text")]
+    text: Option<String>,
+
+    /// with --text: mask with this key, four bytes in hex
+    #[argh(option, arg_name = "hex")]
+    mask: Option<String>,
+
+    /// with --text: text, binary, ping, pong or close (default text)
+    #[argh(option, default = "Opcode::Text", from_str_fn(opcode), arg_name = "opcode")]
+    opcode: Opcode,
+
+    /// with --text: cut the message into so many frames (default 1)
+    #[argh(option, default = "1", arg_name = "n")]
+    fragments: usize,
+}
+
+fn opcode(text: &str) -> Result<Opcode, String> {
+    match text {
+        "text" => Ok(Opcode::Text),
+        "binary" => Ok(Opcode::Binary),
+        "ping" => Ok(Opcode::Ping),
+        "pong" => Ok(Opcode::Pong),
+        "close" => Ok(Opcode::Close),
+        _ => Err("it is text, binary, ping, pong or close".to_owned()),
+    }
+}
+
+/// Bytes read from standard input at most.
+const MOST_INPUT: u64 = 16 * 1024 * 1024;
+
+impl Explain {
+    /// The explanation, or a sentence that says what is wrong.
+    pub fn run(&self) -> Result<String, String> {
+        if let Some(key) = &self.key {
+            return Ok(blackboard::accept_lines(&AcceptKey::of(key)).join("\n") + "\n");
+        }
+        if let Some(text) = &self.text {
+            return self.frames_of(text);
+        }
+        let bytes = if self.hex.is_empty() {
+            let mut input = Vec::new();
+            std::io::stdin()
+                .take(MOST_INPUT)
+                .read_to_end(&mut input)
+                .map_err(|error| format!("cannot read standard input: {error}"))?;
+            if looks_like_head(&input) {
+                return shown(&input);
+            }
+            let text = String::from_utf8(input).map_err(|error| {
+                let at = error.utf8_error().valid_up_to() + 1;
+                format!("expected two hex digits at position {at}, found a byte that is no text")
+            })?;
+            bytes_in(&text)?
+        } else {
+            bytes_in(&self.hex.join(" "))?
+        };
+        shown(&bytes)
+    }
+
+    fn frames_of(&self, text: &str) -> Result<String, String> {
+        let key = match &self.mask {
+            None => None,
+            Some(hex) => match bytes_in(hex)?[..] {
+                [a, b, c, d] => Some([a, b, c, d]),
+                ref other => return Err(format!("a masking key has 4 bytes, not {}", other.len())),
+            },
+        };
+        let parts = self.fragments;
+        if parts == 0 || parts > text.len().max(1) {
+            return Err(format!("--fragments is 1 to {} for this text", text.len().max(1)));
+        }
+        if self.opcode.is_control() && parts > 1 {
+            return Err(format!("a {} must not be fragmented (RFC 6455 5.5)", self.opcode));
+        }
+        let mut payload = text.as_bytes().to_vec();
+        if self.opcode == Opcode::Close {
+            payload.splice(0..0, 1000_u16.to_be_bytes());
+        }
+        if self.opcode.is_control() && payload.len() > 125 {
+            let length = payload.len();
+            return Err(format!("a {} has at most 125 bytes, not {length}", self.opcode));
+        }
+        let mut bytes = Vec::new();
+        for part in 0..parts {
+            let (from, to) = (part * payload.len() / parts, (part + 1) * payload.len() / parts);
+            let opcode = if part == 0 { self.opcode } else { Opcode::Continuation };
+            let mut frame = Frame::new(opcode, key, &payload[from..to]);
+            frame.header.fin = part + 1 == parts;
+            bytes.extend(frame.encode());
+        }
+        shown(&bytes)
+    }
+}
+
+fn shown(bytes: &[u8]) -> Result<String, String> {
+    Ok(events_in(bytes)?.iter().map(blackboard::full).collect())
+}

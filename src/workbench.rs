@@ -1,0 +1,115 @@
+//! What the lab page lets the server do and compute, so that nothing is written twice: the accept
+//! key of any key, any frame taken apart or put together, rules broken on purpose, and things sent
+//! on demand.
+
+use std::net::SocketAddr;
+
+use crossbeam_channel::{Sender, bounded};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::close::CloseCode;
+use crate::event::{Asked, Event};
+use crate::explain::{bytes_in, events_in};
+use crate::frame::{Frame, Opcode};
+use crate::http::{ANSWER_TIMEOUT, RequestHead, Response};
+use crate::rules::{RULES, break_rule};
+use crate::wire::{AcceptKey, hex};
+
+/// The paths.
+pub const PATHS: [&str; 6] =
+    ["/wire/accept", "/wire/explain", "/wire/frame", "/wire/rules", "/wire/break", "/wire/ask"];
+
+/// Whether what is at this path does something, and so is asked for with POST.
+pub fn needs_post(path: &str) -> bool {
+    matches!(path, "/wire/break" | "/wire/ask")
+}
+
+/// Bytes of payload in a message that is asked for.
+const MOST_ASKED: usize = 65_536;
+
+/// Answers a request, whose right to ask has been examined.
+pub fn answer(head: &RequestHead, address: SocketAddr, events: &Sender<Event>) -> Response {
+    let result = match &*head.path {
+        "/wire/accept" => head
+            .asked("key")
+            .map(|key| json(&AcceptKey::of(&key)))
+            .ok_or_else(|| "which key? ?key=…".to_owned()),
+        "/wire/explain" => explain(&head.asked("hex").unwrap_or_default()),
+        "/wire/frame" => put_together(head).and_then(|frame| explain(&hex(&frame.encode()))),
+        "/wire/rules" => Ok(json(&&RULES[..])),
+        "/wire/break" => break_one(&head.asked("rule").unwrap_or_default(), address),
+        _ => ask(head, events),
+    };
+    result.unwrap_or_else(|why| Response::new(400, &why))
+}
+
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => Response::with_body(200, "application/json", bytes.into()),
+        Err(error) => Response::new(500, &error.to_string()),
+    }
+}
+
+fn explain(hex: &str) -> Result<Response, String> {
+    bytes_in(hex).and_then(|bytes| events_in(&bytes)).map(|events| json(&events))
+}
+
+/// A frame from its fields: `text`, `mask` (hex, may be left out), `opcode`, `fin`, `rsv`.
+fn put_together(head: &RequestHead) -> Result<Frame, String> {
+    let number = |name: &str, otherwise: u8, most: u8| match head.asked(name) {
+        None => Ok(otherwise),
+        Some(text) => match text.parse::<u8>() {
+            Ok(number) if number <= most => Ok(number),
+            _ => Err(format!("{name} is a number from 0 to {most}")),
+        },
+    };
+    let key = match head.asked("mask").filter(|mask| !mask.is_empty()) {
+        None => None,
+        Some(mask) => match bytes_in(&mask)?[..] {
+            [a, b, c, d] => Some([a, b, c, d]),
+            ref other => return Err(format!("a masking key has 4 bytes, not {}", other.len())),
+        },
+    };
+    let opcode = Opcode::from_bits(number("opcode", 1, 15)?);
+    let text = head.asked("text").unwrap_or_default();
+    let mut frame = Frame::new(opcode, key, text.as_bytes());
+    frame.header.fin = number("fin", 1, 1)? == 1;
+    frame.header.rsv = number("rsv", 0, 7)?;
+    Ok(frame)
+}
+
+fn break_one(id: &str, address: SocketAddr) -> Result<Response, String> {
+    let Some(rule) = RULES.iter().find(|rule| rule.id == id) else {
+        return Err("there is no such rule; /wire/rules has them".to_owned());
+    };
+    break_rule(rule, address)
+        .map(|outcome| json(&outcome))
+        .map_err(|error| format!("the rule could not be broken: {error}"))
+}
+
+fn ask(head: &RequestHead, events: &Sender<Event>) -> Result<Response, String> {
+    let client = head.asked("client").and_then(|client| client.parse().ok());
+    let client: u64 = client.ok_or("which client? ?client=N")?;
+    let number = |name: &str| head.asked(name).and_then(|number| number.parse::<u16>().ok());
+    let what = match head.asked("what").unwrap_or_default().as_str() {
+        "ping" => Asked::Ping,
+        "fragments" => Asked::Fragments,
+        "bytes" => match head.asked("count").and_then(|count| count.parse().ok()) {
+            Some(count) if count <= MOST_ASKED => Asked::Bytes(count),
+            _ => return Err(format!("count is a number from 0 to {MOST_ASKED}")),
+        },
+        "close" => match number("code").map(CloseCode).filter(|code| code.may_travel()) {
+            Some(code) => Asked::Close(code),
+            None => return Err("code is a close code that may be sent".to_owned()),
+        },
+        _ => return Err("what is ping, fragments, bytes or close".to_owned()),
+    };
+    let (reply, done) = bounded(1);
+    events.send(Event::Ask { client, what, reply }).ok();
+    match done.recv_timeout(ANSWER_TIMEOUT) {
+        Ok(true) => Ok(json(&json!({ "client": client }))),
+        Ok(false) => Err(format!("there is no client {client}")),
+        Err(_) => Err("the dispatcher is too busy".to_owned()),
+    }
+}
