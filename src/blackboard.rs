@@ -55,6 +55,7 @@ pub fn full(event: &Event) -> String {
         }
         What::Response(head) => lines.extend(head_lines(head)),
         What::Frame(frame) => lines.extend(frame_lines(frame)),
+        What::End { how } if lines[0].ends_with("...") => lines.extend(wrap("  ", how)),
         What::End { .. } | What::Missed { .. } => {}
     }
     lines.join("\n") + "\n"
@@ -121,7 +122,7 @@ pub fn frame_lines(frame: &FrameView) -> Vec<String> {
             "" => String::new(),
             reason => format!("  \"{}\"", printable(reason)),
         };
-        lines.push(fit(&format!("= close code {} {}{reason}", close.code, close.name), COLUMNS));
+        lines.extend(wrap("= ", &format!("close code {} {}{reason}", close.code, close.name)));
     }
     if frame.missing > 0 {
         lines.push(format!("  {} bytes of payload never came", frame.missing));
@@ -160,8 +161,7 @@ fn gap(event: &Event) -> String {
 }
 
 fn sentence_of_head(head: &HeadView) -> String {
-    let bytes = format!(", {} bytes", head.length);
-    format!("{}{bytes}", printable(&head.line))
+    printable(&head.line)
 }
 
 /// A frame in so many columns: what it is, what it says, how it belongs to others.

@@ -78,7 +78,20 @@ fn the_other_examples_of_section_5_7_and_more() {
             ],
         ),
         (format!("82 7e 01 00 {}", zeros(256)), vec!["#1  SERVER -> CLIENT  BINARY, 260 bytes"]),
-        ("01 81 37 fa 21 3d d5 80 82 37 fa 21 3d b5 56".to_owned(), vec!["#1", "#2"]),
+        (
+            "01 83 37 fa 21 3d 7f 9f 4d 80 82 37 fa 21 3d 5b 95".to_owned(),
+            vec![
+                "#1  CLIENT -> SERVER  TEXT part 1 \"Hel\", 9 bytes",
+                "#2  CLIENT -> SERVER  CONTINUATION part 2 and last \"lo\", 8 bytes of #1 = \"Hello\"",
+            ],
+        ),
+        (
+            "01 81 37 fa 21 3d d5 80 82 37 fa 21 3d b5 56".to_owned(),
+            vec![
+                "#1  CLIENT -> SERVER  TEXT part 1 \"\u{fffd}\", 7 bytes",
+                "#2  CLIENT -> SERVER  CONTINUATION part 2 and last \"\u{fffd}\u{fffd}\", 8 bytes of #1 = \"€\"",
+            ],
+        ),
         ("89 80 37 fa 21 3d 8a 00".to_owned(), vec!["#1  CLIENT -> SERVER  PING, 6 bytes", "#2"]),
         ("88 02 03 e8".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1000 normal closure"]),
         ("88 82 37 fa 21 3d 34 12".to_owned(), vec!["#1  CLIENT -> SERVER  CLOSE 1000"]),
@@ -88,7 +101,10 @@ fn the_other_examples_of_section_5_7_and_more() {
             vec!["#1  CLIENT -> SERVER  CLOSE 1001 going away \"bye\""],
         ),
         ("88 02 03 ea".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1002 protocol error"]),
+        ("88 02 03 eb".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1003 cannot accept"]),
+        ("88 02 03 ef".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1007 data does not match"]),
         ("88 02 03 f1".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1009 message too big"]),
+        ("88 02 03 f3".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1011 server fault"]),
         ("82 7d".to_owned(), vec!["#1  SERVER -> CLIENT  BINARY, 125 bytes never came"]),
         ("82 fe 00 7e 37 fa 21 3d".to_owned(), vec!["#1  CLIENT -> SERVER  BINARY, 126 bytes"]),
         ("48 54 54 50".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE! RSV bits are 100"]),
@@ -108,6 +124,30 @@ fn the_other_examples_of_section_5_7_and_more() {
         (Some(0), vec!["#1  SERVER -> CLIENT  BINARY, 65546 bytes"])
     );
     assert!(text.contains("00 00 00 00 00 01 00 00\n"), "{text}");
+}
+
+#[test]
+fn every_form_of_a_length() {
+    for (header, length) in [
+        ("82 00", 0_u64),
+        ("82 7d", 125),
+        ("82 7e 00 7e", 126),
+        ("82 7e 00 7f", 127),
+        ("82 7e 00 80", 128),
+        ("82 7e 00 ff", 255),
+        ("82 7e ff ff", 65_535),
+        ("82 7f 00 00 00 00 00 01 00 00", 65_536),
+        ("82 7f 00 00 00 00 00 01 00 01", 65_537),
+    ] {
+        let masked = header.replacen("82 7", "82 f", 1).replacen("82 0", "82 8", 1);
+        for header in [header.to_owned(), format!("{masked} 37 fa 21 3d")] {
+            let text = explain(&[&header]);
+            assert!(text.contains(&format!(" {length} bytes of payload")), "{header}:\n{text}");
+            let missing = text.contains(&format!("  {length} bytes of payload never came\n"));
+            assert_eq!(missing, length > 0, "{header}:\n{text}");
+            assert!(!text.contains('!'), "{header} breaks no rule:\n{text}");
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ export class Wire {
   #paused = [];
   #isPaused = false;
   #follows = true;
+  #top = 0;
 
   /** `tab` is what this page's own connections have in their address. */
   constructor(tab) {
@@ -27,10 +28,12 @@ export class Wire {
     $("wire-follow").addEventListener("click", () => this.#follow(!this.#follows));
     $("wire-clear").addEventListener("click", () => this.#clear());
     $("ladder").addEventListener("click", (event) => this.#click(event));
-    // Who scrolls wants to read: the list then stays where it is.
-    for (const name of ["wheel", "touchmove", "pointerdown"]) {
-      $("ladder").addEventListener(name, () => this.#isAtEnd() || this.#follow(false), { passive: true });
-    }
+    // Who scrolls up wants to read: the list then stays where it is.
+    $("ladder").addEventListener("scroll", () => {
+      const { scrollTop } = $("ladder");
+      if (scrollTop < this.#top && !this.#isAtEnd()) this.#follow(false);
+      this.#top = scrollTop;
+    });
     $("wire").addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.#keepUp()).observe($("ladder"));
   }
@@ -196,6 +199,7 @@ export class Wire {
   #keepUp() {
     if (!this.#follows) return;
     $("ladder").scrollTop = $("ladder").scrollHeight;
+    this.#top = $("ladder").scrollTop;
     const last = [...this.#rows.keys()].pop();
     if (last && last !== this.#selected && this.#selected) this.#select(last);
   }
