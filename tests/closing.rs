@@ -181,7 +181,8 @@ fn who_does_not_answer_a_close_or_never_leaves_is_cut() {
 
 #[test]
 fn the_end_of_the_server_is_a_close_for_everyone() {
-    let server = serve(Config::default());
+    // Everyone answers, so this is not waited for; if it were, the test would not end in time.
+    let server = serve(Config { close_timeout: 10 * DEADLINE, ..Config::default() });
     let mut clients: Vec<Raw> = ["/", "/echo", "/broadcast", "/room/blue"]
         .iter()
         .cycle()
@@ -191,7 +192,6 @@ fn the_end_of_the_server_is_a_close_for_everyone() {
     // Someone who has connected and said nothing must not hold it up.
     let _silent = dial(server.address);
     server.wait_for_stats("all", |stats| stats["clients"] == 40);
-    let began = Instant::now();
     server.stop();
     for raw in &mut clients {
         assert_eq!(raw.close().0, 1001);
@@ -199,9 +199,7 @@ fn the_end_of_the_server_is_a_close_for_everyone() {
         raw.expect_end();
     }
     drop(clients);
-    let timeout = Config::default().close_timeout;
     server.end();
-    assert!(began.elapsed() < timeout, "everyone has answered, nothing is waited for");
 }
 
 #[test]

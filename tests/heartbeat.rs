@@ -11,7 +11,8 @@ use common::*;
 fn quick() -> Config {
     Config {
         ping_interval: Some(Duration::from_millis(50)),
-        pong_timeout: Duration::from_millis(300),
+        // Nobody who answers is to be given up because the machine is busy.
+        pong_timeout: DEADLINE,
         close_timeout: Duration::from_millis(100),
         ..Config::default()
     }
@@ -32,7 +33,8 @@ fn a_pong_gives_the_round_trip_and_keeps_the_connection() {
 
 #[test]
 fn no_answer_and_the_client_is_told_and_dropped() {
-    let server = serve(quick());
+    let pong_timeout = Duration::from_millis(300);
+    let server = serve(Config { pong_timeout, ..quick() });
     let mut raw = server.connect("/room/blue");
     assert_eq!(raw.frame().header.opcode, Opcode::Ping);
     let (code, reason) = raw.close();
@@ -46,12 +48,12 @@ fn no_answer_and_the_client_is_told_and_dropped() {
 fn a_client_held_back_by_its_own_answers_is_not_dropped_while_it_reads() {
     let server = serve(Config {
         max_backlog: 64 * 1024,
-        pong_timeout: Duration::from_millis(500),
+        pong_timeout: Duration::from_millis(1500),
         ..quick()
     });
     let mut raw = server.connect("/echo");
     let mut writer = raw.socket.try_clone().unwrap();
-    const COUNT: usize = 400;
+    const COUNT: usize = 800;
     let message = vec![7; 64 * 1024];
     let frame = Frame::new(Opcode::Binary, Some(KEY), &message).encode();
     let writing = std::thread::spawn(move || {

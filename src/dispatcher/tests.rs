@@ -24,19 +24,10 @@ fn run(config: Config) -> Running {
 
 impl Running {
     fn join(&self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<Outbox> {
-        self.join_alive(client, service, memory, Arc::default())
-    }
-
-    fn join_alive(
-        &self,
-        client: u64,
-        service: Service,
-        memory: &Arc<Memory>,
-        bytes_in: Arc<AtomicU64>,
-    ) -> Arc<Outbox> {
         let transport = Arc::clone(memory) as _;
         let outbox = Outbox::new(transport, Arc::clone(&self.threads), client, self.max_backlog);
         let peer = "127.0.0.1:1".parse().unwrap();
+        let bytes_in = Arc::default();
         let joined = Joined { client, peer, service, outbox: Arc::clone(&outbox), bytes_in };
         self.send(Event::Joined(Box::new(joined)));
         outbox
@@ -224,60 +215,102 @@ fn the_classroom_knows_who_is_here() {
     running.end();
 }
 
+/// A dispatcher that is called by hand, so that time is what the test says it is.
+struct ByHand {
+    dispatcher: Dispatcher,
+    threads: Arc<Threads>,
+    began: Instant,
+}
+
+impl ByHand {
+    fn new() -> ByHand {
+        let threads = Arc::new(Threads::default());
+        // Ping after 20 s, given up after 20 more, a Close unanswered for 5: the defaults.
+        let dispatcher = Dispatcher::new(&Config::default(), Arc::clone(&threads));
+        ByHand { dispatcher, threads, began: Instant::now() }
+    }
+
+    fn join(&mut self, client: u64, memory: &Arc<Memory>) -> Arc<AtomicU64> {
+        let transport = Arc::clone(memory) as _;
+        let outbox = Outbox::new(transport, Arc::clone(&self.threads), client, 1 << 20);
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let bytes_in = Arc::new(AtomicU64::new(0));
+        let alive = Arc::clone(&bytes_in);
+        let joined = Joined { client, peer, service: echo_path(), outbox, bytes_in };
+        self.dispatcher.take(Event::Joined(Box::new(joined)));
+        alive
+    }
+
+    /// What happens so many seconds after the beginning. (A little more, since the clients have
+    /// joined a little after it.)
+    fn look_at(&mut self, seconds: u64) {
+        let now = self.began + Duration::from_secs(seconds) + Duration::from_millis(900);
+        self.dispatcher.look_after_clients(now);
+    }
+}
+
 #[test]
 fn silence_is_answered_by_a_ping_and_a_pong_gives_the_round_trip() {
-    let ping_interval = Some(Duration::from_millis(40));
-    let running = run(Config { ping_interval, ..Config::default() });
+    let mut by_hand = ByHand::new();
     let ana = Memory::endless();
-    running.join(1, echo_path(), &ana);
+    by_hand.join(1, &ana);
+    by_hand.look_at(19);
+    assert!(ana.sent().is_empty());
+    by_hand.look_at(20);
     assert_eq!(ana.frames(1), [(Opcode::Ping, "1".to_owned())]);
-    assert_eq!(running.stats().connected[0].round_trip_ms, None);
-    let at = Instant::now();
-    running.send(Event::Pong { client: 1, payload: Bytes::from_static(b"unasked"), at });
-    assert_eq!(running.stats().connected[0].round_trip_ms, None);
-    running.send(Event::Pong { client: 1, payload: Bytes::from_static(b"1"), at });
-    assert!(running.stats().connected[0].round_trip_ms.is_some());
-    running.end();
+    let sent_at = by_hand.began + Duration::from_millis(20_900);
+    let at = sent_at + Duration::from_millis(7);
+    let round_trip = |by_hand: &ByHand| by_hand.dispatcher.snapshot().connected[0].round_trip_ms;
+    let unasked = Bytes::from_static(b"unasked");
+    by_hand.dispatcher.take(Event::Pong { client: 1, payload: unasked, at });
+    assert_eq!(round_trip(&by_hand), None);
+    by_hand.dispatcher.take(Event::Pong { client: 1, payload: Bytes::from_static(b"1"), at });
+    assert_eq!(round_trip(&by_hand), Some(7.0));
 }
 
 #[test]
 fn who_stays_silent_is_told_and_then_cut() {
-    let running = run(Config {
-        ping_interval: Some(Duration::from_millis(40)),
-        pong_timeout: Duration::from_millis(40),
-        close_timeout: Duration::from_millis(40),
-        ..Config::default()
-    });
+    let mut by_hand = ByHand::new();
     let silent = Memory::endless();
-    running.join(1, echo_path(), &silent);
+    by_hand.join(1, &silent);
+    by_hand.look_at(20);
+    by_hand.look_at(39);
+    assert_eq!(silent.frames(1).len(), 1, "only the Ping so far");
+    by_hand.look_at(40);
     let frames = silent.frames(2);
-    assert_eq!(frames[0].0, Opcode::Ping);
     assert_eq!(frames[1].0, Opcode::Close);
-    assert!(frames[1].1.contains("no answer to a Ping within 40ms"), "{}", frames[1].1);
+    assert!(frames[1].1.contains("no answer to a Ping within 20s"), "{}", frames[1].1);
+    assert_eq!(by_hand.dispatcher.snapshot().dropped, 1);
+    by_hand.look_at(44);
+    assert!(!silent.is_cut());
+    by_hand.look_at(45);
     silent.wait_for_cut();
-    assert_eq!(running.stats().dropped, 1);
-    running.end();
+}
+
+#[test]
+fn who_does_not_even_read_is_cut_at_once() {
+    let mut by_hand = ByHand::new();
+    let stalled = Memory::with_room(0);
+    by_hand.join(1, &stalled);
+    by_hand.look_at(20);
+    by_hand.look_at(40);
+    stalled.wait_for_cut();
+    by_hand.threads.join_all();
 }
 
 #[test]
 fn who_sends_anything_is_alive() {
-    let running = run(Config {
-        ping_interval: Some(Duration::from_millis(40)),
-        pong_timeout: Duration::from_millis(40),
-        ..Config::default()
-    });
-    let (silent, talking) = (Memory::endless(), Memory::endless());
-    let bytes_in = Arc::new(AtomicU64::new(0));
-    running.join_alive(1, echo_path(), &talking, Arc::clone(&bytes_in));
-    running.join(2, echo_path(), &silent);
-    // As long as it takes to give the silent one up, the other keeps sending bytes.
-    let deadline = Instant::now() + DEADLINE;
-    while running.stats().dropped == 0 {
-        assert!(Instant::now() < deadline);
+    let mut by_hand = ByHand::new();
+    let talking = Memory::endless();
+    let bytes_in = by_hand.join(1, &talking);
+    by_hand.look_at(20);
+    assert_eq!(talking.frames(1).len(), 1);
+    for seconds in 21..100 {
+        // Not a Pong, but a byte.
         bytes_in.fetch_add(1, Ordering::Relaxed);
+        by_hand.look_at(seconds);
     }
-    assert!(!talking.frames(0).iter().any(|(opcode, _)| *opcode == Opcode::Close));
-    running.end();
+    assert_eq!(talking.frames(1).len(), 1, "neither another Ping nor a Close");
 }
 
 #[test]
