@@ -17,7 +17,7 @@ use tungstenite::{Error, Message, WebSocket};
 
 use crate::classroom;
 use crate::close::{CloseCode, Fault};
-use crate::config::Config;
+use crate::config::{CLASSROOM_OVERHEAD, Config, MAX_WATCHERS};
 use crate::connections::Entry;
 use crate::event::{Event, Joined, Received};
 use crate::frame::Opcode;
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) threads: Arc<Threads>,
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Gate>,
+    /// Places for those who watch the wire.
+    pub(crate) watchers: Arc<Gate>,
     /// For the eyes of those who watch.
     pub(crate) tap: Arc<Tap>,
     /// To the dispatcher. It ends when the last of these is gone.
@@ -55,6 +57,12 @@ const EVENT_STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream
 
 /// How often a page that watches is told that nothing has happened.
 const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a page that watches may read nothing at all.
+const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why nothing begins any more.
+const THE_END: &str = "the server ends";
 
 /// A connection that has just been accepted.
 pub(crate) struct Connection {
@@ -118,20 +126,26 @@ impl Visit<'_> {
             Decision::Stats => self.answer(&self.stats()),
             Decision::Workbench => {
                 let (address, events) = (self.shared.address, &self.shared.events);
-                self.answer(&workbench::answer(&head, address, events));
+                self.answer(&workbench::answer(&head, self.peer.ip(), address, events));
             }
-            Decision::Watch => {
-                drop(handshake);
-                entry.handshake_done();
-                self.show_events();
-            }
-            Decision::Upgrade(upgrade) => match self.shared.clients.enter() {
-                Some(_place) => {
+            Decision::Watch => match self.shared.watchers.enter() {
+                Some(_place) if entry.handshake_done(&self.outbox) => {
                     drop(handshake);
-                    entry.handshake_done();
+                    self.show_events();
+                }
+                Some(_) => self.answer(&Response::new(503, THE_END)),
+                None => {
+                    let why = format!("{MAX_WATCHERS} watch already");
+                    self.answer(&Response::new(503, &why));
+                }
+            },
+            Decision::Upgrade(upgrade) => match self.shared.clients.enter() {
+                Some(_place) if entry.handshake_done(&self.outbox) => {
+                    drop(handshake);
                     self.tap.request(bytes);
                     self.open(&upgrade, glued);
                 }
+                Some(_) => self.refuse(bytes, &asked, &Response::new(503, THE_END)),
                 None => {
                     let limit = config.max_clients;
                     let why = format!("this server has room for {limit} WebSockets");
@@ -171,8 +185,11 @@ impl Visit<'_> {
                 Err(RecvTimeoutError::Timeout) => ": still here\n\n".to_owned(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            // A page that does not read is waited for here; what it misses is counted there.
-            self.outbox.wait_for_room();
+            // A page that does not read is waited for here, for a while; what it misses meanwhile
+            // is counted there.
+            if !self.outbox.wait_some_time_for_room(WATCHER_PATIENCE) {
+                return self.outbox.cut(Cut::CloseTimeout);
+            }
             if self.outbox.send(&[line.into()], Whose::Own) == Sent::Closed {
                 break;
             }
@@ -185,7 +202,7 @@ impl Visit<'_> {
     fn stats(&self) -> Response {
         let (reply, snapshot) = bounded(1);
         self.shared.events.send(Event::Stats(reply)).ok();
-        match snapshot.recv_timeout(ANSWER_TIMEOUT).map(|stats| serde_json::to_vec(&stats)) {
+        match snapshot.recv_timeout(ANSWER_TIMEOUT).map(|stats| serde_json::to_vec(&*stats)) {
             Ok(Ok(json)) => Response::with_body(200, "application/json", json.into()),
             _ => Response::new(503, "the dispatcher is too busy to tell"),
         }
@@ -340,7 +357,9 @@ fn read_messages(
         } else {
             Received::Message(opcode, payload)
         };
-        websocket.get_mut().stage(message, length);
+        // One message to a classroom makes work for every member.
+        let cost = if in_classroom { length + CLASSROOM_OVERHEAD } else { length };
+        websocket.get_mut().stage(message, cost);
     }
 }
 
@@ -353,10 +372,11 @@ fn read_request(opcode: Opcode, payload: &[u8]) -> Result<classroom::Request, St
 
 /// What an error from tungstenite means. A peer that goes away is not an error.
 fn ending_of(error: Error, stream: &mut ClientStream) -> Ending {
-    if let Some(stop) = stream.take_stop() {
-        return Ending::Fault { fault: stop.fault, frame: Some(stop.frame) };
-    }
     let fault = match error {
+        // What the cursor has stopped at. Another error is about a frame before that.
+        Error::Io(_) if let Some(stop) = stream.take_stop() => {
+            return Ending::Fault { fault: stop.fault, frame: Some(stop.frame) };
+        }
         Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => return Ending::Lost,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Ending::Lost,
         Error::Utf8(_) => Fault::InvalidUtf8,

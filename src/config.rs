@@ -97,6 +97,10 @@ pub(crate) const COPY_BELOW: usize = 8 * 1024;
 /// flood of empty messages counts too.
 pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 
+/// What a message to a classroom counts for beside that, while it waits to be dealt with: enough that
+/// one who talks without end makes others wait for milliseconds, not for seconds.
+pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
+
 /// Stack of a client's thread, in bytes of address space; memory is used only as far as it is
 /// touched. The deepest use is reading JSON nested to serde_json's limit of 128 levels.
 pub(crate) const CLIENT_STACK: usize = 256 * 1024;
@@ -124,6 +128,10 @@ pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
 
 /// Watchers at the same time: browser tabs of the class, and the terminal.
 pub(crate) const MAX_WATCHERS: usize = 64;
+
+/// Connections whose frames the watch thread remembers, to say how they hang together. Only those
+/// whose end it has missed can fill this.
+pub(crate) const MAX_CONVERSATIONS: usize = 16 * 1024;
 
 /// Handshakes that are kept for watchers who come later.
 pub(crate) const HANDSHAKES_KEPT: usize = 64;

@@ -6,19 +6,27 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::outbox::Transport;
+use crate::outbox::{Cut, Outbox, Transport};
 use crate::threads::lock;
 
 /// The sockets, by the number of their client.
 #[derive(Default)]
 pub struct Connections {
-    sockets: Mutex<HashMap<u64, Socket>>,
+    state: Mutex<State>,
     none_left: Condvar,
 }
 
-struct Socket {
+#[derive(Default)]
+struct State {
+    open: HashMap<u64, Open>,
+    /// The server ends: nobody shakes hands any more.
+    ending: bool,
+}
+
+struct Open {
     socket: Arc<TcpStream>,
-    shakes_hands: bool,
+    /// Once the handshake is over. Who waits at the outbox is reached through it.
+    outbox: Option<Arc<Outbox>>,
 }
 
 /// A connection's entry. Dropped when its thread ends, however it ends.
@@ -30,53 +38,62 @@ pub struct Entry {
 impl Connections {
     /// Adds a socket whose client has yet to shake hands.
     pub fn enter(self: &Arc<Self>, client: u64, socket: &Arc<TcpStream>) -> Entry {
-        let entry = Socket { socket: Arc::clone(socket), shakes_hands: true };
-        lock(&self.sockets).insert(client, entry);
+        let open = Open { socket: Arc::clone(socket), outbox: None };
+        lock(&self.state).open.insert(client, open);
         Entry { client, connections: Arc::clone(self) }
     }
 
     /// Whoever has not sent its request yet need not any more. An answer under way still leaves.
     pub fn end_handshakes(&self) {
-        for socket in lock(&self.sockets).values().filter(|socket| socket.shakes_hands) {
-            let _ = socket.socket.shutdown(Shutdown::Read);
+        let mut state = lock(&self.state);
+        state.ending = true;
+        for open in state.open.values().filter(|open| open.outbox.is_none()) {
+            let _ = open.socket.shutdown(Shutdown::Read);
         }
     }
 
     /// Waits until all threads have ended, or until `deadline`.
     pub fn wait_until_none(&self, deadline: Instant) {
-        let mut sockets = lock(&self.sockets);
-        while !sockets.is_empty() {
+        let mut state = lock(&self.state);
+        while !state.open.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            let woken = self.none_left.wait_timeout(sockets, left);
-            sockets = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let woken = self.none_left.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Ends all that are left, at once.
     pub fn cut_all(&self) {
-        for socket in lock(&self.sockets).values() {
-            socket.socket.cut();
+        for open in lock(&self.state).open.values() {
+            match &open.outbox {
+                Some(outbox) => outbox.cut(Cut::CloseTimeout),
+                None => open.socket.cut(),
+            }
         }
     }
 }
 
 impl Entry {
-    /// The handshake is over; how this connection ends is now between the dispatcher and it.
-    pub fn handshake_done(&self) {
-        if let Some(socket) = lock(&self.connections.sockets).get_mut(&self.client) {
-            socket.shakes_hands = false;
+    /// The request is good; how this connection ends is from now on between the dispatcher and it.
+    /// False when the server ends, and nothing is to begin any more.
+    pub fn handshake_done(&self, outbox: &Arc<Outbox>) -> bool {
+        let mut state = lock(&self.connections.state);
+        let may_begin = !state.ending;
+        if let Some(open) = state.open.get_mut(&self.client).filter(|_| may_begin) {
+            open.outbox = Some(Arc::clone(outbox));
         }
+        may_begin
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut sockets = lock(&self.connections.sockets);
-        sockets.remove(&self.client);
-        if sockets.is_empty() {
+        let mut state = lock(&self.connections.state);
+        state.open.remove(&self.client);
+        if state.open.is_empty() {
             self.connections.none_left.notify_all();
         }
     }

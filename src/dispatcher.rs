@@ -4,7 +4,7 @@
 //! events, and sends through outboxes that take bytes at once. So no client can hold up another.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -33,10 +33,17 @@ pub struct Dispatcher {
     groups: HashMap<Group, Members>,
     /// Groups with a burst that has not been sent yet.
     bursting: Vec<Group>,
+    /// What members of classrooms are about to get, each their own.
+    letters: BTreeMap<u64, Letters>,
+    letters_bytes: usize,
+    /// Who handed over what led to those letters, and at what cost.
+    letter_senders: Vec<(Arc<Outbox>, usize)>,
     /// Counts of clients that have left, and of messages.
     counts: BTreeMap<&'static str, PathCounts>,
     /// The server ends: whoever comes now is told so.
     stopping: bool,
+    /// The last snapshot: when it was taken, and how long that took.
+    last_snapshot: Option<(Instant, Duration, Arc<Snapshot>)>,
 }
 
 /// All that is known of one client.
@@ -65,6 +72,14 @@ struct Members {
     sole_sender: Option<u64>,
     /// In groups that speak `classroom.v1`: names, and who is to hear what.
     classroom: Option<Classroom>,
+}
+
+/// Texts for one member of a classroom.
+#[derive(Default)]
+struct Letters {
+    batch: FrameBatch,
+    count: u64,
+    from_others: bool,
 }
 
 /// When a client is asked for a sign of life, and given up.
@@ -112,8 +127,12 @@ impl Dispatcher {
             clients: BTreeMap::new(),
             groups: HashMap::new(),
             bursting: Vec::new(),
+            letters: BTreeMap::new(),
+            letters_bytes: 0,
+            letter_senders: Vec::new(),
             counts: BTreeMap::new(),
             stopping: false,
+            last_snapshot: None,
         }
     }
 
@@ -154,15 +173,15 @@ impl Dispatcher {
                 self.send_bursts();
                 self.left(client);
             }
-            Event::Ask { client, what, reply } => {
+            Event::Ask { client, asker, what, reply } => {
                 self.send_bursts();
                 // The one who asked may have gone.
-                let _ = reply.try_send(self.ask(client, what));
+                let _ = reply.try_send(self.ask(client, asker, what));
             }
             Event::Stats(reply) => {
                 self.send_bursts();
                 // The one who asked may have gone.
-                let _ = reply.try_send(self.snapshot());
+                let _ = reply.try_send(self.recent_snapshot());
             }
             Event::Shutdown => {
                 self.send_bursts();
@@ -216,7 +235,9 @@ impl Dispatcher {
             }
             Service::Group(group @ Group::Classroom(_)) => {
                 let group = group.clone();
+                self.letter_senders.push((outbox, cost));
                 self.classroom(id, &group, messages);
+                return;
             }
             Service::Group(group) => {
                 let Some(members) = self.groups.get_mut(group) else { return };
@@ -237,6 +258,7 @@ impl Dispatcher {
 
     /// Sends each group what its members have said since the last time: one send a member.
     fn send_bursts(&mut self) {
+        self.send_letters();
         for group in std::mem::take(&mut self.bursting) {
             let Some(members) = self.groups.get_mut(&group) else { continue };
             let Some(counts) = self.counts.get_mut(Service::Group(group).counted_as()) else {
@@ -269,22 +291,36 @@ impl Dispatcher {
             let room = self.groups.get_mut(group).and_then(|members| members.classroom.as_mut());
             let Some(room) = room else { return };
             for delivery in room.take(id, request) {
-                self.deliver(Some(id), &delivery);
+                self.deliver(Some(id), delivery);
             }
         }
     }
 
-    /// Sends a text to some clients, on behalf of one of them or of nobody.
-    fn deliver(&mut self, on_behalf_of: Option<u64>, delivery: &Delivery) {
-        let mut frame = FrameBatch::default();
-        frame.push(Opcode::Text, Bytes::copy_from_slice(delivery.text.as_bytes()));
-        let pieces = frame.take();
-        for id in &delivery.to {
-            let Some(client) = self.clients.get(id) else { continue };
+    /// Puts a text aside for some clients, on behalf of one of them or of nobody. It leaves with
+    /// the next bursts: one send a client, however many texts it gets.
+    fn deliver(&mut self, on_behalf_of: Option<u64>, delivery: Delivery) {
+        let text = Bytes::from(delivery.text);
+        for id in delivery.to {
+            let letters = self.letters.entry(id).or_default();
+            letters.batch.push(Opcode::Text, text.clone());
+            letters.count += 1;
+            letters.from_others |= on_behalf_of != Some(id);
+            self.letters_bytes += text.len();
+        }
+        if self.letters_bytes >= BURST_BYTES {
+            self.send_letters();
+        }
+    }
+
+    /// Sends each client of a classroom what was put aside for it.
+    fn send_letters(&mut self) {
+        self.letters_bytes = 0;
+        for (id, mut letters) in std::mem::take(&mut self.letters) {
+            let Some(client) = self.clients.get(&id) else { continue };
             let counts = self.counts.entry(client.service.counted_as()).or_default();
-            let whose = if on_behalf_of == Some(*id) { Whose::Own } else { Whose::Others };
-            match client.outbox.send(&pieces, whose) {
-                Sent::Taken => counts.messages_out += 1,
+            let whose = if letters.from_others { Whose::Others } else { Whose::Own };
+            match client.outbox.send(&letters.batch.take(), whose) {
+                Sent::Taken => counts.messages_out += letters.count,
                 Sent::TooSlow => {
                     client.outbox.cut(Cut::TooSlow);
                     counts.dropped += 1;
@@ -292,15 +328,24 @@ impl Dispatcher {
                 Sent::Closed => {}
             }
         }
+        for (outbox, cost) in self.letter_senders.drain(..) {
+            outbox.dealt_with(cost);
+        }
     }
 
-    /// Sends a client what the page has asked for; false when there is no such client.
-    fn ask(&mut self, id: u64, what: Asked) -> bool {
-        let Some(client) = self.clients.get_mut(&id) else { return false };
+    /// Sends a client what the page has asked for. The client must be at the address that asks:
+    /// nobody is to close other people's connections. And what waits for it is limited as if
+    /// others had sent it, since asking costs nothing.
+    fn ask(&mut self, id: u64, asker: IpAddr, what: Asked) -> Result<(), &'static str> {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return Err("there is no such client");
+        };
+        if client.peer.ip() != asker {
+            return Err("that client is somebody else's");
+        }
+        let mut batch = FrameBatch::default();
         match what {
-            Asked::Ping => {
-                send_one(&client.outbox, Opcode::Ping, Bytes::from_static(b"asked"), Whose::Own);
-            }
+            Asked::Ping => batch.push(Opcode::Ping, Bytes::from_static(b"asked")),
             Asked::Fragments => {
                 let fragment = |opcode, fin, payload: &str| {
                     let mut frame = Frame::new(opcode, None, payload.as_bytes());
@@ -313,18 +358,21 @@ impl Dispatcher {
                     fragment(Opcode::Ping, true, "between"),
                     fragment(Opcode::Continuation, true, "fragments"),
                 ];
-                client.outbox.send(&[Bytes::from(frames.concat())], Whose::Own);
+                return refused_or_sent(
+                    client.outbox.send(&[frames.concat().into()], Whose::Others),
+                );
             }
             Asked::Bytes(count) => {
                 let payload: Vec<u8> = (0..count).map(|n| n as u8).collect();
-                send_one(&client.outbox, Opcode::Binary, payload.into(), Whose::Own);
+                batch.push(Opcode::Binary, payload.into());
             }
             Asked::Close(code) => {
                 client.outbox.close(code, "asked for");
                 client.close_sent_at.get_or_insert_with(Instant::now);
+                return Ok(());
             }
         }
-        true
+        refused_or_sent(client.outbox.send(&batch.take(), Whose::Others))
     }
 
     fn left(&mut self, id: u64) {
@@ -341,7 +389,7 @@ impl Dispatcher {
             self.groups.remove(&group);
         }
         if let Some(farewell) = farewell {
-            self.deliver(None, &farewell);
+            self.deliver(None, farewell);
         }
     }
 
@@ -376,8 +424,8 @@ impl Dispatcher {
                 } else {
                     let fault = Fault::NoPong(heartbeat.pong_timeout);
                     client.outbox.close(fault.close_code(), &fault.to_string());
-                    client.close_sent_at = Some(now);
                 }
+                client.close_sent_at = Some(now);
             } else if !life.awaiting_pong && now - life.heard_at >= interval {
                 life.pings += 1;
                 life.ping_sent_at = Some(now);
@@ -395,6 +443,21 @@ impl Dispatcher {
             say_goodbye(&client.outbox);
             client.close_sent_at.get_or_insert(now);
         }
+    }
+
+    /// With thousands of clients a snapshot takes its time. Whoever asks without end gets the
+    /// same one again, so that the dispatcher spends a twentieth of its time on this at most.
+    fn recent_snapshot(&mut self) -> Arc<Snapshot> {
+        if let Some((taken_at, cost, snapshot)) = &self.last_snapshot
+            && *cost > Duration::from_millis(1)
+            && taken_at.elapsed() < 20 * *cost
+        {
+            return Arc::clone(snapshot);
+        }
+        let began = Instant::now();
+        let snapshot = Arc::new(self.snapshot());
+        self.last_snapshot = Some((Instant::now(), began.elapsed(), Arc::clone(&snapshot)));
+        snapshot
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -463,18 +526,27 @@ impl Life {
         }
     }
 
-    /// Notes whether the client has shown life since the last look. One that is not read from,
-    /// because its own answers wait, shows it by taking them.
+    /// Notes whether the client has shown life since the last look. One for whom bytes wait shows
+    /// it by taking them: it cannot see a Ping that waits behind them. (Without a backlog, that
+    /// bytes leave says only that the system has taken them.)
     fn look(&mut self, now: Instant, bytes_in: u64, outbox: &Outbox) {
         let bytes_out = outbox.bytes_out();
         let heard = bytes_in != self.bytes_in_seen;
-        let taking = outbox.is_throttling() && bytes_out != self.bytes_out_seen;
+        let taking = outbox.has_backlog() && bytes_out != self.bytes_out_seen;
         if heard || taking {
             self.heard_at = now;
             self.awaiting_pong = false;
         }
         self.bytes_in_seen = bytes_in;
         self.bytes_out_seen = bytes_out;
+    }
+}
+
+fn refused_or_sent(sent: Sent) -> Result<(), &'static str> {
+    match sent {
+        Sent::Taken => Ok(()),
+        Sent::TooSlow => Err("that client has not read what was sent to it before"),
+        Sent::Closed => Err("that client has been closed"),
     }
 }
 

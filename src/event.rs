@@ -1,6 +1,6 @@
 //! Everything the dispatcher is ever told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::route::Service;
 use crate::stats::Snapshot;
 
 /// What clients' threads and the server tell the dispatcher. A client's events come in the order
-/// in which it caused them.
+/// in which it caused them, but for a Pong, which does not wait for the messages before it.
 pub enum Event {
     /// A WebSocket is open: its handshake has been answered.
     Joined(Box<Joined>),
@@ -47,13 +47,15 @@ pub enum Event {
     Ask {
         /// Its number.
         client: u64,
+        /// Who asks.
+        asker: IpAddr,
         /// What.
         what: Asked,
-        /// Whether there is such a client.
-        reply: Sender<bool>,
+        /// Done, or why not.
+        reply: Sender<Result<(), &'static str>>,
     },
     /// Someone asks for the statistics.
-    Stats(Sender<Snapshot>),
+    Stats(Sender<Arc<Snapshot>>),
     /// The server ends: say so to everyone.
     Shutdown,
 }

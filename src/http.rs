@@ -162,12 +162,14 @@ fn to_head(request: &httparse::Request<'_, '_>) -> Result<RequestHead, Response>
         headers.push((header.name.to_owned(), value.trim().to_owned()));
     }
     let target = request.path.unwrap_or_default();
+    let (target, query) = target.split_once('?').unwrap_or((target, ""));
     // A target may be a whole URL (RFC 9112 section 3.2.2); only its path matters here.
     let path = match target.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
-        None => target,
+        Some((_, rest)) if !target.starts_with('/') => {
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
+        _ => target,
     };
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     Ok(RequestHead {
         method: request.method.unwrap_or_default().to_owned(),
         path: path.to_owned(),
@@ -299,6 +301,9 @@ mod tests {
     fn a_target_may_be_a_whole_url() {
         assert_eq!(head(b"GET http://a:1/echo?q HTTP/1.1\r\n\r\n").0.path, "/echo");
         assert_eq!(head(b"GET http://a HTTP/1.1\r\n\r\n").0.path, "/");
+        assert_eq!(head(b"GET http://a?b=/c HTTP/1.1\r\n\r\n").0.path, "/");
+        assert_eq!(head(b"GET /echo?next=http://a/stats HTTP/1.1\r\n\r\n").0.path, "/echo");
+        assert_eq!(head(b"GET /x://y/echo HTTP/1.1\r\n\r\n").0.path, "/x://y/echo");
     }
 
     #[test]

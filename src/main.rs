@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use chalkwire::server::reachable;
-use chalkwire::wire::Event;
 use chalkwire::{Config, Mode, Server, blackboard};
 
 mod explain_command;
@@ -243,24 +242,21 @@ fn serve(flags: Flags) -> Result<(), String> {
     .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
 
     let address = server.local_addr();
-    let mut stdout = std::io::stdout();
     let mut line = format!("Chalkwire listens at http://{}/", reachable(address));
     if address.ip().is_unspecified() {
         line.push_str(" and at every other address of this machine");
     }
+    let mut stdout = std::io::stdout();
+    // Before anybody is told where it listens, so that the first who comes is seen too.
+    let watched = (flags.wire != Wire::Off).then(|| server.watch());
     // Nobody may be reading; the server serves all the same.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-    let view: Option<fn(&Event) -> String> = match flags.wire {
-        Wire::Off => None,
-        Wire::Summary => Some(|event| blackboard::summary(event) + "\n"),
-        Wire::Full => Some(|event| blackboard::full(event) + "\n"),
-    };
-    if let Some(view) = view {
-        let events = server.watch();
+    if let Some(events) = watched {
+        let view = if flags.wire == Wire::Full { blackboard::full } else { blackboard::summary };
         // It ends when the server does, or when nobody can see what it prints.
         std::thread::spawn(move || {
             for event in events {
-                let text = blackboard::paint(&view(&event), &event);
+                let text = blackboard::paint(&(view(&event) + "\n"), &event);
                 if std::io::stdout().write_all(text.as_bytes()).is_err() {
                     return;
                 }

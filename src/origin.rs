@@ -47,7 +47,7 @@ impl Origins {
         if self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(given)) {
             Ok(())
         } else {
-            Err(format!("pages from {origin} are not let in here"))
+            Err(format!("pages from {origin:?} are not let in here"))
         }
     }
 
@@ -70,12 +70,14 @@ impl Origins {
             return Err("only this server's own page may read this".to_owned());
         }
         match head.get("Origin") {
+            // Browsers send it with every POST.
+            None if head.method == "POST" => Err("a POST comes with an Origin".to_owned()),
             Some(origin)
                 if !origin
                     .split_once("://")
                     .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)) =>
             {
-                Err(format!("a page from {origin} may not read this"))
+                Err(format!("a page from {origin:?} may not read this"))
             }
             _ => Ok(()),
         }
@@ -154,5 +156,8 @@ mod tests {
         assert!(!may("Host: 127.0.0.1:8080\r\nOrigin: http://127.0.0.1:9090\r\n"));
         assert!(!may("Host: 127.0.0.1:8080\r\nOrigin: null\r\n"));
         assert!(!may("Host: 127.0.0.1:8080\r\nSec-Fetch-Site: cross-site\r\n"));
+        let mut post = request("Host: 127.0.0.1:8080\r\n");
+        post.method = "POST".to_owned();
+        assert!(rules.may_read_private(&post).is_err());
     }
 }

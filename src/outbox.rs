@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::close::{CloseCode, fit_reason};
+use crate::config::MESSAGE_OVERHEAD;
 use crate::frame::{Opcode, encode_unmasked};
 use crate::tap::ConnectionTap;
 use crate::threads::{Threads, lock};
@@ -219,7 +220,10 @@ impl Outbox {
         if state.stage != Stage::Open {
             return Sent::Closed;
         }
-        if whose == Whose::Others && state.others_unsent >= self.max_backlog {
+        if whose == Whose::Others
+            && state.others_unsent > 0
+            && state.others_unsent >= self.max_backlog
+        {
             return Sent::TooSlow;
         }
         self.put(&mut state, pieces, whose);
@@ -279,11 +283,6 @@ impl Outbox {
         !lock(&self.state).backlog.is_empty()
     }
 
-    /// Whether the client is not read from because its own answers wait.
-    pub fn is_throttling(&self) -> bool {
-        self.owed() >= self.max_backlog && self.waiting.load(Ordering::Relaxed)
-    }
-
     /// Bytes that have left.
     pub fn bytes_out(&self) -> u64 {
         self.bytes_out.load(Ordering::Relaxed)
@@ -303,9 +302,26 @@ impl Outbox {
     /// Waits while the client's own answers fill the backlog. Called before each read, so TCP
     /// slows the client down. Ends when the client reads, or when its connection does.
     pub fn wait_for_room(&self) {
-        if self.owed() >= self.max_backlog {
-            self.wait_until(|outbox| outbox.owed() < outbox.max_backlog);
+        if self.owes_enough() {
+            self.wait_until(|outbox| !outbox.owes_enough());
         }
+    }
+
+    /// The same, for `patience` at most; says whether there is room.
+    pub fn wait_some_time_for_room(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = lock(&self.state);
+        self.waiting.store(true, Ordering::SeqCst);
+        while self.owes_enough() && !matches!(state.stage, Stage::Cut(_)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.waiting.store(false, Ordering::SeqCst);
+        !self.owes_enough()
     }
 
     /// Waits until the dispatcher has dealt with all that was handed over, so that what this
@@ -330,6 +346,12 @@ impl Outbox {
             let woken = self.changed.wait_timeout(state, left);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Whether so much waits that no more is to be caused. Nobody has to wait who owes nothing.
+    fn owes_enough(&self) -> bool {
+        let owed = self.owed();
+        owed > 0 && owed >= self.max_backlog
     }
 
     /// What the client itself has caused and what has not left yet, in bytes.
@@ -379,9 +401,11 @@ impl Outbox {
             sent -= gone;
             if gone < piece.len() {
                 let rest = piece.slice(gone..);
+                // A piece costs memory beside its bytes: two bytes of Pong count for more.
+                let cost = rest.len() + MESSAGE_OVERHEAD;
                 match whose {
-                    Whose::Own => _ = self.own_unsent.fetch_add(rest.len(), Ordering::SeqCst),
-                    Whose::Others => state.others_unsent += rest.len(),
+                    Whose::Own => _ = self.own_unsent.fetch_add(cost, Ordering::SeqCst),
+                    Whose::Others => state.others_unsent += cost,
                 }
                 state.backlog.push_back((rest, whose));
             }
@@ -438,13 +462,15 @@ impl Outbox {
     fn take_from_backlog(&self, state: &mut State, mut sent: usize) {
         while let Some((piece, whose)) = state.backlog.front_mut() {
             let gone = sent.min(piece.len());
+            let is_done = gone == piece.len();
+            let cost = if is_done { gone + MESSAGE_OVERHEAD } else { gone };
             match whose {
-                Whose::Own => _ = self.own_unsent.fetch_sub(gone, Ordering::SeqCst),
-                Whose::Others => state.others_unsent -= gone,
+                Whose::Own => _ = self.own_unsent.fetch_sub(cost, Ordering::SeqCst),
+                Whose::Others => state.others_unsent -= cost,
             }
             piece.advance(gone);
             sent -= gone;
-            if !piece.is_empty() {
+            if !is_done {
                 return;
             }
             state.backlog.pop_front();

@@ -153,8 +153,11 @@ impl Service {
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Service::Group(Group::Room(name)) => write!(f, "/room/{name}"),
-            Service::Group(Group::Classroom(name)) => write!(f, "/room/{name} ({CLASSROOM})"),
+            // A peer's own words: escaped, so that they cannot disguise themselves in a log.
+            Service::Group(Group::Room(name)) => write!(f, "/room/{}", name.escape_debug()),
+            Service::Group(Group::Classroom(name)) => {
+                write!(f, "/room/{} ({CLASSROOM})", name.escape_debug())
+            }
             other => f.write_str(other.counted_as()),
         }
     }

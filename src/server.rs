@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::client::{self, Connection, Shared};
-use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING};
+use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, MAX_WATCHERS};
 use crate::connections::Connections;
 use crate::dispatcher::Dispatcher;
 use crate::event::Event;
@@ -90,6 +91,7 @@ impl Server {
             address: reachable(address),
             threads: Arc::default(),
             clients: Gate::new(config.max_clients),
+            watchers: Gate::new(MAX_WATCHERS),
             tap,
             events: sender,
             config,
@@ -113,6 +115,8 @@ impl Server {
     /// events, and is told how many. It closes when the server ends.
     pub fn watch(&self) -> Receiver<Arc<wire::Event>> {
         let (watcher, events) = Watcher::new();
+        // At once, not only when the watch thread runs: nothing is to be missed.
+        self.shared.tap.set_watching(true);
         self.shared.tap.watch(watcher);
         events
     }
@@ -125,7 +129,14 @@ impl Server {
         let threads = Arc::clone(&self.shared.threads);
         let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
         let events = self.events;
-        threads.spawn("dispatcher".to_owned(), CLIENT_STACK, move || dispatcher.run(&events))?;
+        let stopper = Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) };
+        threads.spawn("dispatcher".to_owned(), CLIENT_STACK, move || {
+            let run = AssertUnwindSafe(|| dispatcher.run(&events));
+            if catch_unwind(run).is_err() {
+                log::error!("a fault in the server: its dispatcher panicked, so it ends");
+                stopper.stop();
+            }
+        })?;
         let (tap, crossings) = (Arc::downgrade(&self.shared.tap), self.crossings);
         let began = Instant::now();
         let watch = move || watch::run(tap, &crossings, began);
@@ -253,21 +264,25 @@ impl Acceptor {
 /// The refuser's thread: tells connections without a thread of their own that there is no room.
 fn refuse_all(to_refuse: &Receiver<Arc<TcpStream>>) {
     let answer = upgrade::no_room("this server has no room for more connections");
-    for socket in to_refuse {
-        let deadline = Instant::now() + REFUSAL_TIME;
-        let pieces: Vec<_> = answer.iter().map(|piece| IoSlice::new(piece)).collect();
+    let pieces: Vec<_> = answer.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut scratch = [0; 1024];
+    for first in to_refuse {
+        // All that wait are answered at once, and then have the same time to take it.
+        let mut sockets = vec![first];
+        sockets.extend(to_refuse.try_iter());
         // A few hundred bytes fit a fresh socket, so this does not wait.
-        if socket.send_waiting(&pieces).is_err() {
-            continue;
+        sockets.retain(|socket| socket.send_waiting(&pieces).is_ok());
+        let deadline = Instant::now() + REFUSAL_TIME;
+        for socket in sockets {
+            socket.end_output();
+            // Reading on keeps the system from sending a reset over the unread request, which
+            // would destroy the answer.
+            while let Some(left) = deadline.checked_duration_since(Instant::now())
+                && !left.is_zero()
+                && socket.set_read_timeout(Some(left)).is_ok()
+                && read_uninterrupted(&socket, &mut scratch).is_ok_and(|count| count > 0)
+            {
+            }
         }
-        socket.end_output();
-        // Reading on keeps the system from sending a reset over the unread request, which would
-        // destroy the answer.
-        let mut scratch = [0; 1024];
-        while let Some(left) = deadline.checked_duration_since(Instant::now())
-            && !left.is_zero()
-            && socket.set_read_timeout(Some(left)).is_ok()
-            && read_uninterrupted(&socket, &mut scratch).is_ok_and(|count| count > 0)
-        {}
     }
 }

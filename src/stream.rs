@@ -106,7 +106,7 @@ impl ClientStream {
 
     /// Sends an event to the dispatcher; waits when it is behind. It outlives all its clients.
     pub fn tell(&self, event: Event) {
-        // Only when the dispatcher has ended in a panic; then the server ends too.
+        // Only when the dispatcher has ended in a panic; then the server stops too.
         let _ = self.events.send(event);
     }
 

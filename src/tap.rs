@@ -121,12 +121,12 @@ impl Tap {
         (Arc::new(tap), events)
     }
 
-    /// Opens or closes the tap. Only the watch thread does, as watchers come and go.
+    /// Opens or closes the tap, as watchers come and go.
     pub fn set_watching(&self, watching: bool) {
-        if watching {
+        let before = self.watching.swap(watching, Ordering::SeqCst);
+        if watching && !before {
             self.epoch.fetch_add(1, Ordering::SeqCst);
         }
-        self.watching.store(watching, Ordering::SeqCst);
     }
 
     /// Adds a watcher. Waits when the watch thread is behind.

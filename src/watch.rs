@@ -4,13 +4,13 @@
 //! It is behind the tap, away from the way of a message: if it is slow, watchers miss something, and
 //! are told so; messages never wait for it. Each watcher has a bounded channel of its own.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use crate::config::{KEPT_START, MAX_WATCHERS, WATCHER_EVENTS_WAITING};
+use crate::config::{KEPT_START, MAX_CONVERSATIONS, WATCHER_EVENTS_WAITING};
 use crate::tap::{Crossing, CutFrame, Gap, Raw, Side, Tap};
 use crate::wire::{Answer, Event, FrameView, HeadView, Part, What};
 
@@ -69,7 +69,7 @@ pub fn run(tap: std::sync::Weak<Tap>, raw: &Receiver<Raw>, began: Instant) {
                     watchers.retain_mut(|watcher| watcher.show(&event));
                 }
             }
-            Raw::Watch(mut watcher) if watchers.len() < MAX_WATCHERS && !ending => {
+            Raw::Watch(mut watcher) if !ending => {
                 let Some(tap) = tap.upgrade() else { return };
                 for event in conversations.kept(&tap) {
                     watcher.show(&Arc::new(event));
@@ -79,7 +79,7 @@ pub fn run(tap: std::sync::Weak<Tap>, raw: &Receiver<Raw>, began: Instant) {
                     tap.set_watching(true);
                 }
             }
-            // One too many, or too late: its end of the channel closes.
+            // Too late: its end of the channel closes.
             Raw::Watch(_) => {}
             Raw::Stop => {
                 ending = true;
@@ -104,7 +104,7 @@ pub struct Conversations {
     began: Instant,
     /// The number of the first frame of each.
     first: u64,
-    open: HashMap<u64, Conversation>,
+    open: BTreeMap<u64, Conversation>,
 }
 
 struct Conversation {
@@ -138,7 +138,7 @@ const PINGS_KEPT: usize = 16;
 impl Conversations {
     /// None yet. Time is counted from `began`, and a connection's frames from `first`.
     pub fn new(began: Instant, first: u64) -> Conversations {
-        Conversations { began, first, open: HashMap::new() }
+        Conversations { began, first, open: BTreeMap::new() }
     }
 
     fn seconds(&self, at: Instant) -> f64 {
@@ -172,6 +172,10 @@ impl Conversations {
     ) -> Option<Event> {
         let seconds = self.seconds(at);
         let first = self.first;
+        if self.open.len() > MAX_CONVERSATIONS {
+            // The oldest: its end was missed, most likely.
+            self.open.pop_first();
+        }
         let conversation = self.open.entry(connection).or_insert_with(|| Conversation::new(first));
         let (number, what) = match what {
             Crossing::Request(head) => (1, What::Request(HeadView::of(&head))),

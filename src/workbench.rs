@@ -2,7 +2,7 @@
 //! key of any key, any frame taken apart or put together, rules broken on purpose, and things sent
 //! on demand.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crossbeam_channel::{Sender, bounded};
 use serde::Serialize;
@@ -29,7 +29,12 @@ pub fn needs_post(path: &str) -> bool {
 const MOST_ASKED: usize = 65_536;
 
 /// Answers a request, whose right to ask has been examined.
-pub fn answer(head: &RequestHead, address: SocketAddr, events: &Sender<Event>) -> Response {
+pub fn answer(
+    head: &RequestHead,
+    asker: IpAddr,
+    address: SocketAddr,
+    events: &Sender<Event>,
+) -> Response {
     let result = match &*head.path {
         "/wire/accept" => head
             .asked("key")
@@ -39,7 +44,7 @@ pub fn answer(head: &RequestHead, address: SocketAddr, events: &Sender<Event>) -
         "/wire/frame" => put_together(head).and_then(|frame| explain(&hex(&frame.encode()))),
         "/wire/rules" => Ok(json(&&RULES[..])),
         "/wire/break" => break_one(&head.asked("rule").unwrap_or_default(), address),
-        _ => ask(head, events),
+        _ => ask(head, asker, events),
     };
     result.unwrap_or_else(|why| Response::new(400, &why))
 }
@@ -88,7 +93,7 @@ fn break_one(id: &str, address: SocketAddr) -> Result<Response, String> {
         .map_err(|error| format!("the rule could not be broken: {error}"))
 }
 
-fn ask(head: &RequestHead, events: &Sender<Event>) -> Result<Response, String> {
+fn ask(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Response, String> {
     let client = head.asked("client").and_then(|client| client.parse().ok());
     let client: u64 = client.ok_or("which client? ?client=N")?;
     let number = |name: &str| head.asked(name).and_then(|number| number.parse::<u16>().ok());
@@ -106,10 +111,10 @@ fn ask(head: &RequestHead, events: &Sender<Event>) -> Result<Response, String> {
         _ => return Err("what is ping, fragments, bytes or close".to_owned()),
     };
     let (reply, done) = bounded(1);
-    events.send(Event::Ask { client, what, reply }).ok();
+    events.send(Event::Ask { client, asker, what, reply }).ok();
     match done.recv_timeout(ANSWER_TIMEOUT) {
-        Ok(true) => Ok(json(&json!({ "client": client }))),
-        Ok(false) => Err(format!("there is no client {client}")),
+        Ok(Ok(())) => Ok(json(&json!({ "client": client }))),
+        Ok(Err(why)) => Err(why.to_owned()),
         Err(_) => Err("the dispatcher is too busy".to_owned()),
     }
 }

@@ -66,6 +66,12 @@ fn each_fault_has_its_close_code_and_a_sentence() {
             1007,
             "UTF-8",
         ),
+        (
+            // The next frame, in the same write, breaks another rule: the first is told.
+            [masked(Opcode::Text, b"\xff").encode(), vec![0xc1, 0x80, 1, 2, 3, 4]].concat(),
+            1007,
+            "UTF-8",
+        ),
         (masked(Opcode::Close, b"\x03").encode(), 1002, "two bytes"),
         (masked(Opcode::Close, b"\x03\xed").encode(), 1002, "1005"),
         (masked(Opcode::Close, b"\x03\xe8\xff").encode(), 1007, "UTF-8"),

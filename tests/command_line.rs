@@ -205,6 +205,19 @@ fn a_signal_says_goodbye_to_everyone_and_ends_with_0() {
 
 #[cfg(unix)]
 #[test]
+fn those_for_whom_there_is_no_room_do_not_hold_up_the_end() {
+    let mut serving = Serving::with(&["--max-handshakes", "1", "--close-timeout", "1"]);
+    let idle: Vec<_> = (0..70).map(|_| dial(serving.address)).collect();
+    let began = Instant::now();
+    serving.signal("TERM");
+    assert_eq!(serving.wait(), Some(0));
+    // Ten times what it has, for a busy machine; waiting for each in turn took sixteen times that.
+    assert!(began.elapsed() < Duration::from_secs(10));
+    drop(idle);
+}
+
+#[cfg(unix)]
+#[test]
 fn without_descriptors_it_waits_and_goes_on() {
     // 40 descriptors: the clients below take them all.
     let mut command = Command::new("sh");

@@ -299,6 +299,25 @@ fn a_watcher_that_stops_reading_costs_nothing_and_is_told_what_it_missed() {
 }
 
 #[test]
+fn one_watcher_more_than_there_is_room_for() {
+    let server = serve(Config::default());
+    let host = server.address;
+    let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let mut watching = Vec::new();
+    for _ in 0..64 {
+        let mut socket = dial(server.address);
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(socket.try_clone().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+        watching.push(socket);
+    }
+    let answer = server.exchange(request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("64 watch already"), "{answer}");
+}
+
+#[test]
 fn the_end_of_the_server_is_the_end_of_watching() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);

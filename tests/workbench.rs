@@ -13,8 +13,10 @@ use serde_json::Value;
 /// Status and body of an answer of the workbench.
 fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
     let host = server.address;
-    let request =
-        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n");
+    let origin = format!("Origin: http://{host}");
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\n{origin}\r\nContent-Length: 0\r\n\r\n"
+    );
     let answer = server.exchange(request.as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");

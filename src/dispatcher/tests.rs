@@ -51,7 +51,7 @@ impl Running {
         self.send(Event::Received { client, messages, cost: 1 });
     }
 
-    fn stats(&self) -> Snapshot {
+    fn stats(&self) -> Arc<Snapshot> {
         let (reply, snapshot) = bounded(1);
         self.send(Event::Stats(reply));
         snapshot.recv_timeout(DEADLINE).expect("an answer")
@@ -146,6 +146,28 @@ fn a_burst_costs_one_send_a_client() {
 }
 
 #[test]
+fn a_flood_in_a_classroom_costs_one_send_a_member() {
+    let mut by_hand = ByHand::new();
+    let members: Vec<_> = (1..=50).map(|_| Memory::endless()).collect();
+    let blue = || Service::Group(Group::Classroom("blue".to_owned()));
+    for (id, memory) in (1..).zip(&members) {
+        by_hand.join_at(id, blue(), memory);
+        by_hand.ask_room(id, vec![format!(r#"{{"type":"join","name":"{id}"}}"#)]);
+    }
+    by_hand.dispatcher.send_bursts();
+    let before: Vec<_> = members.iter().map(|memory| memory.sends()).collect();
+    let whisper = r#"{"type":"whisper","to":"7","text":"psst"}"#.to_owned();
+    let flood = (0..40).map(|n| format!(r#"{{"type":"say","text":"{n}"}}"#));
+    by_hand.ask_room(1, flood.flat_map(|say| [say, whisper.clone()]).collect());
+    by_hand.dispatcher.send_bursts();
+    for (memory, before) in members.iter().zip(before) {
+        assert_eq!(memory.sends(), before + 1);
+    }
+    let last: Vec<_> = members[6].frames(0).into_iter().rev().take(2).collect();
+    assert!(last[1].1.contains(r#""text":"39""#) && last[0].1.contains("psst"), "{last:?}");
+}
+
+#[test]
 fn one_who_does_not_read_is_dropped_and_the_others_notice_nothing() {
     let running = run(Config { max_backlog: 50, ..Config::default() });
     let (ana, stalled) = (Memory::endless(), Memory::with_room(5));
@@ -231,12 +253,23 @@ impl ByHand {
     }
 
     fn join(&mut self, client: u64, memory: &Arc<Memory>) -> Arc<AtomicU64> {
+        self.join_at(client, echo_path(), memory)
+    }
+
+    fn ask_room(&mut self, client: u64, requests: Vec<String>) {
+        let request = |text: String| Received::Classroom(classroom::parse(&text));
+        self.dispatcher.clients[&client].outbox.handed_over(1);
+        let messages = requests.into_iter().map(request).collect();
+        self.dispatcher.take(Event::Received { client, messages, cost: 1 });
+    }
+
+    fn join_at(&mut self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<AtomicU64> {
         let transport = Arc::clone(memory) as _;
         let outbox = Outbox::new(transport, Arc::clone(&self.threads), client, 1 << 20);
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);
-        let joined = Joined { client, peer, service: echo_path(), outbox, bytes_in };
+        let joined = Joined { client, peer, service, outbox, bytes_in };
         self.dispatcher.take(Event::Joined(Box::new(joined)));
         alive
     }
@@ -285,6 +318,56 @@ fn who_stays_silent_is_told_and_then_cut() {
     assert!(!silent.is_cut());
     by_hand.look_at(45);
     silent.wait_for_cut();
+}
+
+#[test]
+fn who_is_asked_for_something_is_at_the_address_that_asks() {
+    let mut by_hand = ByHand::new();
+    let ana = Memory::endless();
+    by_hand.join(1, &ana);
+    let own = "127.0.0.1".parse().unwrap();
+    let foreign = "192.0.2.1".parse().unwrap();
+    let close = Asked::Close(CloseCode(1000));
+    assert_eq!(by_hand.dispatcher.ask(1, foreign, close), Err("that client is somebody else's"));
+    assert_eq!(by_hand.dispatcher.ask(2, own, close), Err("there is no such client"));
+    assert!(ana.sent().is_empty());
+    assert_eq!(by_hand.dispatcher.ask(1, own, Asked::Ping), Ok(()));
+    assert_eq!(ana.frames(1)[0].0, Opcode::Ping);
+    // Asking without end fills nobody's memory.
+    let stalled = Memory::with_room(0);
+    by_hand.join(3, &stalled);
+    let mut asked = 0;
+    while by_hand.dispatcher.ask(3, own, Asked::Bytes(65_536)).is_ok() {
+        asked += 1;
+        assert!(asked < 100);
+    }
+    by_hand.dispatcher.clients[&3].outbox.cut(Cut::TooSlow);
+    by_hand.threads.join_all();
+}
+
+#[test]
+fn who_takes_what_waits_for_it_is_alive() {
+    let mut by_hand = ByHand::new();
+    let slow = Memory::with_room(0);
+    by_hand.join(1, &slow);
+    let outbox = Arc::clone(&by_hand.dispatcher.clients[&1].outbox);
+    outbox.send(&[Bytes::from(vec![0; 1000])], Whose::Others);
+    for seconds in 1..200 {
+        let before = outbox.bytes_out();
+        slow.give_room(1);
+        let deadline = Instant::now() + DEADLINE;
+        while outbox.bytes_out() == before {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        by_hand.look_at(seconds);
+    }
+    assert!(!slow.is_cut(), "a Ping would wait behind the backlog");
+    // It takes nothing any more.
+    by_hand.look_at(220);
+    by_hand.look_at(240);
+    slow.wait_for_cut();
+    by_hand.threads.join_all();
 }
 
 #[test]

@@ -88,14 +88,14 @@ fn the_clients_thread_waits_while_its_own_answers_do() {
             waited.send(()).unwrap();
         })
         .unwrap();
-    while !outbox.is_throttling() {
+    while !outbox.waiting.load(Ordering::SeqCst) {
         std::thread::yield_now();
     }
     // The dispatcher has dealt with it, but the answer does not leave.
     outbox.send(&[bytes(LIMIT, 1)], Whose::Own);
     outbox.dealt_with(LIMIT);
     assert!(done.recv_timeout(Duration::from_millis(50)).is_err(), "it should still wait");
-    memory.give_room(1);
+    memory.give_room(1 + MESSAGE_OVERHEAD);
     done.recv_timeout(DEADLINE).expect("room again");
     outbox.cut(Cut::TooSlow);
     threads.join_all();
@@ -160,4 +160,31 @@ fn many_pieces_keep_their_order() {
     memory.give_room(1000);
     assert_eq!(memory.wait_for(768), pieces.concat());
     threads.join_all();
+}
+
+#[test]
+fn small_pieces_count_for_what_they_cost() {
+    let memory = Memory::with_room(0);
+    let (outbox, threads) = outbox(&memory);
+    let mut taken = 0;
+    while outbox.send(&[bytes(1, 1)], Whose::Others) == Sent::Taken {
+        taken += 1;
+    }
+    assert_eq!(taken, 2, "1 byte and its overhead, twice, is more than {LIMIT}");
+    // And all of it is given back.
+    memory.give_room(1000);
+    memory.wait_for(taken);
+    threads.join_all();
+    assert_eq!(lock(&outbox.state).others_unsent, 0);
+}
+
+#[test]
+fn without_any_backlog_allowed_a_client_that_owes_nothing_is_still_served() {
+    let memory = Memory::endless();
+    let outbox = Outbox::new(Arc::clone(&memory) as _, Arc::default(), 1, 0);
+    outbox.wait_for_room();
+    assert_eq!(outbox.send(&[bytes(1, 1)], Whose::Others), Sent::Taken);
+    assert_eq!(outbox.send(&[bytes(1, 1)], Whose::Own), Sent::Taken);
+    outbox.wait_for_room();
+    assert_eq!(memory.sent().len(), 2);
 }
