@@ -149,6 +149,7 @@ impl Server {
             connections: Arc::default(),
             shared: Arc::new(self.shared),
             refused,
+            stack: CLIENT_STACK,
         };
         acceptor.accept_all(&self.listener, &self.stop.requested);
         drop(self.listener);
@@ -184,6 +185,8 @@ struct Acceptor {
     handshakes: Arc<Gate>,
     connections: Arc<Connections>,
     refused: Sender<Arc<TcpStream>>,
+    /// Of a client's thread, in bytes.
+    stack: usize,
 }
 
 impl Acceptor {
@@ -234,10 +237,8 @@ impl Acceptor {
         let connection = Connection { client, peer, socket: Arc::clone(&socket), handshake, entry };
         let shared = Arc::clone(&self.shared);
         let name = format!("client {client}");
-        let started = self
-            .shared
-            .threads
-            .spawn(name, CLIENT_STACK, move || client::serve(connection, &shared));
+        let started =
+            self.shared.threads.spawn(name, self.stack, move || client::serve(connection, &shared));
         if let Err(error) = started {
             log::warn!("client {client} {peer} -> 503: no thread for it: {error}");
             self.refuse(socket);
@@ -284,5 +285,47 @@ fn refuse_all(to_refuse: &Receiver<Arc<TcpStream>>) {
             {
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    /// What a client is told that the acceptor admits.
+    fn told(acceptor: &Acceptor, listener: &TcpListener) -> String {
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let (socket, peer) = listener.accept().unwrap();
+        acceptor.admit(1, socket, peer);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_client_for_whom_no_thread_can_be_had_gets_503_and_the_next_is_served() {
+        let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
+        let threads = Arc::clone(&server.shared.threads);
+        let (refused, to_refuse) = bounded(REFUSALS_WAITING);
+        threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse)).unwrap();
+        let mut acceptor = Acceptor {
+            shared: Arc::new(server.shared),
+            handshakes: Gate::new(1),
+            connections: Arc::default(),
+            refused,
+            // 64 TiB: no system gives a thread that.
+            stack: 1 << 46,
+        };
+        let answer = told(&acceptor, &server.listener);
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.ends_with("no room for more connections\n"), "{answer}");
+        acceptor.stack = CLIENT_STACK;
+        assert!(told(&acceptor, &server.listener).starts_with("HTTP/1.1 200 "));
+        drop(acceptor);
+        threads.join_all();
     }
 }

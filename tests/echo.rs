@@ -32,6 +32,8 @@ fn text_and_binary_of_every_length() {
         client.send(binary.clone()).unwrap();
         assert_eq!(client.read().unwrap(), binary, "{length} bytes");
     }
+    client.send(Message::Ping("are you there?".into())).unwrap();
+    assert_eq!(client.read().unwrap(), Message::Pong("are you there?".into()));
     client.close(None).unwrap();
     while let Ok(message) = client.read() {
         assert!(message.is_close(), "{message}");
