@@ -17,6 +17,9 @@ use crate::wire::{Answer, Event, FrameView, HeadView, Part, What};
 /// One who watches: the sending end of its events.
 pub struct Watcher {
     events: Sender<Arc<Event>>,
+    /// Since when it watches. What is kept of before is shown to it once, when it comes; and what
+    /// was still on its way here at that moment is not shown again.
+    since: Instant,
     /// Events for which there was no room.
     missed: u64,
 }
@@ -25,7 +28,7 @@ impl Watcher {
     /// A watcher, and where its events come out. It watches until that end is dropped.
     pub fn new() -> (Watcher, Receiver<Arc<Event>>) {
         let (events, receiver) = bounded(WATCHER_EVENTS_WAITING);
-        (Watcher { events, missed: 0 }, receiver)
+        (Watcher { events, since: Instant::now(), missed: 0 }, receiver)
     }
 
     /// Passes an event on without waiting. False when the watcher has gone.
@@ -66,12 +69,12 @@ pub fn run(tap: std::sync::Weak<Tap>, raw: &Receiver<Raw>, began: Instant) {
             Raw::Crossing { connection, at, gap, what } => {
                 if let Some(event) = conversations.take(connection, at, gap, what) {
                     let event = Arc::new(event);
-                    watchers.retain_mut(|watcher| watcher.show(&event));
+                    watchers.retain_mut(|watcher| at < watcher.since || watcher.show(&event));
                 }
             }
             Raw::Watch(mut watcher) if !ending => {
                 let Some(tap) = tap.upgrade() else { return };
-                for event in conversations.kept(&tap) {
+                for event in conversations.kept(&tap, watcher.since) {
                     watcher.show(&Arc::new(event));
                 }
                 watchers.push(watcher);
@@ -146,7 +149,7 @@ impl Conversations {
     }
 
     /// The handshakes that came before a watcher did.
-    fn kept(&self, tap: &Tap) -> Vec<Event> {
+    fn kept(&self, tap: &Tap, before: Instant) -> Vec<Event> {
         let mut events = Vec::new();
         for kept in tap.handshakes() {
             let connection = kept.connection;
@@ -154,8 +157,10 @@ impl Conversations {
                 let seconds = self.seconds(at);
                 events.push(Event { connection, number, seconds, gap: None, what });
             };
-            event(1, kept.request.0, What::Request(HeadView::of(&kept.request.1)));
-            if let Some((at, head)) = kept.response {
+            if kept.request.0 < before {
+                event(1, kept.request.0, What::Request(HeadView::of(&kept.request.1)));
+            }
+            if let Some((at, head)) = kept.response.filter(|(at, _)| *at < before) {
                 event(2, at, What::Response(HeadView::of(&head)));
             }
         }

@@ -336,7 +336,10 @@ fn in_devtools(view: &FrameView) -> String {
     match (view.opcode, view.fin, &view.text) {
         _ if view.fault.is_some() || view.missing > 0 => "nothing but the end".to_owned(),
         (0x1, true, Some(text)) => {
-            format!("the text, length {} (characters, not bytes)", text.encode_utf16().count())
+            format!(
+                "the text, length {} (UTF-16 units, as JavaScript counts)",
+                text.encode_utf16().count()
+            )
         }
         (0x2, true, _) => format!("Binary Message, {} B", view.payload_length),
         (0x0..=0x2, false, _) => "nothing yet: the message is not complete".to_owned(),

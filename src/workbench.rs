@@ -106,7 +106,10 @@ fn ask(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Resp
         },
         "close" => match number("code").map(CloseCode).filter(|code| code.may_travel()) {
             Some(code) => Asked::Close(code),
-            None => return Err("code is a close code that may be sent".to_owned()),
+            None => {
+                let may = "1000 to 1003, 1007 to 1014, or 3000 to 4999";
+                return Err(format!("that code may not be sent; {may} may"));
+            }
         },
         _ => return Err("what is ping, fragments, bytes or close".to_owned()),
     };

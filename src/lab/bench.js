@@ -1,7 +1,7 @@
 // Things to try that a browser cannot do by itself: the server does them, and computes them with the
 // same code that it serves with.
 
-import { acceptSteps, showFrame } from "./frame.js";
+import { acceptSteps, showFrame, showHead } from "./frame.js";
 import { element } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
@@ -116,7 +116,7 @@ function takeApart(box, target) {
       const part = element("section", "", "");
       part.append(element("h4", "", `${event.number} ${event.name ?? event.line}`));
       if (event.kind === "frame") showFrame(part, event);
-      if (event.accept) part.append(acceptSteps(event.accept));
+      else showHead(part, event);
       box.append(part);
     }
   });

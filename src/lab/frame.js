@@ -18,7 +18,8 @@ function direction(event) {
   return { client: "client → server", server: "server → client" }[side] ?? "";
 }
 
-function showHead(box, event) {
+/** A request or the head of an answer, line by line. */
+export function showHead(box, event) {
   const lines = element("ol", "head", "");
   lines.append(element("li", "", event.line));
   for (const { line, meaning } of event.headers) {
@@ -84,10 +85,13 @@ export function showFrame(box, frame) {
       cell.classList.toggle("marked", cell.dataset.field === `${n}`);
     }
   };
-  list.addEventListener("click", (click) => {
-    const row = click.target.closest("[data-field]");
-    if (row) mark(Number(row.dataset.field));
-  });
+  const grid = bitGrid(header, fields);
+  for (const part of [list, grid]) {
+    part.addEventListener("click", (click) => {
+      const row = click.target.closest("[data-field]");
+      if (row) mark(Number(row.dataset.field));
+    });
+  }
   bytes.addEventListener("click", (click) => {
     const group = click.target.closest(".group");
     if (!group) return;
@@ -97,7 +101,7 @@ export function showFrame(box, frame) {
     mark(shared[(shared.indexOf(now) + 1) % shared.length]);
   });
 
-  box.append(bytes, bitGrid(header, fields), list);
+  box.append(bytes, grid, list);
   if (frame.masking_key) box.append(xorTable(frame, payload));
   for (const [what, text] of remarks(frame)) {
     const line = element("p", "remark", "");

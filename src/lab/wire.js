@@ -185,6 +185,8 @@ export class Wire {
   }
 
   #clear() {
+    this.#paused = [];
+    if (this.#isPaused) $("wire-pause").textContent = "Go on";
     this.#events = [];
     this.#selected = null;
     $("frame").replaceChildren();
