@@ -93,6 +93,7 @@ pub(crate) fn serve(connection: Connection, shared: &Shared) {
         shared.events.send(Event::Left { client }).ok();
         outbox.close(CloseCode::SERVER_FAULT, &Fault::ServerFault.to_string());
         visit.linger(shared.config.close_timeout);
+        visit.tap.end("a fault in the server");
     }
 }
 
@@ -224,7 +225,10 @@ impl Visit<'_> {
         let opened = self.socket.set_read_timeout(None);
         let mut websocket = match opened.and_then(|()| upgrade::accept(upgrade, stream, config)) {
             Ok(websocket) => websocket,
-            Err(error) => return log::info!("{self} went away in the handshake: {error}"),
+            Err(error) => {
+                log::info!("{self} went away in the handshake: {error}");
+                return self.tap.end("went away in the handshake");
+            }
         };
         log::info!("{self} opened {}", upgrade.service);
         websocket.get_ref().tell(Event::Joined(Box::new(Joined {

@@ -235,12 +235,14 @@ impl Dispatcher {
             }
             Service::Group(group @ Group::Classroom(_)) => {
                 let group = group.clone();
-                self.letter_senders.push((outbox, cost));
                 self.classroom(id, &group, messages);
+                // Dealt with when the last of its letters is sent. The first may have been sent
+                // already, if they were many: so not before this.
+                self.letter_senders.push((outbox, cost));
                 return;
             }
             Service::Group(group) => {
-                let Some(members) = self.groups.get_mut(group) else { return };
+                let members = self.groups.entry(group.clone()).or_default();
                 if members.burst.is_empty() {
                     self.bursting.push(group.clone());
                 }

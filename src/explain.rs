@@ -18,8 +18,7 @@ pub fn events_in(bytes: &[u8]) -> Result<Vec<Event>, String> {
     if looks_like_head(bytes) { Ok(vec![head(bytes)]) } else { frames(bytes) }
 }
 
-/// A request or an answer starts with letters; a frame's first byte never is a capital letter with
-/// a second after it, but for one that has RSV1 set.
+/// Whether these bytes are HTTP, by their first line.
 pub fn looks_like_head(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -55,6 +54,16 @@ fn frames(bytes: &[u8]) -> Result<Vec<Event>, String> {
         events.extend(conversation.take(0, Instant::now(), Gap::default(), what));
     }
     Ok(events)
+}
+
+/// A masking key from hex.
+///
+/// # Errors
+/// What is wrong with the hex, or how many bytes it has instead of four.
+pub fn masking_key_in(hex: &str) -> Result<[u8; 4], String> {
+    let bytes = bytes_in(hex)?;
+    let length = bytes.len();
+    bytes.try_into().map_err(|_| format!("a masking key has 4 bytes, not {length}"))
 }
 
 /// Bytes from hex: pairs of digits, with or without space, `0x`, `\x`, `:` or `,` between.

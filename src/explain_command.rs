@@ -5,7 +5,7 @@ use std::io::Read;
 
 use argh::FromArgs;
 use chalkwire::blackboard;
-use chalkwire::explain::{bytes_in, events_in, looks_like_head};
+use chalkwire::explain::{bytes_in, events_in, looks_like_head, masking_key_in};
 use chalkwire::frame::{Frame, Opcode};
 use chalkwire::wire::AcceptKey;
 
@@ -82,13 +82,7 @@ impl Explain {
     }
 
     fn frames_of(&self, text: &str) -> Result<String, String> {
-        let key = match &self.mask {
-            None => None,
-            Some(hex) => match bytes_in(hex)?[..] {
-                [a, b, c, d] => Some([a, b, c, d]),
-                ref other => return Err(format!("a masking key has 4 bytes, not {}", other.len())),
-            },
-        };
+        let key = self.mask.as_deref().map(masking_key_in).transpose()?;
         let parts = self.fragments;
         if parts == 0 || parts > text.len().max(1) {
             return Err(format!("--fragments is 1 to {} for this text", text.len().max(1)));

@@ -115,8 +115,8 @@ struct Conversation {
     next: u64,
     client: Speaker,
     server: Speaker,
-    /// Who sent the first Close, and its code.
-    closed_by: Option<(Side, u16)>,
+    /// Who sent the first Close.
+    closed_by: Option<Side>,
 }
 
 /// One side of a conversation.
@@ -248,10 +248,9 @@ impl Conversation {
         match view.opcode {
             0x0..=0x2 => speaker.part(&mut view, frame, number),
             0x8 => {
-                let code = view.close.as_ref().map_or(0, |close| close.code);
-                let first = *self.closed_by.get_or_insert((side, code));
+                let first = *self.closed_by.get_or_insert(side);
                 if let Some(close) = &mut view.close {
-                    close.answer = first.0 != side;
+                    close.answer = first != side;
                 }
             }
             0x9 => {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::close::CloseCode;
 use crate::event::{Asked, Event};
-use crate::explain::{bytes_in, events_in};
+use crate::explain::{bytes_in, events_in, masking_key_in};
 use crate::frame::{Frame, Opcode};
 use crate::http::{ANSWER_TIMEOUT, RequestHead, Response};
 use crate::rules::{RULES, break_rule};
@@ -69,13 +69,8 @@ fn put_together(head: &RequestHead) -> Result<Frame, String> {
             _ => Err(format!("{name} is a number from 0 to {most}")),
         },
     };
-    let key = match head.asked("mask").filter(|mask| !mask.is_empty()) {
-        None => None,
-        Some(mask) => match bytes_in(&mask)?[..] {
-            [a, b, c, d] => Some([a, b, c, d]),
-            ref other => return Err(format!("a masking key has 4 bytes, not {}", other.len())),
-        },
-    };
+    let mask = head.asked("mask").filter(|mask| !mask.is_empty());
+    let key = mask.as_deref().map(masking_key_in).transpose()?;
     let opcode = Opcode::from_bits(number("opcode", 1, 15)?);
     let text = head.asked("text").unwrap_or_default();
     let mut frame = Frame::new(opcode, key, text.as_bytes());

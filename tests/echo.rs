@@ -54,11 +54,6 @@ fn the_bytes_of_an_echo() {
 fn fragments_come_back_as_one_message_and_a_ping_slips_between() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
-    let fragment = |opcode, fin, payload: &[u8]| {
-        let mut frame = Frame::new(opcode, Some(KEY), payload);
-        frame.header.fin = fin;
-        frame.encode()
-    };
     // The euro sign is cut inside, and one fragment is empty.
     raw.send_bytes(&fragment(Opcode::Text, false, b"5 \xe2"));
     raw.send_bytes(&fragment(Opcode::Ping, true, b"between"));

@@ -134,11 +134,6 @@ fn fragments_are_one_message_and_a_pong_knows_its_ping() {
     let mut raw = server.connect("/echo");
     let ping = raw.frame();
     raw.send(Opcode::Pong, &ping.payload);
-    let fragment = |opcode, fin, payload: &[u8]| {
-        let mut frame = Frame::new(opcode, Some(KEY), payload);
-        frame.header.fin = fin;
-        frame.encode()
-    };
     raw.send_bytes(&fragment(Opcode::Text, false, b"5 \xe2"));
     raw.send_bytes(&fragment(Opcode::Ping, true, b"between"));
     raw.send_bytes(&fragment(Opcode::Continuation, true, b"\x82\xac"));

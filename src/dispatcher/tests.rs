@@ -168,6 +168,28 @@ fn a_flood_in_a_classroom_costs_one_send_a_member() {
 }
 
 #[test]
+fn who_has_said_much_to_a_classroom_is_not_done_before_all_of_it_is_sent() {
+    let mut by_hand = ByHand::new();
+    let ana = Memory::endless();
+    by_hand.join_at(1, Service::Group(Group::Classroom("blue".to_owned())), &ana);
+    by_hand.ask_room(1, vec![r#"{"type":"join","name":"Ana"}"#.to_owned()]);
+    by_hand.dispatcher.send_bursts();
+    let outbox = Arc::clone(&by_hand.dispatcher.clients[&1].outbox);
+    // More than is put aside at most, so that some of it is sent before the last is taken.
+    let say = |n| format!(r#"{{"type":"say","text":"{n} {}"}}"#, "x".repeat(60_000));
+    let limit = 1 << 20;
+    outbox.handed_over(limit);
+    let messages = (0..6).map(|n| Received::Classroom(classroom::parse(&say(n)))).collect();
+    by_hand.dispatcher.take(Event::Received { client: 1, messages, cost: limit });
+    let sent = ana.frames(1).len();
+    assert!((2..7).contains(&sent), "welcome and some of the six: {sent}");
+    assert!(!outbox.wait_some_time_for_room(Duration::ZERO), "a Close now would overtake the rest");
+    by_hand.dispatcher.send_bursts();
+    assert_eq!(ana.frames(7).len(), 7);
+    assert!(outbox.wait_some_time_for_room(Duration::ZERO));
+}
+
+#[test]
 fn one_who_does_not_read_is_dropped_and_the_others_notice_nothing() {
     let running = run(Config { max_backlog: 50, ..Config::default() });
     let (ana, stalled) = (Memory::endless(), Memory::with_room(5));

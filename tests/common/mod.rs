@@ -254,3 +254,10 @@ pub fn skip(why: &str) {
     // Past the test harness, which keeps what a passing test prints to itself.
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }
+
+/// A frame from a client: the last of its message, or not.
+pub fn fragment(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Frame::new(opcode, Some(KEY), payload);
+    frame.header.fin = fin;
+    frame.encode()
+}
