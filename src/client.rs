@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::{Error, Message, WebSocket};
 
@@ -20,17 +20,17 @@ use crate::close::{CloseCode, Fault};
 use crate::config::{CLASSROOM_OVERHEAD, Config, MAX_WATCHERS};
 use crate::connections::Entry;
 use crate::event::{Event, Joined, Received};
+use crate::event_stream;
 use crate::frame::Opcode;
 use crate::gate::{Gate, Permit};
 use crate::http::{ANSWER_TIMEOUT, HeadResult, Response, is_timeout, read_head};
 use crate::origin::Origins;
-use crate::outbox::{Cut, Outbox, Sent, Whose};
+use crate::outbox::{Cut, Outbox};
 use crate::route::{Group, Service};
 use crate::stream::{ClientStream, read_uninterrupted};
 use crate::tap::{ConnectionTap, Tap};
 use crate::threads::Threads;
 use crate::upgrade::{self, Decision, Upgrade};
-use crate::watch::Watcher;
 use crate::workbench;
 
 /// What all clients' threads share.
@@ -46,20 +46,11 @@ pub(crate) struct Shared {
     pub(crate) watchers: Arc<Gate>,
     /// For the eyes of those who watch.
     pub(crate) tap: Arc<Tap>,
+    /// A word for this run of the server, by which pages tell it from the one before.
+    pub(crate) run: String,
     /// To the dispatcher. It ends when the last of these is gone.
     pub(crate) events: Sender<Event>,
 }
-
-/// The head of an answer that goes on for as long as somebody watches (Server-Sent Events).
-const EVENT_STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-    Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
-    retry: 1000\n\n";
-
-/// How often a page that watches is told that nothing has happened.
-const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a page that watches may read nothing at all.
-const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why nothing begins any more.
 const THE_END: &str = "the server ends";
@@ -171,33 +162,13 @@ impl Visit<'_> {
         self.linger(ANSWER_TIMEOUT);
     }
 
-    /// Shows what crosses the wire, as Server-Sent Events, until the page or the server goes away.
+    /// Shows what crosses the wire until the page or the server goes away.
     fn show_events(&self) {
-        let (watcher, events) = Watcher::new();
-        self.shared.tap.watch(watcher);
-        self.outbox.send(&[Bytes::from_static(EVENT_STREAM)], Whose::Own);
-        loop {
-            let line = match events.recv_timeout(STILL_HERE_EVERY) {
-                Ok(event) => match serde_json::to_string(&*event) {
-                    Ok(json) => format!("data: {json}\n\n"),
-                    Err(error) => format!(": {error}\n\n"),
-                },
-                // A comment: the only way to learn that the page has gone.
-                Err(RecvTimeoutError::Timeout) => ": still here\n\n".to_owned(),
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            // A page that does not read is waited for here, for a while; what it misses meanwhile
-            // is counted there.
-            if !self.outbox.wait_some_time_for_room(WATCHER_PATIENCE) {
-                return self.outbox.cut(Cut::CloseTimeout);
-            }
-            if self.outbox.send(&[line.into()], Whose::Own) == Sent::Closed {
-                break;
-            }
+        let Shared { tap, run, .. } = self.shared;
+        if event_stream::send_events(&self.outbox, tap, run) {
+            self.outbox.send_last(&[]);
+            self.linger(ANSWER_TIMEOUT);
         }
-        drop(events);
-        self.outbox.send_last(&[]);
-        self.linger(ANSWER_TIMEOUT);
     }
 
     fn stats(&self) -> Response {

@@ -191,6 +191,22 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// Holds the body of a Close against the rules (RFC 6455 section 5.5.1).
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_close_body(body: &[u8]) -> Result<(), Fault> {
+    let (code, reason) = match body {
+        [] => return Ok(()),
+        [_] => return Err(Fault::CloseBody),
+        [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
+    };
+    if !code.may_travel() {
+        return Err(Fault::CloseCode(code.0));
+    }
+    std::str::from_utf8(reason).map(|_| ()).map_err(|_| Fault::InvalidUtf8)
+}
+
 /// The longest reason a Close frame can carry, in bytes: 125 less the two of the code
 /// (RFC 6455 section 5.5).
 pub const MAX_REASON: usize = 123;

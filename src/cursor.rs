@@ -6,7 +6,7 @@
 //! The cursor sees each frame before tungstenite does, so a fault costs no memory, and is named
 //! with the number of the frame it is in.
 
-use crate::close::{CloseCode, Fault};
+use crate::close::{Fault, check_close_body};
 use crate::frame::{FrameHeader, Opcode, mask};
 
 /// Where in a client's bytes we are.
@@ -134,7 +134,10 @@ impl FrameCursor {
 
     /// Holds one header against the rules: those of the frame itself, then the size, then what
     /// the frames before it allow.
-    fn enter(&mut self, header: &FrameHeader) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn enter(&mut self, header: &FrameHeader) -> Result<(), Fault> {
         header.check()?;
         if header.opcode.is_control() {
             let masking_key = header.masking_key.filter(|_| header.opcode == Opcode::Close);
@@ -168,14 +171,9 @@ impl FrameCursor {
             return Ok(());
         }
         mask(&mut close.bytes, close.masking_key);
-        let [high, low, ref reason @ ..] = close.bytes[..] else { return Err(Fault::CloseBody) };
-        let code = CloseCode(u16::from_be_bytes([high, low]));
-        if !code.may_travel() {
-            return Err(Fault::CloseCode(code.0));
-        }
-        std::str::from_utf8(reason).map_err(|_| Fault::InvalidUtf8)?;
+        let body = std::mem::take(&mut close.bytes);
         self.close = None;
-        Ok(())
+        check_close_body(&body)
     }
 }
 

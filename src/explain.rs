@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use crate::frame::FrameHeader;
-use crate::tap::{Crossing, CutFrame, FrameCutter, Gap, Side};
+use crate::close::{Fault, check_close_body};
+use crate::cursor::FrameCursor;
+use crate::cutter::{CutFrame, FrameCutter};
+use crate::frame::{Frame, FrameHeader, Opcode};
+use crate::tap::{Crossing, Gap, Side};
 use crate::watch::Conversations;
 use crate::wire::{self, Event, HeadView, What};
 
@@ -45,15 +48,30 @@ fn frames(bytes: &[u8]) -> Result<Vec<Event>, String> {
         cut.push(rest);
     }
     let mut conversation = Conversations::new(Instant::now(), 1);
+    let mut client = FrameCursor::new(usize::MAX, u32::MAX);
+    let mut server = FrameCursor::new(usize::MAX, u32::MAX);
     let mut events = Vec::new();
     for mut frame in cut {
         let masked = frame.start.get(1).is_some_and(|second| second & 0x80 != 0);
-        let from = if masked { Side::Client } else { Side::Server };
-        frame.fault = wire::fault_in(&frame, from);
+        let (from, cursor) =
+            if masked { (Side::Client, &mut client) } else { (Side::Server, &mut server) };
+        frame.fault = fault_in(&frame, cursor).or(frame.fault);
         let what = Crossing::Frame(from, frame);
         events.extend(conversation.take(0, Instant::now(), Gap::default(), what));
     }
     Ok(events)
+}
+
+/// The rule that a frame breaks, by itself or after those that `cursor` has seen.
+fn fault_in(frame: &CutFrame, cursor: &mut FrameCursor) -> Option<Fault> {
+    let (mut header, _) = FrameHeader::decode(&frame.start)?;
+    // Only a client must mask; not to have done so makes it a server's frame here.
+    header.masking_key.get_or_insert_default();
+    cursor.enter(&header).err().or_else(|| {
+        let (whole, _) = Frame::decode(&frame.start)?;
+        let is_close = whole.header.opcode == Opcode::Close;
+        is_close.then(|| check_close_body(&whole.payload).err())?
+    })
 }
 
 /// A masking key from hex.

@@ -1,7 +1,7 @@
 //! `chalkwire explain`: takes apart what somebody types, with the code that the server's own view
 //! uses.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read, Write};
 
 use argh::FromArgs;
 use chalkwire::blackboard;
@@ -30,12 +30,12 @@ pub struct Explain {
     mask: Option<String>,
 
     /// with --text: text, binary, ping, pong or close (default text)
-    #[argh(option, default = "Opcode::Text", from_str_fn(opcode), arg_name = "opcode")]
-    opcode: Opcode,
+    #[argh(option, from_str_fn(opcode), arg_name = "opcode")]
+    opcode: Option<Opcode>,
 
     /// with --text: cut the message into so many frames (default 1)
-    #[argh(option, default = "1", arg_name = "n")]
-    fragments: usize,
+    #[argh(option, arg_name = "n")]
+    fragments: Option<usize>,
 }
 
 fn opcode(text: &str) -> Result<Opcode, String> {
@@ -49,12 +49,34 @@ fn opcode(text: &str) -> Result<Opcode, String> {
     }
 }
 
+/// The keys that end what is typed.
+const END_OF_INPUT: &str = if cfg!(windows) { "Ctrl-Z and Enter" } else { "Enter and Ctrl-D" };
+
 /// Bytes read from standard input at most.
 const MOST_INPUT: u64 = 16 * 1024 * 1024;
 
 impl Explain {
+    /// What does not go together, as a sentence.
+    fn check(&self) -> Result<(), String> {
+        let what = [!self.hex.is_empty(), self.key.is_some(), self.text.is_some()];
+        if what.iter().filter(|given| **given).count() > 1 {
+            return Err("one thing at a time: hex, --key or --text".to_owned());
+        }
+        for (flag, given) in [
+            ("--mask", self.mask.is_some()),
+            ("--opcode", self.opcode.is_some()),
+            ("--fragments", self.fragments.is_some()),
+        ] {
+            if given && self.text.is_none() {
+                return Err(format!("{flag} is for --text: what is given as it is has its own"));
+            }
+        }
+        Ok(())
+    }
+
     /// The explanation, or a sentence that says what is wrong.
     pub fn run(&self) -> Result<String, String> {
+        self.check()?;
         if let Some(key) = &self.key {
             return Ok(blackboard::accept_lines(&AcceptKey::of(key)).join("\n") + "\n");
         }
@@ -62,6 +84,10 @@ impl Explain {
             return self.frames_of(text);
         }
         let bytes = if self.hex.is_empty() {
+            if std::io::stdin().is_terminal() {
+                let what = "Type or paste bytes in hex, or a request; then";
+                let _ = writeln!(std::io::stderr(), "{what} {END_OF_INPUT}.");
+            }
             let mut input = Vec::new();
             std::io::stdin()
                 .take(MOST_INPUT)
@@ -83,25 +109,26 @@ impl Explain {
 
     fn frames_of(&self, text: &str) -> Result<String, String> {
         let key = self.mask.as_deref().map(masking_key_in).transpose()?;
-        let parts = self.fragments;
+        let opcode = self.opcode.unwrap_or(Opcode::Text);
+        let parts = self.fragments.unwrap_or(1);
         if parts == 0 || parts > text.len().max(1) {
             return Err(format!("--fragments is 1 to {} for this text", text.len().max(1)));
         }
-        if self.opcode.is_control() && parts > 1 {
-            return Err(format!("a {} must not be fragmented (RFC 6455 5.5)", self.opcode));
+        if opcode.is_control() && parts > 1 {
+            return Err(format!("a {opcode} must not be fragmented (RFC 6455 5.5)"));
         }
         let mut payload = text.as_bytes().to_vec();
-        if self.opcode == Opcode::Close {
+        if opcode == Opcode::Close {
             payload.splice(0..0, 1000_u16.to_be_bytes());
         }
-        if self.opcode.is_control() && payload.len() > 125 {
+        if opcode.is_control() && payload.len() > 125 {
             let length = payload.len();
-            return Err(format!("a {} has at most 125 bytes, not {length}", self.opcode));
+            return Err(format!("a {} has at most 125 bytes, not {length}", opcode));
         }
         let mut bytes = Vec::new();
         for part in 0..parts {
             let (from, to) = (part * payload.len() / parts, (part + 1) * payload.len() / parts);
-            let opcode = if part == 0 { self.opcode } else { Opcode::Continuation };
+            let opcode = if part == 0 { opcode } else { Opcode::Continuation };
             let mut frame = Frame::new(opcode, key, &payload[from..to]);
             frame.header.fin = part + 1 == parts;
             bytes.extend(frame.encode());

@@ -32,7 +32,8 @@
 //! | [`stats`] | the server in figures |
 //!
 //! Beside that way, for eyes only: [`tap`] copies what crosses the wire while somebody watches,
-//! [`watch`] sees how it hangs together, [`wire`] takes it apart, [`blackboard`] writes it down.
+//! [`cutter`] and [`utf8`] make frames of it, [`watch`] sees how it hangs together, [`wire`] takes it apart, [`blackboard`] writes it down,
+//! `event_stream` sends it to pages.
 //! [`explain`] does the same with bytes that somebody types, [`rules`] breaks rules on purpose, and
 //! [`workbench`] lets the page ask for all that.
 //!
@@ -47,8 +48,10 @@ pub mod close;
 pub mod config;
 pub mod connections;
 pub mod cursor;
+pub mod cutter;
 pub mod dispatcher;
 pub mod event;
+mod event_stream;
 pub mod explain;
 pub mod frame;
 pub mod gate;
@@ -65,6 +68,7 @@ pub mod stream;
 pub mod tap;
 pub mod threads;
 pub mod upgrade;
+pub mod utf8;
 pub mod watch;
 pub mod wire;
 pub mod workbench;

@@ -165,7 +165,9 @@ fn main() -> ExitCode {
             }
         };
     }
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    // With the wire on the terminal, who comes and goes is on it already.
+    let level = if flags.wire == Wire::Off { "info" } else { "warn" };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
     match serve(flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -182,7 +184,7 @@ fn read_flags() -> Result<Flags, ExitCode> {
         match argument.into_string() {
             Ok(text) => arguments.push(text),
             Err(bytes) => {
-                complain(&format!("{bytes:?} is not UTF-8\n\n{}", usage()));
+                complain(&format!("{bytes:?} is not UTF-8\n\n{}", usage(None)));
                 return Err(ExitCode::FAILURE);
             }
         }
@@ -195,14 +197,17 @@ fn read_flags() -> Result<Flags, ExitCode> {
             ExitCode::SUCCESS
         }
         Err(()) => {
-            complain(&format!("{}\n\n{}", exit.output.trim_end(), usage()));
+            let command = arguments.first().filter(|argument| **argument == "explain");
+            complain(&format!("{}\n\n{}", exit.output.trim_end(), usage(command)));
             ExitCode::FAILURE
         }
     })
 }
 
-fn usage() -> String {
-    let help = Flags::from_args(&["chalkwire"], &["--help"]);
+/// The help of the program, or of one of its sub-commands.
+fn usage(command: Option<&&str>) -> String {
+    let asked: Vec<&str> = command.into_iter().copied().chain(["--help"]).collect();
+    let help = Flags::from_args(&["chalkwire"], &asked);
     help.err().map(|exit| exit.output.trim_end().to_owned()).unwrap_or_default()
 }
 

@@ -80,11 +80,12 @@ macro_rules! asset {
 }
 
 /// The lab page itself, which is at `/`, and its parts, at the paths they are loaded from.
-static ASSETS: [Asset; 9] = [
+static ASSETS: [Asset; 10] = [
     asset!("index.html", "text/html"),
     asset!("lab.css", "text/css"),
     asset!("lab.js", "text/javascript"),
     asset!("connection.js", "text/javascript"),
+    asset!("link.js", "text/javascript"),
     asset!("log.js", "text/javascript"),
     asset!("room.js", "text/javascript"),
     asset!("wire.js", "text/javascript"),

@@ -195,7 +195,7 @@ pub static RULES: [Rule; 20] = [
     Rule {
         id: "half-a-frame",
         title: "half a frame, then silence",
-        rule: "no rule: the server waits, and asks with a Ping whether anybody is there",
+        rule: "no rule: the server waits, and after --ping-interval it asks with a Ping who is there",
         rfc: "5.5.2",
         close: None,
         bytes: || text(b"Hello").encode()[..8].to_vec(),

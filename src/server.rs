@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -74,6 +74,12 @@ impl Stopper {
     }
 }
 
+/// When it is now, in a form that fits into an address.
+fn run_id() -> String {
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}", time.as_millis())
+}
+
 impl Server {
     /// Listens at `listen`, `HOST:PORT`. Port 0 picks a free one.
     ///
@@ -93,6 +99,7 @@ impl Server {
             clients: Gate::new(config.max_clients),
             watchers: Gate::new(MAX_WATCHERS),
             tap,
+            run: run_id(),
             events: sender,
             config,
         };

@@ -10,9 +10,10 @@ use crossbeam_channel::Sender;
 
 use crate::config::{Config, MESSAGE_OVERHEAD};
 use crate::cursor::{FrameCursor, Stop};
+use crate::cutter::{CutFrame, FrameCutter};
 use crate::event::{Event, Received};
 use crate::outbox::{Outbox, Whose};
-use crate::tap::{ConnectionTap, CutFrame, FrameCutter, Side};
+use crate::tap::{ConnectionTap, Side};
 
 /// The two directions of one client, for tungstenite.
 ///

@@ -11,7 +11,8 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::config::{KEPT_START, MAX_CONVERSATIONS, WATCHER_EVENTS_WAITING};
-use crate::tap::{Crossing, CutFrame, Gap, Raw, Side, Tap};
+use crate::cutter::CutFrame;
+use crate::tap::{Crossing, Gap, Raw, Side, Tap};
 use crate::wire::{Answer, Event, FrameView, HeadView, Part, What};
 
 /// One who watches: the sending end of its events.
@@ -93,8 +94,8 @@ pub fn run(tap: std::sync::Weak<Tap>, raw: &Receiver<Raw>, began: Instant) {
             && let Some(tap) = tap.upgrade()
         {
             tap.set_watching(false);
-            // What is remembered of conversations would be stale when the next watcher comes.
-            conversations.open.clear();
+            // What hangs together would be stale when the next watcher comes; the numbers go on.
+            conversations.open.values_mut().for_each(Conversation::forget);
         }
     }
 }

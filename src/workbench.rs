@@ -60,7 +60,8 @@ fn explain(hex: &str) -> Result<Response, String> {
     bytes_in(hex).and_then(|bytes| events_in(&bytes)).map(|events| json(&events))
 }
 
-/// A frame from its fields: `text`, `mask` (hex, may be left out), `opcode`, `fin`, `rsv`.
+/// A frame from its fields: `text`, `mask` (hex, may be left out), `opcode`, `fin`, `rsv`, and `code`,
+/// which stands in front of the text of a Close.
 fn put_together(head: &RequestHead) -> Result<Frame, String> {
     let number = |name: &str, otherwise: u8, most: u8| match head.asked(name) {
         None => Ok(otherwise),
@@ -73,7 +74,14 @@ fn put_together(head: &RequestHead) -> Result<Frame, String> {
     let key = mask.as_deref().map(masking_key_in).transpose()?;
     let opcode = Opcode::from_bits(number("opcode", 1, 15)?);
     let text = head.asked("text").unwrap_or_default();
-    let mut frame = Frame::new(opcode, key, text.as_bytes());
+    let code = match head.asked("code").filter(|code| !code.is_empty()) {
+        Some(code) => {
+            let code: u16 = code.parse().map_err(|_| "code is a number from 0 to 65535")?;
+            code.to_be_bytes().to_vec()
+        }
+        None => Vec::new(),
+    };
+    let mut frame = Frame::new(opcode, key, &[&code, text.as_bytes()].concat());
     frame.header.fin = number("fin", 1, 1)? == 1;
     frame.header.rsv = number("rsv", 0, 7)?;
     Ok(frame)

@@ -521,7 +521,17 @@ fn page_and_terminal_show_the_very_bytes_that_were_sent() {
     page.0.press_key("ArrowDown").expect("a key");
     page.wait_for_text("#frame h3", "server → client TEXT \"Hello\"");
     // A link to the frame leads to it.
-    page.value("location.hash = document.querySelector('#ladder .frame').id; 0");
+    page.value("location.hash = `!${document.querySelector('#ladder .frame').id}`; 0");
+    page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");
+    // A click in the frame does not take the keyboard away.
+    page.0.find_element("#frame .bytes .group").and_then(|e| e.click().map(|_| ())).expect("bytes");
+    page.0.press_key("ArrowDown").expect("a key");
+    page.wait_for_text("#frame h3", "server → client TEXT \"Hello\"");
+    page.0
+        .find_element("#frame .fields button")
+        .and_then(|e| e.click().map(|_| ()))
+        .expect("a field");
+    page.0.press_key("ArrowUp").expect("a key");
     page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");
 
     while !text.contains("payload XOR key") {
@@ -535,6 +545,59 @@ fn page_and_terminal_show_the_very_bytes_that_were_sent() {
     assert!(text.contains("= 48 65 6c 6c 6f  payload XOR key  \"Hello\""), "{text}");
     child.kill().expect("it runs");
     child.wait().expect("it ends");
+}
+
+#[test]
+fn a_link_to_an_event_comes_back_to_it_and_to_the_room() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let room = format!("http://{}/#/room/blue!?classroom.v1", server.address);
+    let page = Page::open(&browser, &room);
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.click("#tab-wire");
+    page.wait_for_text("#ladder", "101 Switching Protocols");
+    page.click("#ladder .response");
+    page.click("#frame .permalink");
+    let hash = page.value("location.hash");
+    let hash = hash.as_str().expect("a text");
+    assert!(hash.starts_with("#/room/blue%21?classroom.v1!c"), "{hash}");
+    let heading = page.text("#frame h3");
+    // A new tab: the same room, and the same event, which was kept.
+    page.value("sessionStorage.clear(); 0");
+    page.value("location.reload(); 0");
+    page.wait_for_text("#frame h3", "server → client HTTP/1.1 101 Switching Protocols");
+    assert_eq!(page.text("#frame h3"), heading);
+    page.wait_for_text("#states [aria-current]", "1 open");
+    assert_eq!(page.value("document.querySelector('#room-path').value"), "blue!");
+    assert_eq!(page.value("document.querySelector('#protocol').innerText"), "classroom.v1");
+    // One that nobody can show any more.
+    page.value("location.hash = location.hash.replace('f2.', 'f9.'); 0");
+    page.wait_for_text("#wire-say", ":9 is not here: this page has not seen it.");
+}
+
+#[test]
+fn a_server_that_starts_anew_is_not_mixed_up_with_the_one_before() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let address = server.address;
+    let page = Page::open(&browser, &format!("http://{address}/"));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.click("#tab-wire");
+    page.wait_for_text("#ladder", "101 Switching Protocols");
+    page.click("#send");
+    page.wait_for_text("#ladder", "TEXT \"Hello\"");
+    server.end();
+    let again = serve_at(&address.to_string(), Config::default());
+    page.wait_for_text("#ladder", "the server was started anew");
+    page.wait_for("document.querySelectorAll('#ladder .response').length == 2");
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.wait_for(
+        "new Set([...document.querySelectorAll('#ladder li')].map((row) => row.id)).size
+        == document.querySelectorAll('#ladder li').length",
+    );
+    page.value("document.querySelector('#ask-form button[value=ping]').click(); 0");
+    page.wait_for_text("#ladder", "PONG \"asked\"");
+    drop(again);
 }
 
 #[test]
@@ -554,6 +617,17 @@ fn the_benches_compute_and_break_and_ask() {
     page.fill("#frame-text", "a + b");
     page.click("#frame-form button");
     page.wait_for_text("#frame-made", "a + b");
+    page.fill("#frame-opcode", "8");
+    page.value("document.querySelector('#frame-opcode').dispatchEvent(new Event('change')); 0");
+    page.fill("#frame-code", "1005");
+    page.click("#frame-form button");
+    page.wait_for_text("#frame-made", "Broken rule close code 1005 may not be sent");
+    page.fill("#hex", "82 7f 10 00 00 00 00 00 00 01");
+    page.click("#hex-form button");
+    page.wait_for_text("#hex-parts", "Missing 1,152,921,504,606,846,977 bytes were announced");
+    page.value("document.querySelector('#hex').value = '00'.repeat(5000); 0");
+    page.click("#hex-form button");
+    page.wait_for_text("#hex-parts", "Too many bytes for a request from a page");
 
     page.click("#ask-form button[value=ping]");
     page.wait_for_text("#ladder", "PONG \"asked\"");
@@ -598,6 +672,7 @@ fn nothing_that_a_peer_sends_breaks_the_wire_view() {
     assert_eq!(raw.close().0, 1007);
     drop(raw);
     page.wait_for_text("#ladder", "the server closed with 1007");
+    page.wait_for_text("#ladder .broken", "TEXT ! \"bad");
     // Each of them opened in full.
     let count =
         page.value("document.querySelectorAll('#ladder li').length").as_u64().expect("rows");

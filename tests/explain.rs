@@ -150,6 +150,34 @@ fn every_form_of_a_length() {
     }
 }
 
+/// Frames that break a rule which only their payload or their neighbours show.
+#[test]
+fn what_is_wrong_is_marked_where_it_is() {
+    for (hex, faulty, why) in [
+        ("81 03 ed a0 80", "#1", "text that is not UTF-8 (RFC 6455 8.1) -> close 1007"),
+        ("81 02 e2 82", "#1", "text that is not UTF-8"),
+        ("01 02 e2 82 00 01 78 80 01 79", "#2", "text that is not UTF-8"),
+        ("88 01 03", "#1", "a Close has no body, or a code of two bytes first"),
+        ("88 02 03 ed", "#1", "close code 1005 may not be sent"),
+        ("88 02 07 d0", "#1", "close code 2000 may not be sent"),
+        ("88 03 03 e8 ff", "#1", "text that is not UTF-8"),
+        ("80 00", "#1", "a continuation frame, but no message is open"),
+        ("01 01 61 81 01 62", "#2", "a new message before the last was finished"),
+        ("82 7e 00 05 48 65 6c 6c 6f", "#1", "length 5 needs fewer than 16 bits"),
+        ("82 7f 80 00 00 00 00 00 00 00", "#1", "the highest bit of a 64-bit length must be 0"),
+        ("89 7e 00 7e", "#1", "a Ping has at most 125 bytes, not 126"),
+    ] {
+        let text = explain(&[hex]);
+        let wrong: Vec<&str> =
+            summaries(&text).into_iter().filter(|line| line.contains("! ")).collect();
+        assert!(wrong.len() == 1 && wrong[0].starts_with(faulty), "{hex}:\n{text}");
+        let joined = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        assert!(joined.contains(why), "{hex}:\n{text}");
+    }
+    // Cut inside a character, but good as a whole.
+    assert!(!explain(&["01 02 e2 82 80 01 ac 88 02 03 e8"]).contains('!'));
+}
+
 #[test]
 fn the_key_of_section_1_3() {
     let text = explain(&["--key", "dGhlIHNhbXBsZSBub25jZQ=="]);
@@ -197,6 +225,17 @@ fn what_cannot_be_explained_is_named_with_its_place() {
         let (code, stdout, stderr) = run(arguments, b"");
         assert_eq!((code, &*stdout), (Some(1), ""), "{arguments:?}");
         assert_eq!(stderr, format!("chalkwire: {why}\n"));
+    }
+    for (arguments, why) in [
+        (&["--key", "a", "--text", "b"][..], "one thing at a time: hex, --key or --text"),
+        (&["--mask", "01020304", "81", "00"], "--mask is for --text"),
+        (&["--opcode", "ping", "81", "00"], "--opcode is for --text"),
+        (&["--fragments", "2"], "--fragments is for --text"),
+        (&["--no-such-thing"], "Usage: chalkwire explain [--key <key>]"),
+    ] {
+        let (code, stdout, stderr) = run(arguments, b"");
+        assert_eq!((code, &*stdout), (Some(1), ""), "{arguments:?}");
+        assert!(stderr.contains(why), "{arguments:?}: {stderr}");
     }
     let (code, _, stderr) = run(&[], b"81 05 \xff");
     assert_eq!(code, Some(1));

@@ -29,8 +29,8 @@ impl Watching {
         socket.write_all(request.as_bytes()).unwrap();
         let mut lines = BufReader::new(socket);
         let mut head = String::new();
-        // Up to the first "retry:", by when it is on the list of watchers, or soon is.
-        while !head.contains("retry:") {
+        // Up to the id of this run, by when it is on the list of watchers, or soon is.
+        while !head.contains("\nid: ") {
             assert!(lines.read_line(&mut head).unwrap() > 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
@@ -155,12 +155,14 @@ fn a_broken_rule_is_shown_where_it_was_broken() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     for (bytes, rule, missing) in [
+        (Frame::new(Opcode::Text, Some(KEY), b"caf\xc3").encode(), "not UTF-8", 0),
+        (Frame::new(Opcode::Close, Some(KEY), b"\x03").encode(), "a code of two bytes", 0),
         (vec![0x81, 0x02, b'h', b'i'], "a client must mask every frame", 0),
         (vec![0xc1, 0x80, 1, 2, 3, 4], "RSV bits are 100", 0),
         (
-            vec![0x82, 0xff, 0x10, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4],
+            vec![0x82, 0xff, 0, 0x10, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4],
             "at most 16777216 bytes",
-            1_u64 << 60,
+            1_u64 << 52,
         ),
     ] {
         let mut raw = server.connect("/echo");
@@ -235,6 +237,17 @@ fn who_comes_later_still_sees_the_handshake_and_whole_frames() {
     assert_eq!(texts, expected, "from a frame boundary on, and nothing left out");
     let gap = events.iter().find_map(|event| event["gap"].as_str());
     assert_eq!(gap, Some("what came before was not watched"));
+}
+
+#[test]
+fn where_nothing_came_before_no_gap_is_told() {
+    let server = serve(Config::default());
+    let mut raw = server.connect("/echo");
+    server.wait_for_stats("the client", |stats| stats["clients"] == 1);
+    let mut watching = Watching::begin(&server);
+    raw.send_text("first");
+    let events = watching.until(|event| event["text"] == "first");
+    assert!(events.iter().all(|event| event["gap"].is_null()), "{events:?}");
 }
 
 #[test]

@@ -6,6 +6,9 @@ import { element } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 
+/** The server takes request lines of so many characters, unless --max-head says otherwise. */
+const LONGEST_TARGET = 8000;
+
 /** `client` gives the number of this page's connection, once the wire view knows it. */
 export function setUpBenches(client, showWire) {
   setUpAsking(client, showWire);
@@ -66,7 +69,7 @@ function setUpBreaking(showWire) {
         ["sent", `${title}: ${shorten(sent)}`],
         ["rule", `${rule} (RFC 6455 ${rfc})`],
         ["came back", shorten(received) || "nothing"],
-        ["which says", closed ? `Close ${closed}${reason && `: ${reason}`}` : "nothing, for as long as was waited"],
+        ["which says", closed ? `Close ${closed}${reason && `: ${reason}`}` : "nothing in the two seconds that were waited"],
       ]) {
         rows.append(element("dt", "", name), element("dd", "", value));
       }
@@ -89,12 +92,16 @@ function setUpKey() {
 }
 
 function setUpFrame() {
+  $("frame-opcode").addEventListener("change", () => {
+    $("frame-code-field").hidden = $("frame-opcode").value !== "8";
+  });
   $("frame-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const asked = new URLSearchParams({
       text: $("frame-text").value,
       mask: $("frame-mask").value,
       opcode: $("frame-opcode").value,
+      code: $("frame-opcode").value === "8" ? $("frame-code").value : "",
       fin: $("frame-fin").checked ? 1 : 0,
       rsv: $("frame-rsv").checked ? 4 : 0,
     });
@@ -106,7 +113,10 @@ function setUpFrame() {
 function setUpHex() {
   $("hex-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    takeApart($("hex-parts"), `/wire/explain?hex=${encodeURIComponent($("hex").value)}`);
+    const target = `/wire/explain?hex=${encodeURIComponent($("hex").value)}`;
+    const why = "Too many bytes for a request from a page; the command chalkwire explain takes them.";
+    if (target.length > LONGEST_TARGET) $("hex-parts").replaceChildren(element("p", "refused", why));
+    else takeApart($("hex-parts"), target);
   });
 }
 

@@ -1,13 +1,18 @@
 // One event of the wire in full: each byte with its meaning, each meaning with its bytes.
 
+import { hrefOf } from "./link.js";
 import { element } from "./wire.js";
 
 /** Shows an event in `box`. */
 export function showEvent(box, event, title) {
-  const where = element("a", "permalink", `${event.connection}:${event.number}`);
-  where.href = `#c${event.connection}f${event.number}`;
   const heading = element("h3", "", "");
-  heading.append(where, " ", direction(event), " ", element("span", "", title));
+  if (event.connection > 0) {
+    const where = element("a", "permalink", `${event.connection}:${event.number}`);
+    where.href = hrefOf(event);
+    heading.append(where, " ", direction(event), " ");
+  }
+  heading.append(element("span", "", title));
+  if (event.connection > 0) heading.append(" ", element("time", "", `${event.seconds.toFixed(3)} s`));
   box.replaceChildren(heading);
   if (event.kind === "request" || event.kind === "response") showHead(box, event);
   if (event.kind === "frame") showFrame(box, event);
@@ -16,6 +21,11 @@ export function showEvent(box, event, title) {
 function direction(event) {
   const side = { request: "client", response: "server" }[event.kind] ?? event.from;
   return { client: "client → server", server: "server → client" }[side] ?? "";
+}
+
+/** A number with its thousands set off. Those that JavaScript would round come as strings. */
+export function numeral(number) {
+  return BigInt(number).toLocaleString("en");
 }
 
 /** A request or the head of an answer, line by line. */
@@ -124,7 +134,7 @@ function fieldsOf(frame, header, payload) {
     shared: n > 0 && frame.fields[n - 1].at === field.at,
   }));
   if (payload.length) {
-    const meaning = `${frame.payload_length.toLocaleString("en")} bytes${frame.masking_key ? ", masked" : ""}`;
+    const meaning = `${numeral(frame.payload_length)} bytes${frame.masking_key ? ", masked" : ""}`;
     fields.push({ name: "payload", at: header.length, hex: payload, bits: "", value: "", meaning, shared: false });
   }
   return fields;
@@ -142,6 +152,7 @@ function bitGrid(header, fields) {
     name.colSpan = width;
     name.textContent = fields[n].name;
     name.dataset.field = n;
+    name.className = width === 1 ? "one" : "";
     for (let bit = 0; bit < width; bit += 1, at += 1) {
       const byte = parseInt(header[at >> 3], 16);
       const cell = bits.insertCell();
@@ -158,8 +169,9 @@ function xorTable(frame, payload) {
   const key = bytesOf(frame.masking_key);
   const shown = Math.min(payload.length, 24);
   const table = element("table", "xor", "");
-  const left = frame.payload_length - shown;
-  table.append(element("caption", "", `Unmasking, byte by byte (RFC 6455 5.3)${left > 0 ? `; ${left.toLocaleString("en")} more` : ""}`));
+  const left = BigInt(frame.payload_length) - BigInt(shown);
+  const more = left > 0 ? `; ${numeral(left)} more` : "";
+  table.append(element("caption", "", `Unmasking, byte by byte (RFC 6455 5.3)${more}`));
   const rows = [
     ["wire", payload],
     ["XOR key", payload.map((_, n) => key[n % 4])],
@@ -185,13 +197,13 @@ function remarks(frame) {
   const all = [];
   if (frame.text) all.push(["Text", frame.text]);
   if (part) {
-    const whole = part.message ?? `${part.message_length.toLocaleString("en")} bytes`;
+    const whole = part.message ?? `${numeral(part.message_length)} bytes`;
     const rest = part.last ? `, and with that the message is complete: ${whole}` : ", more follow";
     all.push(["Fragment", `part ${part.part} of the message that begins at ${part.first}${rest}`]);
   }
   if (close) all.push(["Close", `${close.code}: ${close.name}${close.reason && `, "${close.reason}"`}`]);
   if (answers) all.push(["Round trip", `${answers.milliseconds.toFixed(2)} ms since the Ping at ${answers.ping}`]);
-  if (frame.missing) all.push(["Missing", `${frame.missing.toLocaleString("en")} bytes were announced and never came`]);
+  if (frame.missing > 0) all.push(["Missing", `${numeral(frame.missing)} bytes were announced and never came`]);
   if (fault) all.push(["Broken rule", `${fault.sentence}: close ${fault.code}`]);
   if (note) all.push(["Note", note]);
   all.push(["DevTools show", frame.devtools]);

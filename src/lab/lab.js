@@ -2,6 +2,7 @@
 
 import { setUpBenches } from "./bench.js";
 import { Connection } from "./connection.js";
+import { choiceInAddress, eventInAddress, keepInAddress } from "./link.js";
 import { Log, count, hex } from "./log.js";
 import { Room } from "./room.js";
 import { Wire } from "./wire.js";
@@ -54,12 +55,11 @@ function keepChoice() {
   const other = $("path").value === "other";
   sessionStorage.setItem("other", other ? $("other-url").value : "");
   const offered = $("subprotocols").value.trim();
-  const choice = other ? "" : path() + (offered ? `?${encodeURIComponent(offered)}` : "");
-  history.replaceState(null, "", choice && choice !== "/" ? `#${choice}` : location.pathname);
+  keepInAddress(other ? "" : path() + (offered ? `?${encodeURIComponent(offered)}` : ""));
 }
 
 function restoreChoice() {
-  const [wanted, offered = ""] = location.hash.slice(1).split("?");
+  const [wanted, offered = ""] = choiceInAddress().split("?");
   const other = sessionStorage.getItem("other");
   if (wanted.startsWith("/room/")) {
     $("path").value = "room";
@@ -87,6 +87,7 @@ function connect() {
     connection.open(url(), subprotocols());
     room.forget();
     keepChoice();
+    choice = choiceInAddress();
   } catch (error) {
     log.add("bad", `× ${error.name}`, error.message, "thrown by new WebSocket; nothing was sent");
   }
@@ -102,11 +103,11 @@ $("connect-form").addEventListener("submit", (event) => {
   event.preventDefault();
   connect();
 });
+let choice = choiceInAddress();
 window.addEventListener("hashchange", () => {
-  if (/^#c\d+f\d+$/.test(location.hash)) {
-    show("wire");
-    return wire.openLink(location.hash);
-  }
+  openLink();
+  if (choiceInAddress() === choice) return;
+  choice = choiceInAddress();
   restoreChoice();
   connect();
 });
@@ -323,7 +324,15 @@ $("smaller").addEventListener("click", () => resize(-2));
 $("larger").addEventListener("click", () => resize(2));
 if (localStorage.getItem("size")) resize(0);
 
+/** Shows the event that the address means, if it means one. */
+function openLink() {
+  if (!eventInAddress()) return;
+  show("wire");
+  wire.openLink(eventInAddress());
+}
+
 // Whoever opens the page is connected at once: type, Enter, and the echo is there.
 restoreChoice();
 connect();
+openLink();
 $("text").select();

@@ -3,7 +3,8 @@
 // The server has taken everything apart already; this file only shows it. The events come as
 // Server-Sent Events, over a connection that the view does not show: it would show itself.
 
-import { showEvent } from "./frame.js";
+import { numeral, showEvent } from "./frame.js";
+import { nameOf } from "./link.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_EVENTS = 2000;
@@ -12,7 +13,9 @@ export class Wire {
   #tab;
   #source = null;
   #events = [];
-  #mine = new Set();
+  #run = null;
+  #mine = [];
+  #wanted = "";
   #rows = new Map();
   #selected = null;
   #paused = [];
@@ -34,6 +37,10 @@ export class Wire {
       if (scrollTop < this.#top && !this.#isAtEnd()) this.#follow(false);
       this.#top = scrollTop;
     });
+    // The arrow keys go on working after a click in the frame.
+    $("frame").addEventListener("click", (click) => {
+      if (click.detail > 0 && !click.target.closest("a")) $("ladder").focus({ preventScroll: true });
+    });
     $("wire").addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.#keepUp()).observe($("ladder"));
   }
@@ -44,15 +51,17 @@ export class Wire {
     this.#source = new EventSource("/wire/events");
     this.#source.onopen = () => this.#say("");
     this.#source.onerror = () => this.#say("The server does not answer. Trying again.");
-    this.#source.onmessage = ({ data }) => this.#take(JSON.parse(data));
+    // The id names the run of the server: a new one counts its connections from 1 again.
+    this.#source.onmessage = ({ data, lastEventId }) => this.#take({ ...JSON.parse(data), run: lastEventId });
     window.addEventListener("pagehide", () => this.#source.close());
   }
 
   /** The number of this page's newest connection; waits a little for its handshake to be seen. */
   async mine() {
     this.watch();
-    for (let n = 0; n < 20 && !this.#mine.size; n += 1) await new Promise((done) => setTimeout(done, 100));
-    return Math.max(0, ...this.#mine);
+    const mine = () => this.#mine.findLast(({ run }) => run === this.#run)?.connection;
+    for (let n = 0; n < 20 && !mine(); n += 1) await new Promise((done) => setTimeout(done, 100));
+    return mine();
   }
 
   /** Shows the events of `mine` or of `all`. */
@@ -62,14 +71,13 @@ export class Wire {
     this.#showAll();
   }
 
-  /** Selects the event of a link such as #c1f3, if it has been seen. */
-  openLink(hash) {
-    const [, connection, number] = /^#c(\d+)f(\d+)$/.exec(hash) ?? [];
-    const event = this.#events.find((e) => `${e.connection}` === connection && `${e.number}` === number);
-    if (!event) return this.#say(`${hash.slice(1)} is not here: this page has not seen it.`);
-    if (!this.#rows.has(event)) {
-      this.showOf("all");
-    }
+  /** Selects the event of this name; one that has not been seen, as soon as it is. */
+  openLink(name) {
+    const event = this.#events.find((e) => nameOf(e) === name);
+    this.#wanted = event ? "" : name;
+    this.#say(event ? "" : `${name.split(".")[0].slice(1).replace("f", ":")} is not here: this page has not seen it.`);
+    if (!event) return;
+    if (!this.#rows.has(event)) this.showOf("all");
     this.#follow(false);
     this.#select(event);
   }
@@ -83,8 +91,19 @@ export class Wire {
     }
     // A handshake that is kept may come again when the connection for events does.
     const known = event.kind === "request" || event.kind === "response";
-    if (known && this.#events.some((e) => e.connection === event.connection && e.number === event.number)) return;
-    if (event.kind === "request" && event.line.includes(`tab=${this.#tab}`)) this.#mine.add(event.connection);
+    if (known && this.#events.some((e) => nameOf(e) === nameOf(event))) return;
+    if (event.run !== this.#run) {
+      if (this.#run) this.#put({ kind: "anew", run: event.run, connection: 0, number: 0, seconds: 0 });
+      this.#run = event.run;
+    }
+    if (event.kind === "request" && event.line.includes(`tab=${this.#tab}`)) {
+      this.#mine.push({ run: event.run, connection: event.connection });
+    }
+    this.#put(event);
+    if (this.#wanted === nameOf(event)) this.openLink(this.#wanted);
+  }
+
+  #put(event) {
     this.#events.push(event);
     this.#add(event);
     while (this.#events.length > MOST_EVENTS) {
@@ -96,7 +115,8 @@ export class Wire {
   }
 
   #isShown(event) {
-    return $("wire-whose").value === "all" || event.kind === "missed" || this.#mine.has(event.connection);
+    if ($("wire-whose").value === "all" || event.kind === "missed" || event.kind === "anew") return true;
+    return this.#mine.some(({ run, connection }) => run === event.run && connection === event.connection);
   }
 
   #showAll() {
@@ -112,11 +132,12 @@ export class Wire {
     row.className = `${event.kind} ${side(event)}`;
     if (event.fault) row.classList.add("broken");
     if (event.part) row.classList.add("part", event.part.part === 1 ? "first" : "next", event.part.last ? "last" : "more");
-    row.id = `c${event.connection}f${event.number}`;
+    row.id = nameOf(event);
     if (event.gap) row.append(element("span", "gap", `… ${event.gap}`));
+    const isOfConnection = event.connection > 0;
     row.append(
-      element("span", "where", `${event.connection}:${event.number}`),
-      element("time", "", `${event.seconds.toFixed(3)} s`),
+      element("span", "where", isOfConnection ? `${event.connection}:${event.number}` : ""),
+      element("time", "", isOfConnection ? `${event.seconds.toFixed(3)} s` : ""),
       element("span", "lane", ""),
     );
     row.querySelector(".lane").append(element("span", "label", label(event)), element("span", "line", ""));
@@ -133,7 +154,9 @@ export class Wire {
     this.#selected = event;
     row.setAttribute("aria-current", "true");
     if (!this.#follows) row.scrollIntoView({ block: "nearest" });
+    const hadFocus = $("frame").contains(document.activeElement);
     showEvent($("frame"), event, label(event));
+    if (hadFocus) $("ladder").focus({ preventScroll: true });
   }
 
   #click(click) {
@@ -225,12 +248,14 @@ function label(event) {
       return event.line;
     case "end":
       return event.how;
+    case "anew":
+      return "the server was started anew, and counts its connections from 1 again";
     case "missed":
       return `${event.events} events came too fast to show`;
   }
   const { name, text, part, close, answers, payload_length: length } = event;
   const said = text && length > 0 && !close ? ` "${text.length > 60 ? `${text.slice(0, 60)}…` : text}"` : "";
-  const bytes = name === "BINARY" ? `, ${length.toLocaleString("en")} bytes` : "";
+  const bytes = name === "BINARY" ? `, ${numeral(length)} bytes` : "";
   const place = part ? ` part ${part.part}${part.last ? ", the last" : ""}` : "";
   const code = close ? ` ${close.code} ${close.name}${close.answer ? ", the answer" : ""}` : "";
   const time = answers ? `, ${answers.milliseconds.toFixed(1)} ms after ${answers.ping}` : "";

@@ -1,0 +1,120 @@
+//! The fields of a frame's header, as in the picture of RFC 6455 section 5.2.
+
+use serde::Serialize;
+
+use super::hex;
+use crate::frame::{FrameHeader, LengthForm};
+use crate::tap::Side;
+
+/// A field of a frame, in the order in which fields cross the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// Its name in RFC 6455 section 5.2.
+    pub name: &'static str,
+    /// Where its first byte is in the frame, and how many it has or shares.
+    pub at: usize,
+    /// See `at`.
+    pub bytes: usize,
+    /// Its bits among those of its byte, as in `1... ....`; empty for fields of whole bytes.
+    pub bits: String,
+    /// Its value.
+    pub value: String,
+    /// What that means.
+    pub meaning: String,
+}
+
+/// The fields of a header, as in the picture of RFC 6455 section 5.2.
+pub(super) fn fields_of(header: &FrameHeader, from: Side) -> Vec<Field> {
+    let bit = |set: bool| if set { "1" } else { "0" }.to_owned();
+    let mut fields = vec![
+        Field {
+            name: "FIN",
+            at: 0,
+            bytes: 1,
+            bits: format!("{}... ....", u8::from(header.fin)),
+            value: bit(header.fin),
+            meaning: match (header.fin, header.opcode.is_control()) {
+                (true, true) => "control frames are never fragmented",
+                (true, false) => "last frame of this message",
+                (false, _) => "more frames of this message follow",
+            }
+            .to_owned(),
+        },
+        Field {
+            name: "RSV",
+            at: 0,
+            bytes: 1,
+            bits: format!(".{:03b} ....", header.rsv),
+            value: format!("{:03b}", header.rsv),
+            meaning: if header.rsv == 0 {
+                "no extension in use".to_owned()
+            } else {
+                "set, though no extension was agreed on".to_owned()
+            },
+        },
+        Field {
+            name: "opcode",
+            at: 0,
+            bytes: 1,
+            bits: format!(".... {:04b}", header.opcode.bits()),
+            value: header.opcode.bits().to_string(),
+            meaning: header.opcode.to_string(),
+        },
+        Field {
+            name: "MASK",
+            at: 1,
+            bytes: 1,
+            bits: format!("{}... ....", u8::from(header.masking_key.is_some())),
+            value: bit(header.masking_key.is_some()),
+            meaning: match (from, header.masking_key.is_some()) {
+                (Side::Client, true) => "a client must mask every frame",
+                (Side::Client, false) => "not masked, though a client must",
+                (Side::Server, false) => "a server never masks",
+                (Side::Server, true) => "masked, though a server must not",
+            }
+            .to_owned(),
+        },
+    ];
+    let seven = match header.length_form {
+        LengthForm::Bits7 => header.payload_length as u8,
+        LengthForm::Bits16 => 126,
+        LengthForm::Bits64 => 127,
+    };
+    let extended = match header.length_form {
+        LengthForm::Bits7 => 0,
+        LengthForm::Bits16 => 2,
+        LengthForm::Bits64 => 8,
+    };
+    fields.push(Field {
+        name: "length",
+        at: 1,
+        bytes: 1,
+        bits: format!(".{:03b} {:04b}", seven >> 4, seven & 0x0f),
+        value: seven.to_string(),
+        meaning: match extended {
+            0 => format!("{seven} bytes of payload"),
+            _ => format!("the length is in the next {extended} bytes"),
+        },
+    });
+    if extended > 0 {
+        fields.push(Field {
+            name: "extended length",
+            at: 2,
+            bytes: extended,
+            bits: String::new(),
+            value: header.payload_length.to_string(),
+            meaning: format!("{} bytes of payload, high byte first", header.payload_length),
+        });
+    }
+    if let Some(key) = header.masking_key {
+        fields.push(Field {
+            name: "masking key",
+            at: 2 + extended,
+            bytes: 4,
+            bits: String::new(),
+            value: hex(&key),
+            meaning: "random, new for every frame".to_owned(),
+        });
+    }
+    fields
+}
