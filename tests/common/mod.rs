@@ -2,6 +2,8 @@
 //! socket just what it is told to. Every wait has a deadline.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod program;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;

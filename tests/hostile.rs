@@ -1,0 +1,371 @@
+//! Forty bad inputs, and some that only look bad: what each gets, and that it costs the server nothing
+//! that stays. One row an input, with the section that it is about; the rows of one number are forms
+//! of the same mistake.
+
+mod common;
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::time::Duration;
+
+use chalkwire::frame::{Frame, FrameHeader, LengthForm, Opcode};
+use common::program::Serving;
+use common::*;
+
+/// What comes back.
+enum Gets {
+    /// An answer with this status, and this word in it.
+    Status(u16, &'static str),
+    /// A Close with this code, and this word in its reason.
+    Close(u16, &'static str),
+    /// The answer to the good handshake and to a good text, as if nothing were wrong.
+    Served,
+    /// Frames, laid end to end, and then the end of the connection.
+    Frames(Vec<u8>),
+    /// No answer; the connection ends.
+    End,
+}
+
+use Gets::{Close, End, Frames, Served, Status};
+
+/// A row: what is done, the section it is about, the bytes, what comes back.
+type Row = (&'static str, &'static str, Vec<u8>, Gets);
+
+const HOST: &str = "Host: localhost\r\n";
+
+/// Of the only pages that may connect.
+const ORIGIN: &str = "Origin: https://good.example\r\n";
+
+/// The good handshake with one thing changed.
+fn request(from: &str, to: &str) -> Vec<u8> {
+    let good = format!(
+        "GET /echo HTTP/1.1\r\n{HOST}{ORIGIN}Upgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    assert!(good.contains(from), "{from:?}");
+    good.replacen(from, to, 1).into_bytes()
+}
+
+fn key(key: &str) -> Vec<u8> {
+    request("dGhlIHNhbXBsZSBub25jZQ==", key)
+}
+
+/// Requests that are no opening handshake.
+#[rustfmt::skip]
+fn bad_requests() -> Vec<Row> {
+    const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
+    const KEY_LINE: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let long_line = format!("GET /{} HTTP/1.1\r\n{HOST}\r\n", "a".repeat(16 * 1024));
+    let endless = format!("GET / HTTP/1.1\r\nA: {}", "b".repeat(64 * 1024));
+    vec![
+        ("1 POST", "RFC 6455 4.2.1", request("GET", "POST"), Status(405, "Allow: GET\r\n")),
+        ("2 HTTP/1.0", "RFC 6455 4.2.1", request("HTTP/1.1", "HTTP/1.0"), Status(400, "HTTP/1.1")),
+        ("3 HTTP/2 preface", "RFC 9110 15.6.6", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), Status(505, "HTTP/1.1")),
+        ("4 no Host", "RFC 9112 3.2", request(HOST, ""), Status(400, "Host")),
+        ("4 two Hosts", "RFC 9112 3.2", request(HOST, "Host: localhost\r\nHost: b\r\n"), Status(400, "Host")),
+        ("5 no Upgrade", "RFC 6455 4.2.1", request("Upgrade: websocket\r\n", ""), Status(426, "Upgrade: websocket\r\n")),
+        ("6 another Upgrade", "RFC 6455 4.2.1", request("Upgrade: websocket", "Upgrade: h2c"), Status(426, "Upgrade: websocket\r\n")),
+        ("7 Connection without upgrade", "RFC 6455 4.2.1", request("Connection: Upgrade", "Connection: keep-alive"), Status(400, "Connection")),
+        ("8 no key", "RFC 6455 4.2.1", request(KEY_LINE, ""), Status(400, "Sec-WebSocket-Key")),
+        ("9 key of 15 bytes", "RFC 6455 4.2.1", key("AQIDBAUGBwgJCgsMDQ4P"), Status(400, "16 bytes")),
+        ("9 key of 17 bytes", "RFC 6455 4.2.1", key("AQIDBAUGBwgJCgsMDQ4PEBE="), Status(400, "16 bytes")),
+        ("9 key that is no base64", "RFC 6455 4.2.1", key("*"), Status(400, "16 bytes")),
+        ("10 two keys", "RFC 6455 11.3.1", request(KEY_LINE, &KEY_LINE.repeat(2)), Status(400, "Sec-WebSocket-Key")),
+        ("11 no version", "RFC 6455 4.2.1", request(VERSION, ""), Status(400, "Sec-WebSocket-Version")),
+        ("12 version 8", "RFC 6455 4.4", request("Version: 13", "Version: 8"), Status(426, "Sec-WebSocket-Version: 13\r\n")),
+        ("12 version 25", "RFC 6455 4.4", request("Version: 13", "Version: 25"), Status(426, "Sec-WebSocket-Version: 13\r\n")),
+        ("12 version x", "RFC 6455 4.4", request("Version: 13", "Version: x"), Status(426, "Sec-WebSocket-Version: 13\r\n")),
+        ("13 nothing at this path", "RFC 6455 4.2.2", request("/echo", "/nope"), Status(404, "nothing")),
+        ("14 an origin that is not allowed", "RFC 6455 10.2", request("good.example", "evil.example"), Status(403, "evil.example")),
+        ("15 headers without end", "RFC 6585 5", endless.into_bytes(), Status(431, "16384")),
+        ("16 a long request line", "RFC 9110 15.5.15", long_line.into_bytes(), Status(414, "8192")),
+        ("17 half a request, then silence", "RFC 9110 15.5.9", request("\r\n\r\n", "\r\n"), Status(408, "did not end")),
+        ("18 a space before the colon", "RFC 9112 5.1", request("Upgrade: websocket", "Upgrade : websocket"), Status(400, "header name")),
+        ("18 a folded line", "RFC 9112 5.2", request("Upgrade: websocket", "Upgrade:\r\n websocket"), Status(400, "")),
+        ("18 a bare CR", "RFC 9112 2.2", request("Upgrade: websocket", "Upgrade: web\rsocket"), Status(400, "")),
+        ("18 a NUL", "RFC 9112 2.2", request("Upgrade: websocket", "Upgrade: web\0socket"), Status(400, "")),
+        ("19 TLS", "RFC 6455 4.2.1", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), Status(400, "ws://")),
+        ("19 noise", "RFC 6455 4.2.1", vec![0x00, 0xff, 0x13, 0x37, 0x0a, 0x0a, 0xfe], Status(400, "")),
+    ]
+}
+
+fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    fragment(opcode, true, payload)
+}
+
+/// A frame with something changed in its header.
+fn with(opcode: Opcode, payload: &[u8], change: impl FnOnce(&mut FrameHeader)) -> Vec<u8> {
+    let mut frame = Frame::new(opcode, Some(KEY), payload);
+    change(&mut frame.header);
+    frame.encode()
+}
+
+fn announcing(length: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    FrameHeader::new(Opcode::Binary, Some(KEY), length).encode(&mut bytes);
+    bytes
+}
+
+fn close_of(code: u16) -> Vec<u8> {
+    masked(Opcode::Close, &code.to_be_bytes())
+}
+
+/// The limits of the server in the tests below.
+const MAX_MESSAGE: &str = "100000";
+const MAX_FRAGMENTS: &str = "1000";
+
+/// Frames that break a rule.
+#[rustfmt::skip]
+fn bad_frames() -> Vec<Row> {
+    use Opcode::{Binary, Continuation, Ping, Pong, Reserved, Text};
+    let more = |payload: &[u8]| fragment(Continuation, false, payload);
+    let hello = b"\x81\x05Hello".to_vec();
+    let mut rows: Vec<Row> = vec![
+        ("21 not masked", "5.1", hello, Close(1002, "mask")),
+        ("24 a Ping of 126 bytes", "5.5", masked(Ping, &[0; 126]), Close(1002, "125")),
+        ("25 a fragmented Ping", "5.5", fragment(Ping, false, b""), Close(1002, "fragmented")),
+        ("25 a fragmented Pong", "5.5", fragment(Pong, false, b""), Close(1002, "fragmented")),
+        ("25 a fragmented Close", "5.5", fragment(Opcode::Close, false, b"\x03\xe8"), Close(1002, "fragmented")),
+        ("26 the last part of nothing", "5.4", masked(Continuation, b"?"), Close(1002, "no message is open")),
+        ("26 a part of nothing", "5.4", more(b"?"), Close(1002, "no message is open")),
+        ("27 a text inside a message", "5.4", [fragment(Text, false, b"a"), masked(Text, b"b")].concat(), Close(1002, "before the last")),
+        ("28 length 5 in 16 bits", "5.2", with(Text, b"Hello", |h| h.length_form = LengthForm::Bits16), Close(1002, "16 bits")),
+        ("28 length 5 in 64 bits", "5.2", with(Text, b"Hello", |h| h.length_form = LengthForm::Bits64), Close(1002, "64 bits")),
+        ("29 the top bit of a length", "5.2", announcing(1 << 63), Close(1002, "highest bit")),
+        ("30 2^60 bytes announced", "10.4", announcing(1 << 60), Close(1009, MAX_MESSAGE)),
+        ("31 a message too big in small parts", "10.4", [fragment(Binary, false, &[0; 500]), more(&[0; 500]).repeat(200)].concat(), Close(1009, MAX_MESSAGE)),
+        ("32 empty parts without end", "10.4", [fragment(Text, false, b""), more(b"").repeat(2000)].concat(), Close(1008, MAX_FRAGMENTS)),
+        ("34 bad UTF-8 in part 2 of 3", "8.1", [fragment(Text, false, b"good"), more(b"\xff")].concat(), Close(1007, "UTF-8")),
+        ("35 a text that ends inside a character", "8.1", masked(Text, b"\xe2\x82"), Close(1007, "UTF-8")),
+        ("36 a Close of one byte", "5.5.1", masked(Opcode::Close, b"\x03"), Close(1002, "two bytes")),
+        ("36 a Close of 126 bytes", "5.5", masked(Opcode::Close, &[3; 126]), Close(1002, "125")),
+        ("38 a reason that is not UTF-8", "8.1", masked(Opcode::Close, b"\x03\xe8\xff"), Close(1007, "UTF-8")),
+        ("HTTP after the handshake", "5.2", b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), Close(1002, "RSV")),
+        // Two faults in one frame: the order in which they are named is fixed.
+        ("the first of two bad frames", "8.1", [masked(Text, b"\xff"), b"\xc1\x80".to_vec()].concat(), Close(1007, "UTF-8")),
+        ("RSV before opcode", "5.2", with(Reserved(3), b"", |h| h.rsv = 2), Close(1002, "RSV")),
+        ("opcode before MASK", "5.2", Frame::new(Reserved(3), None, b"").encode(), Close(1002, "0x3")),
+        ("MASK before control length", "5.1", Frame::new(Ping, None, &[0; 126]).encode(), Close(1002, "mask")),
+        ("minimal length before size", "5.2", with(Text, b"", |h| { h.length_form = LengthForm::Bits64; h.payload_length = 1 << 63 | 1 << 60 }), Close(1002, "highest bit")),
+        ("size before continuation", "10.4", with(Continuation, b"", |h| { h.length_form = LengthForm::Bits64; h.payload_length = 1 << 30 }), Close(1009, MAX_MESSAGE)),
+    ];
+    for rsv in [0b100, 0b010, 0b001] {
+        rows.push(("22 RSV", "5.2", with(Text, b"Hello", |h| h.rsv = rsv), Close(1002, "RSV")));
+    }
+    for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
+        rows.push(("23 a reserved opcode", "5.2", masked(Reserved(opcode), b""), Close(1002, "opcode")));
+    }
+    for bad in [&b"\xed\xa0\x80"[..], b"\xc0\xaf", b"\xff", b"\xf4\x90\x80\x80"] {
+        rows.push(("33 bad UTF-8", "8.1", masked(Text, bad), Close(1007, "UTF-8")));
+    }
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
+        rows.push(("37 a code that may not be sent", "7.4", close_of(code), Close(1002, "may not be sent")));
+    }
+    rows
+}
+
+/// What is no fault, or none that is answered: it must work, or be ignored.
+#[rustfmt::skip]
+fn good_or_ignored() -> Vec<Row> {
+    use Opcode::{Binary, Continuation, Ping, Pong, Text};
+    let server = |opcode, payload: &[u8]| Frame::new(opcode, None, payload).encode();
+    let bye = [close_of(1000), masked(Text, b"?"), masked(Ping, b"?"), close_of(1001), vec![0xff; 9]].concat();
+    let fragments = [fragment(Text, false, b"5 \xe2"), masked(Ping, b"p"), fragment(Continuation, false, b""), masked(Continuation, b"\x82\xac"), close_of(1000)].concat();
+    let pings = (0..10).flat_map(|n| masked(Ping, &[n])).chain(close_of(1000)).collect();
+    let pongs: Vec<u8> = (0..10).flat_map(|n| server(Pong, &[n])).chain(server(Opcode::Close, b"\x03\xe8")).collect();
+    vec![
+        ("20 frames glued to the request", "4.1", request("\r\n\r\n", "\r\n\r\n").into_iter().chain(masked(Text, b"Hello")).collect(), Served),
+        ("39 frames after a Close", "5.5.1", bye, Frames(server(Opcode::Close, b"\x03\xe8"))),
+        ("a Ping between the parts of a text", "5.4", fragments, Frames([server(Pong, b"p"), server(Text, "5 €".as_bytes()), server(Opcode::Close, b"\x03\xe8")].concat())),
+        ("10 Pings in a row", "5.5.3", pings, Frames(pongs)),
+        ("a Pong that nobody asked for", "5.5.3", [masked(Pong, b"?"), close_of(1000)].concat(), Frames(server(Opcode::Close, b"\x03\xe8"))),
+        ("empty messages", "5.4", [masked(Text, b""), masked(Binary, b""), masked(Opcode::Close, b"")].concat(), Frames([server(Text, b""), server(Binary, b""), server(Opcode::Close, b"")].concat())),
+        ("40 gone in mid-frame", "7.1.5", masked(Text, b"Hello")[..8].to_vec(), End),
+        ("40 gone in mid-header", "7.1.5", vec![0x81], End),
+        ("40 gone without a Close", "7.1.5", Vec::new(), End),
+    ]
+}
+
+/// A server in a process of its own, so that what it uses can be counted.
+fn strict_server() -> Serving {
+    Serving::with(&[
+        "--max-message",
+        MAX_MESSAGE,
+        "--max-fragments",
+        MAX_FRAGMENTS,
+        "--handshake-timeout",
+        "0.2",
+        "--close-timeout",
+        "1",
+        "--allow-origin",
+        "https://good.example",
+    ])
+}
+
+/// Sends a row's bytes, in one piece or byte by byte, and sees that it gets what it should.
+fn play(server: &Serving, (what, section, bytes, gets): &Row, bytewise: bool) {
+    let named = format!("{what} ({section}){}", if bytewise { ", byte by byte" } else { "" });
+    let send = |raw: &mut Raw, bytes: &[u8]| {
+        for piece in bytes.chunks(if bytewise { 1 } else { bytes.len().max(1) }) {
+            // Who is refused early may find the connection closed.
+            if raw.socket.write_all(piece).is_err() {
+                break;
+            }
+        }
+    };
+    let good_text = masked(Opcode::Text, b"good");
+    match gets {
+        Status(status, word) => {
+            let mut socket = dial(server.address);
+            let _ = socket.write_all(bytes);
+            let answer = read_to_end(&mut socket);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{named}: {answer}");
+            assert!(answer.contains(word), "{named} should name {word:?}: {answer}");
+            let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+            assert!(body.lines().count() == 1 && body.ends_with('\n'), "{named}: {body:?}");
+        }
+        Close(code, word) => {
+            let mut raw = Raw::open(server.address, "/echo", ORIGIN);
+            // A good message first: what came before the fault still counts.
+            send(&mut raw, &[&good_text, &**bytes].concat());
+            assert_eq!(raw.text(), "good", "before {named}");
+            let (found, reason) = raw.close();
+            assert_eq!(found, *code, "{named}: {reason}");
+            assert!(reason.contains(word), "{named} should name {word:?}: {reason}");
+            // Any section below the one named will do: 5.5 for 5.5.1.
+            let cited = reason.rsplit("RFC 6455 ").next().unwrap_or_default();
+            let cited = cited.trim_end_matches(')');
+            assert!(section.starts_with(cited) || cited.starts_with(section), "{named}: {reason}");
+            raw.expect_end();
+        }
+        Served => {
+            let mut socket = dial(server.address);
+            socket.write_all(bytes).expect("the bytes leave");
+            assert_eq!(Raw::read_head(socket).text(), "Hello", "{named}");
+        }
+        Frames(expected) => {
+            let mut raw = Raw::open(server.address, "/echo", ORIGIN);
+            send(&mut raw, bytes);
+            let mut found = Vec::new();
+            while let Some(frame) = raw.next_frame() {
+                found.extend(frame.encode());
+            }
+            assert_eq!(found, *expected, "{named}");
+        }
+        End => {
+            let mut raw = Raw::open(server.address, "/echo", ORIGIN);
+            send(&mut raw, bytes);
+            raw.socket.shutdown(Shutdown::Write).expect("it is open");
+            raw.expect_end();
+        }
+    }
+}
+
+/// A fresh connection is served, and of the one before nothing is left.
+fn expect_unharmed(server: &Serving, before: &Usage, after: &str) {
+    let mut raw = Raw::open(server.address, "/echo", ORIGIN);
+    raw.send_text("Hello");
+    assert_eq!(raw.text(), "Hello", "after {after}");
+    raw.send_close(1000, "");
+    raw.close();
+    raw.expect_end();
+    drop(raw);
+    wait_until(&format!("threads and descriptors to go after {after}"), || {
+        let now = Usage::of(server);
+        now.threads == before.threads && now.descriptors == before.descriptors
+    });
+}
+
+/// What a process uses. All zero where the system does not tell.
+#[derive(Debug, Default)]
+struct Usage {
+    threads: u64,
+    descriptors: usize,
+    /// Resident memory, in KiB.
+    memory: u64,
+}
+
+impl Usage {
+    /// When all of its own threads run: main, dispatcher, watch, refuser, and the one for signals.
+    fn at_rest(server: &Serving) -> Usage {
+        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 5));
+        Usage::of(server)
+    }
+
+    fn of(server: &Serving) -> Usage {
+        let process = format!("/proc/{}", server.child.id());
+        let Ok(status) = std::fs::read_to_string(format!("{process}/status")) else {
+            return Usage::default();
+        };
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+            line.trim().trim_end_matches(" kB").parse().expect("a number")
+        };
+        let descriptors = std::fs::read_dir(format!("{process}/fd")).expect("a list").count();
+        Usage { threads: number("Threads:"), descriptors, memory: number("VmRSS:") }
+    }
+}
+
+#[test]
+fn forty_bad_inputs_each_get_their_answer_and_leave_nothing_behind() {
+    let server = strict_server();
+    let rows: Vec<Row> =
+        [bad_requests(), bad_frames(), good_or_ignored()].into_iter().flatten().collect();
+    let numbers = rows.iter().filter_map(|(what, ..)| what.split(' ').next()?.parse::<u32>().ok());
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>(), "the list is complete");
+
+    let mut before = Usage::at_rest(&server);
+    for round in 0..3 {
+        for row in &rows {
+            play(&server, row, false);
+            expect_unharmed(&server, &before, row.0);
+        }
+        let now = Usage::of(&server);
+        // What the first round makes the allocator keep, the others find again.
+        let grown = now.memory.saturating_sub(before.memory);
+        assert!(round == 0 || grown <= 256, "round {round}: {before:?}, then {now:?}");
+        before = now;
+    }
+}
+
+#[test]
+fn it_makes_no_difference_how_the_network_cuts_the_bytes() {
+    let server = strict_server();
+    let small = |row: &Row| row.2.len() < 1000;
+    for row in bad_frames().iter().chain(&good_or_ignored()).filter(|row| small(row)) {
+        play(&server, row, true);
+    }
+}
+
+/// The last of the forty: who does not answer, and who does not read.
+#[test]
+fn who_never_answers_a_close_or_never_reads_is_cut() {
+    let server = Serving::with(&["--close-timeout", "0.2", "--max-backlog", "65536"]);
+    let before = Usage::at_rest(&server);
+    let mut mute = Raw::open(server.address, "/echo", ORIGIN);
+    mute.send_bytes(&close_of(1000));
+    mute.close();
+    // It keeps its side open; the server does not wait for longer than it says.
+    expect_unharmed(&server, &before, "a Close and no end");
+
+    let mut deaf = Raw::open(server.address, "/broadcast", ORIGIN);
+    let mut talker = Raw::open(server.address, "/broadcast", ORIGIN);
+    talker.send_text("joined");
+    assert_eq!(deaf.text(), "joined");
+    assert_eq!(talker.text(), "joined");
+    let large = vec![b'x'; 60_000];
+    // More than its backlog and every buffer on the way can hold.
+    for _ in 0..1000 {
+        talker.send(Opcode::Binary, &large);
+        assert_eq!(talker.frame().payload, large);
+    }
+    drop(talker);
+    let cut = || {
+        deaf.socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+        Usage::of(&server).threads == before.threads
+    };
+    wait_until("who never reads to be cut", cut);
+}
