@@ -238,10 +238,21 @@ fn field_lines(field: &Field, bytes: &str) -> Vec<String> {
         "extended length" => format!("extended length  {meaning}"),
         _ => format!("{bits}  {:<12} {meaning}", format!("{name} {value}")),
     };
-    if bytes.len() <= BYTES {
-        return vec![format!("  {bytes:<BYTES$}  {what}")];
+    let mut lines = Vec::new();
+    let mut left = bytes;
+    if bytes.len() > BYTES {
+        lines.push(format!("  {bytes}"));
+        left = "";
     }
-    vec![format!("  {bytes}"), format!("  {:<BYTES$}  {what}", "")]
+    match what.rsplit_once(", ") {
+        // The largest lengths need a line for themselves.
+        Some((start, end)) if BYTES + 4 + what.len() > COLUMNS => {
+            lines.push(format!("  {left:<BYTES$}  {start},"));
+            lines.push(format!("  {:<BYTES$}  {end}", ""));
+        }
+        _ => lines.push(format!("  {left:<BYTES$}  {what}")),
+    }
+    lines
 }
 
 /// Payload in rows of 16 bytes, with its label beside it where it is short.
@@ -299,18 +310,25 @@ fn fit(text: &str, columns: usize) -> String {
     shortened
 }
 
-/// A sentence in lines, cut between words.
+/// A sentence in lines, cut between words, and inside those that are longer than a line.
 fn wrap(mark: &str, text: &str) -> Vec<String> {
+    const INDENT: &str = "  ";
     let mut lines = Vec::new();
     let mut line = mark.to_owned();
+    let mut is_empty = true;
     for word in text.split(' ') {
-        if line.width() + word.width() + 1 > COLUMNS && line.len() > mark.len() {
-            lines.push(std::mem::replace(&mut line, "  ".to_owned()));
-        }
-        if line.trim_end().len() > mark.trim_end().len() && !line.ends_with(' ') {
+        if !is_empty && line.width() + 1 + word.width() > COLUMNS {
+            lines.push(std::mem::replace(&mut line, INDENT.to_owned()));
+        } else if !is_empty {
             line.push(' ');
         }
-        line.push_str(word);
+        for c in word.chars() {
+            if line.width() + c.width().unwrap_or_default() > COLUMNS {
+                lines.push(std::mem::replace(&mut line, INDENT.to_owned()));
+            }
+            line.push(c);
+        }
+        is_empty = false;
     }
     lines.push(line);
     lines

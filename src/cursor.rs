@@ -139,6 +139,7 @@ impl FrameCursor {
     /// The rule that it breaks.
     pub fn enter(&mut self, header: &FrameHeader) -> Result<(), Fault> {
         header.check()?;
+        self.close = None;
         if header.opcode.is_control() {
             let masking_key = header.masking_key.filter(|_| header.opcode == Opcode::Close);
             self.close = masking_key.map(|key| CloseBody { masking_key: key, bytes: Vec::new() });
@@ -273,6 +274,9 @@ mod tests {
         assert_eq!(fault_in(b""), None);
         assert_eq!(fault_in(b"\x03\xe8"), None);
         assert_eq!(fault_in(b"\x0b\xb8caf\xc3\xa9"), None);
+        // What follows a Close without a body is not its body.
+        let after = [fragment(Opcode::Close, true, b""), fragment(Opcode::Text, true, b"x")];
+        assert_eq!(FrameCursor::new(1000, 10).advance(&after.concat()), Ok(()));
         assert_eq!(fault_in(b"\x03"), Some(Fault::CloseBody));
         assert_eq!(fault_in(b"\x03\xe8caf\xc3"), Some(Fault::InvalidUtf8));
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
