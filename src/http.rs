@@ -130,15 +130,16 @@ pub fn parse_head(bytes: &[u8], max_head: usize) -> Option<HeadResult> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let refused = |status, why: &str| Some(HeadResult::Refused(Response::new(status, why)));
-    let line_is_whole = bytes.contains(&b'\n');
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     match request.parse(bytes) {
+        // Whether it came at once or in pieces.
+        Ok(_) if line > max_head / 2 => {
+            refused(414, &format!("a request line has at most {} bytes here", max_head / 2))
+        }
         Ok(Status::Complete(length)) if length <= max_head => Some(match to_head(&request) {
             Ok(head) => HeadResult::Head(head, bytes[length..].to_vec()),
             Err(refusal) => HeadResult::Refused(refusal),
         }),
-        Ok(Status::Partial) if bytes.len() > max_head / 2 && !line_is_whole => {
-            refused(414, &format!("a request line has at most {} bytes here", max_head / 2))
-        }
         Ok(Status::Partial) if bytes.len() < max_head => None,
         Ok(_) => refused(431, &format!("a request head has at most {max_head} bytes here")),
         Err(Error::TooManyHeaders) => {
@@ -304,6 +305,22 @@ mod tests {
         assert_eq!(head(b"GET http://a?b=/c HTTP/1.1\r\n\r\n").0.path, "/");
         assert_eq!(head(b"GET /echo?next=http://a/stats HTTP/1.1\r\n\r\n").0.path, "/echo");
         assert_eq!(head(b"GET /x://y/echo HTTP/1.1\r\n\r\n").0.path, "/x://y/echo");
+    }
+
+    #[test]
+    fn the_limits_are_the_same_however_the_head_is_cut() {
+        let status = |bytes: &[u8]| match parse_head(bytes, 1024) {
+            Some(HeadResult::Refused(response)) => response.status,
+            Some(_) => 200,
+            None => 0,
+        };
+        for (line, rest, expected) in [(512, 100, 200), (513, 0, 414), (100, 1000, 431)] {
+            let line = format!("GET /{} HTTP/1.1\r", "a".repeat(line - 15));
+            let head = format!("{line}\nA: {}\r\n\r\n", "b".repeat(rest)).into_bytes();
+            assert_eq!(status(&head), expected, "at once");
+            let found = (1..=head.len()).map(|end| status(&head[..end])).find(|found| *found > 0);
+            assert_eq!(found, Some(expected), "byte by byte");
+        }
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::program::{PROGRAM, Serving};
+use common::program::{Serving, program};
 use common::*;
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
-        Command::new(PROGRAM).args(arguments).output().expect("the program starts");
+        Command::new(program()).args(arguments).output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (status.code(), text(stdout), text(stderr))
 }
@@ -65,7 +65,7 @@ fn a_bad_flag_is_named_and_the_usage_follows() {
 fn an_argument_that_is_no_text_is_refused_without_a_panic() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
-    let output = Command::new(PROGRAM).arg(OsStr::from_bytes(b"--listen=\xff")).output().unwrap();
+    let output = Command::new(program()).arg(OsStr::from_bytes(b"--listen=\xff")).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stderr.starts_with(b"chalkwire: \"--listen=\\xFF\" is not UTF-8"));
 }
@@ -169,7 +169,9 @@ fn without_descriptors_it_waits_and_goes_on() {
     // 40 descriptors: the clients below take them all.
     let mut command = Command::new("sh");
     command
-        .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\"", PROGRAM, "--listen", "127.0.0.1:0"])
+        .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
+        .arg(program())
+        .args(["--listen", "127.0.0.1:0"])
         .env("RUST_LOG", "warn")
         .stderr(Stdio::piped());
     let mut serving = Serving::start(command);

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use chalkwire::frame::{Frame, FrameHeader, LengthForm, Opcode};
-use common::program::Serving;
+use common::program::{Serving, Usage};
 use common::*;
 
 /// What comes back.
@@ -274,36 +274,6 @@ fn expect_unharmed(server: &Serving, before: &Usage, after: &str) {
         let now = Usage::of(server);
         now.threads == before.threads && now.descriptors == before.descriptors
     });
-}
-
-/// What a process uses. All zero where the system does not tell.
-#[derive(Debug, Default)]
-struct Usage {
-    threads: u64,
-    descriptors: usize,
-    /// Resident memory, in KiB.
-    memory: u64,
-}
-
-impl Usage {
-    /// When all of its own threads run: main, dispatcher, watch, refuser, and the one for signals.
-    fn at_rest(server: &Serving) -> Usage {
-        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 5));
-        Usage::of(server)
-    }
-
-    fn of(server: &Serving) -> Usage {
-        let process = format!("/proc/{}", server.child.id());
-        let Ok(status) = std::fs::read_to_string(format!("{process}/status")) else {
-            return Usage::default();
-        };
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
-            line.trim().trim_end_matches(" kB").parse().expect("a number")
-        };
-        let descriptors = std::fs::read_dir(format!("{process}/fd")).expect("a list").count();
-        Usage { threads: number("Threads:"), descriptors, memory: number("VmRSS:") }
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod program;
+pub mod trouble;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -65,9 +66,7 @@ impl Running {
     }
 
     pub fn stats(&self) -> serde_json::Value {
-        let answer = self.get("/stats", "");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        serde_json::from_str(body).expect("JSON")
+        stats(self.address)
     }
 
     /// Asks for the statistics until they are as wanted.
@@ -104,6 +103,16 @@ impl Drop for Running {
             self.end_by(DEADLINE);
         }
     }
+}
+
+/// What /stats says.
+pub fn stats(address: SocketAddr) -> serde_json::Value {
+    let mut socket = dial(address);
+    let request = format!("GET /stats HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    socket.write_all(request.as_bytes()).expect("the request leaves");
+    let answer = read_to_end(&mut socket);
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    serde_json::from_str(body).expect("JSON")
 }
 
 pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {

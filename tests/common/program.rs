@@ -2,12 +2,23 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::DEADLINE;
+use super::{DEADLINE, wait_until};
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_chalkwire");
+/// Where the program is: cargo tells tests; for an example it is where cargo has put it.
+pub fn program() -> PathBuf {
+    match option_env!("CARGO_BIN_EXE_chalkwire") {
+        Some(path) => path.into(),
+        None => {
+            let example = std::env::current_exe().expect("this program's own path");
+            let target = example.parent().and_then(Path::parent).expect("a target directory");
+            target.join(format!("chalkwire{}", std::env::consts::EXE_SUFFIX))
+        }
+    }
+}
 
 /// The program, serving on a free port. Killed if the test fails before it ends.
 pub struct Serving {
@@ -29,7 +40,7 @@ impl Serving {
     }
 
     pub fn with(flags: &[&str]) -> Serving {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.args(["--listen", "127.0.0.1:0"]).args(flags).env("RUST_LOG", "off");
         Serving::start(command)
     }
@@ -39,6 +50,11 @@ impl Serving {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.expect("kill runs").success());
+    }
+
+    /// What /stats says.
+    pub fn stats(&self) -> serde_json::Value {
+        super::stats(self.address)
     }
 
     /// Waits until it has ended; gives its exit code.
@@ -58,5 +74,35 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a process uses. All zero where the system does not tell.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Usage {
+    pub threads: u64,
+    pub descriptors: usize,
+    /// Resident memory, in KiB.
+    pub memory: u64,
+}
+
+impl Usage {
+    /// When all of its own threads run: main, dispatcher, watch, refuser, and the one for signals.
+    pub fn at_rest(server: &Serving) -> Usage {
+        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 5));
+        Usage::of(server)
+    }
+
+    pub fn of(server: &Serving) -> Usage {
+        let process = format!("/proc/{}", server.child.id());
+        let Ok(status) = std::fs::read_to_string(format!("{process}/status")) else {
+            return Usage::default();
+        };
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+            line.trim().trim_end_matches(" kB").parse().expect("a number")
+        };
+        let descriptors = std::fs::read_dir(format!("{process}/fd")).expect("a list").count();
+        Usage { threads: number("Threads:"), descriptors, memory: number("VmRSS:") }
     }
 }
