@@ -1,8 +1,7 @@
-//! One client, in its own thread: from its first byte to its last.
+//! A connection's first thread: it reads the request, and answers it or shakes hands.
 //!
-//! The thread reads the request, answers or shakes hands, and from then on waits in one place: in
-//! tungstenite's `read`, for the next message. What it reads goes to the dispatcher; what goes out
-//! does so through the outbox.
+//! A WebSocket is then [served](crate::session) by a thread of its own, with a fresh stack. What the
+//! handshake has touched of its own, 12 KiB, would stay for as long as the client does.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
@@ -12,22 +11,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Sender, bounded};
-use tungstenite::error::{CapacityError, ProtocolError};
-use tungstenite::{Error, Message, WebSocket};
 
-use crate::classroom;
 use crate::close::{CloseCode, Fault};
-use crate::config::{CLASSROOM_OVERHEAD, Config, MAX_WATCHERS};
+use crate::config::{CLIENT_STACK, Config, MAX_WATCHERS};
 use crate::connections::Entry;
-use crate::event::{Event, Joined, Received};
+use crate::event::Event;
 use crate::event_stream;
-use crate::frame::Opcode;
 use crate::gate::{Gate, Permit};
-use crate::http::{ANSWER_TIMEOUT, HeadResult, Response, is_timeout, read_head};
+use crate::http::{ANSWER_TIMEOUT, HeadResult, Response, read_head};
+use crate::linger::linger;
 use crate::origin::Origins;
-use crate::outbox::{Cut, Outbox};
-use crate::route::{Group, Service};
-use crate::stream::{ClientStream, read_uninterrupted};
+use crate::outbox::Outbox;
+use crate::session::Session;
+use crate::stream::ClientStream;
 use crate::tap::{ConnectionTap, Tap};
 use crate::threads::Threads;
 use crate::upgrade::{self, Decision, Upgrade};
@@ -67,8 +63,8 @@ pub(crate) struct Connection {
     pub(crate) entry: Entry,
 }
 
-/// The whole life of one client: the body of its thread.
-pub(crate) fn serve(connection: Connection, shared: &Shared) {
+/// The body of a connection's first thread.
+pub(crate) fn serve(connection: Connection, shared: Arc<Shared>) {
     let Connection { client, peer, socket, handshake, entry } = connection;
     let outbox = Outbox::new(
         Arc::clone(&socket) as _,
@@ -77,35 +73,52 @@ pub(crate) fn serve(connection: Connection, shared: &Shared) {
         shared.config.max_backlog,
     );
     let tap = Arc::new(shared.tap.connection(client));
-    let visit = Visit { client, peer, socket, outbox: Arc::clone(&outbox), tap, shared };
-    // A panic is a fault of ours: its client is told, and everyone else goes on.
-    if catch_unwind(AssertUnwindSafe(|| visit.talk(handshake, &entry))).is_err() {
-        log::error!("client {client} {peer}: a fault in the server, its thread panicked");
-        shared.events.send(Event::Left { client }).ok();
-        outbox.close(CloseCode::SERVER_FAULT, &Fault::ServerFault.to_string());
-        visit.linger(shared.config.close_timeout);
-        visit.tap.end("a fault in the server");
+    let visit = Arc::new(Visit { client, peer, socket, outbox, tap, shared, entry });
+    visit.guard(|| {
+        if let Some(session) = Visit::talk(&visit, handshake) {
+            visit.serve_in_a_thread(session);
+        }
+    });
+}
+
+/// One connection, with all that its threads need.
+pub(crate) struct Visit {
+    pub(crate) client: u64,
+    pub(crate) peer: SocketAddr,
+    pub(crate) socket: Arc<TcpStream>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) tap: Arc<ConnectionTap>,
+    pub(crate) shared: Arc<Shared>,
+    entry: Entry,
+}
+
+impl Visit {
+    /// A panic is a fault of ours: its client is told, and everyone else goes on.
+    fn guard(&self, body: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(body)).is_err() {
+            log::error!("{self}: a fault in the server, its thread panicked");
+            self.shared.events.send(Event::Left { client: self.client }).ok();
+            self.outbox.close(CloseCode::SERVER_FAULT, &Fault::ServerFault.to_string());
+            self.linger(self.shared.config.close_timeout);
+            self.tap.end("a fault in the server");
+        }
     }
-}
 
-struct Visit<'a> {
-    client: u64,
-    peer: SocketAddr,
-    socket: Arc<TcpStream>,
-    outbox: Arc<Outbox>,
-    tap: Arc<ConnectionTap>,
-    shared: &'a Shared,
-}
-
-impl Visit<'_> {
-    fn talk(&self, handshake: Permit, entry: &Entry) {
+    /// From the first byte to the answer; or to a WebSocket, which is then to be served.
+    fn talk(self: &Arc<Self>, handshake: Permit) -> Option<Box<Session>> {
         let config = &self.shared.config;
         let deadline = Instant::now() + config.handshake_timeout;
         let (result, bytes) = read_head(&self.socket, config.max_head, deadline);
         let (head, glued) = match result {
             HeadResult::Head(head, glued) => (head, glued),
-            HeadResult::Refused(response) => return self.refuse(bytes, "", &response),
-            HeadResult::Gone => return log::debug!("{self} went away before asking"),
+            HeadResult::Refused(response) => {
+                self.refuse(bytes, "", &response);
+                return None;
+            }
+            HeadResult::Gone => {
+                log::debug!("{self} went away before asking");
+                return None;
+            }
         };
         let asked = format!("{} {:?} ", head.method, head.path);
         match upgrade::decide(&head, config, &self.shared.origins) {
@@ -121,7 +134,7 @@ impl Visit<'_> {
                 self.answer(&workbench::answer(&head, self.peer.ip(), address, events));
             }
             Decision::Watch => match self.shared.watchers.enter() {
-                Some(_place) if entry.handshake_done(&self.outbox) => {
+                Some(_place) if self.entry.handshake_done(&self.outbox) => {
                     drop(handshake);
                     self.show_events();
                 }
@@ -132,10 +145,10 @@ impl Visit<'_> {
                 }
             },
             Decision::Upgrade(upgrade) => match self.shared.clients.enter() {
-                Some(_place) if entry.handshake_done(&self.outbox) => {
+                Some(place) if self.entry.handshake_done(&self.outbox) => {
                     drop(handshake);
                     self.tap.request(bytes);
-                    self.open(&upgrade, glued);
+                    return self.shake_hands(upgrade, glued, place);
                 }
                 Some(_) => self.refuse(bytes, &asked, &Response::new(503, THE_END)),
                 None => {
@@ -145,6 +158,7 @@ impl Visit<'_> {
                 }
             },
         }
+        None
     }
 
     /// Answers a request, or what came in its place, with a refusal.
@@ -164,7 +178,7 @@ impl Visit<'_> {
 
     /// Shows what crosses the wire until the page or the server goes away.
     fn show_events(&self) {
-        let Shared { tap, run, .. } = self.shared;
+        let Shared { tap, run, .. } = &*self.shared;
         if event_stream::send_events(&self.outbox, tap, run) {
             self.outbox.send_last(&[]);
             self.linger(ANSWER_TIMEOUT);
@@ -180,8 +194,13 @@ impl Visit<'_> {
         }
     }
 
-    /// Shakes hands, and serves the WebSocket until it ends.
-    fn open(&self, upgrade: &Upgrade, glued: Vec<u8>) {
+    /// tungstenite's part of the handshake. Its answer leaves when the dispatcher knows of the client.
+    fn shake_hands(
+        self: &Arc<Self>,
+        upgrade: Upgrade,
+        glued: Vec<u8>,
+        place: Permit,
+    ) -> Option<Box<Session>> {
         let config = &self.shared.config;
         let stream = ClientStream::new(
             self.client,
@@ -194,178 +213,39 @@ impl Visit<'_> {
         );
         // From here on the heartbeat watches over silence, not a deadline on each read.
         let opened = self.socket.set_read_timeout(None);
-        let mut websocket = match opened.and_then(|()| upgrade::accept(upgrade, stream, config)) {
-            Ok(websocket) => websocket,
+        match opened.and_then(|()| upgrade::accept(&upgrade, stream, config)) {
+            Ok(websocket) => Some(Box::new(Session {
+                visit: Arc::clone(self),
+                service: upgrade.service,
+                websocket,
+                _place: place,
+            })),
             Err(error) => {
                 log::info!("{self} went away in the handshake: {error}");
-                return self.tap.end("went away in the handshake");
-            }
-        };
-        log::info!("{self} opened {}", upgrade.service);
-        websocket.get_ref().tell(Event::Joined(Box::new(Joined {
-            client: self.client,
-            peer: self.peer,
-            service: upgrade.service.clone(),
-            outbox: Arc::clone(&self.outbox),
-            bytes_in: websocket.get_ref().bytes_in(),
-        })));
-
-        let ending = read_messages(&mut websocket, &upgrade.service, self.client);
-        let closed_before = self.outbox.ending().0;
-        websocket.get_mut().settle();
-        websocket.get_ref().tell(Event::Left { client: self.client });
-        match &ending {
-            // tungstenite has its answer ready, and sends it when asked to read on.
-            Ending::Closed(_) => while websocket.read().is_ok() {},
-            Ending::Fault { fault, frame } => {
-                self.outbox.close(fault.close_code(), &in_frame(*frame, fault));
-            }
-            Ending::Lost => {}
-        }
-        // After a Close this only says that nothing follows it; without one, it ends the output.
-        self.outbox.send_last(&[]);
-        self.linger(config.close_timeout);
-        let how = self.how_it_ended(&ending, closed_before);
-        log::info!("{self} left {}: {how}", upgrade.service);
-        websocket.get_mut().show_end(&how);
-    }
-
-    /// Reads on until the peer has closed its side too, or for `timeout` since it last took a
-    /// byte. To drop a socket with input unread would send a reset, which can destroy the last
-    /// bytes on their way, a Close frame among them (RFC 6455 section 7.1.1).
-    fn linger(&self, timeout: Duration) {
-        let mut scratch = [0; 1024];
-        let mut deadline = Instant::now() + timeout;
-        let mut taken = self.outbox.bytes_out();
-        let mut peer_is_done = false;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                if self.outbox.bytes_out() == taken {
-                    return self.outbox.cut(Cut::CloseTimeout);
-                }
-                // Still taking what it is owed: it has as long again.
-                taken = self.outbox.bytes_out();
-                deadline = Instant::now() + timeout;
-            } else if peer_is_done {
-                // It has closed its side, but may still be reading ours.
-                if self.outbox.wait_until_over(deadline) {
-                    return;
-                }
-            } else {
-                let set = self.socket.set_read_timeout(Some(left));
-                match set.and_then(|()| read_uninterrupted(&self.socket, &mut scratch)) {
-                    Ok(count) => peer_is_done = count == 0,
-                    Err(error) if is_timeout(&error) => {}
-                    Err(_) => return self.outbox.cut(Cut::Lost),
-                }
+                self.tap.end("went away in the handshake");
+                None
             }
         }
     }
 
-    /// For the log: who ended it, and how. `closed_before` is the code of a Close that this side
-    /// had sent before the client's thread saw an end.
-    fn how_it_ended(&self, ending: &Ending, closed_before: Option<CloseCode>) -> String {
-        match (self.outbox.ending().1, ending, closed_before) {
-            (Some(Cut::TooSlow), ..) => "dropped: it reads too slowly".to_owned(),
-            (Some(Cut::NoPong), ..) => "dropped: no answer to a Ping".to_owned(),
-            (Some(Cut::NoThread), ..) => "dropped: no thread to wait until it reads".to_owned(),
-            (_, Ending::Closed(theirs), Some(_)) => {
-                format!("the server closed, the client answered {theirs}")
-            }
-            (_, Ending::Closed(theirs), None) => format!("the client closed with {theirs}"),
-            (_, Ending::Lost, Some(code)) => format!("the server closed with {code}, no answer"),
-            (_, Ending::Lost, None) => format!("connection lost: {}", CloseCode::ABNORMAL),
-            (_, Ending::Fault { fault, frame }, _) => {
-                let code = fault.close_code();
-                format!("the server closed with {code}: {}", in_frame(*frame, fault))
-            }
+    fn serve_in_a_thread(self: &Arc<Self>, session: Box<Session>) {
+        let visit = Arc::clone(self);
+        let name = format!("client {}", self.client);
+        let serve = move || visit.guard(|| session.serve());
+        if let Err(error) = self.shared.threads.spawn(name, CLIENT_STACK, serve) {
+            log::warn!("{self} -> 503: no thread for it: {error}");
+            self.answer(&Response::new(503, "there is no thread for another client"));
+            self.tap.end("no thread for it");
         }
+    }
+
+    pub(crate) fn linger(&self, timeout: Duration) {
+        linger(&self.socket, &self.outbox, timeout);
     }
 }
 
-impl fmt::Display for Visit<'_> {
+impl fmt::Display for Visit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "client {} {}", self.client, self.peer)
-    }
-}
-
-/// How a WebSocket came to its end, on the client's side.
-enum Ending {
-    /// The client has sent a Close, with this code and reason.
-    Closed(String),
-    /// The client has broken a rule, in the frame of this number where it is known.
-    Fault { fault: Fault, frame: Option<u64> },
-    /// The connection ended without a Close.
-    Lost,
-}
-
-/// Reads messages until there are no more. Waiting happens inside `read`, which hands over what
-/// is staged before it does.
-fn read_messages(
-    websocket: &mut WebSocket<ClientStream>,
-    service: &Service,
-    client: u64,
-) -> Ending {
-    let in_classroom = matches!(service, Service::Group(Group::Classroom(_)));
-    loop {
-        let (opcode, payload) = match websocket.read() {
-            Ok(Message::Text(text)) => (Opcode::Text, Bytes::from(text)),
-            Ok(Message::Binary(payload)) => (Opcode::Binary, payload),
-            Ok(Message::Pong(payload)) => {
-                let at = Instant::now();
-                websocket.get_ref().tell(Event::Pong { client, payload, at });
-                continue;
-            }
-            Ok(Message::Close(Some(frame))) => {
-                let code = CloseCode(frame.code.into());
-                return Ending::Closed(format!("{code} {:?}", frame.reason.as_str()));
-            }
-            Ok(Message::Close(None)) => return Ending::Closed(CloseCode::NO_CODE.to_string()),
-            // tungstenite answers a Ping by itself; a bare frame it never returns.
-            Ok(Message::Ping(_) | Message::Frame(_)) => continue,
-            Err(error) => return ending_of(error, websocket.get_mut()),
-        };
-        let length = payload.len();
-        let message = if in_classroom {
-            Received::Classroom(read_request(opcode, &payload))
-        } else {
-            Received::Message(opcode, payload)
-        };
-        // One message to a classroom makes work for every member.
-        let cost = if in_classroom { length + CLASSROOM_OVERHEAD } else { length };
-        websocket.get_mut().stage(message, cost);
-    }
-}
-
-fn read_request(opcode: Opcode, payload: &[u8]) -> Result<classroom::Request, String> {
-    match std::str::from_utf8(payload) {
-        Ok(text) if opcode == Opcode::Text => classroom::parse(text),
-        _ => Err("classroom.v1 messages are text, not binary".to_owned()),
-    }
-}
-
-/// What an error from tungstenite means. A peer that goes away is not an error.
-fn ending_of(error: Error, stream: &mut ClientStream) -> Ending {
-    let fault = match error {
-        // What the cursor has stopped at. Another error is about a frame before that.
-        Error::Io(_) if let Some(stop) = stream.take_stop() => {
-            return Ending::Fault { fault: stop.fault, frame: Some(stop.frame) };
-        }
-        Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => return Ending::Lost,
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Ending::Lost,
-        Error::Utf8(_) => Fault::InvalidUtf8,
-        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
-            Fault::MessageTooBig(max_size)
-        }
-        other => Fault::Other(other.to_string()),
-    };
-    Ending::Fault { fault, frame: None }
-}
-
-fn in_frame(frame: Option<u64>, fault: &Fault) -> String {
-    match frame {
-        Some(number) => format!("frame {number}: {fault}"),
-        None => fault.to_string(),
     }
 }

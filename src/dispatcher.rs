@@ -192,6 +192,8 @@ impl Dispatcher {
 
     fn joined(&mut self, joined: Joined) {
         let Joined { client, peer, service, outbox, bytes_in } = joined;
+        outbox.open();
+        outbox.dealt_with(1);
         if self.stopping {
             say_goodbye(&outbox);
         }

@@ -18,7 +18,7 @@ use crate::stats::Snapshot;
 /// What clients' threads and the server tell the dispatcher. A client's events come in the order
 /// in which it caused them, but for a Pong, which does not wait for the messages before it.
 pub enum Event {
-    /// A WebSocket is open: its handshake has been answered.
+    /// A handshake is good: the client is to get its answer, and then all that concerns it.
     Joined(Box<Joined>),
     /// A client has sent messages.
     Received {

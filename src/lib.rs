@@ -24,7 +24,7 @@
 //! | [`server`] | accepts connections, gives each a thread, ends them all |
 //! | [`http`], [`route`], [`origin`] | read a request head; what is at a path; who may have it |
 //! | [`upgrade`] | the opening handshake, or an answer that says why not |
-//! | `client` | one client's thread, from its first byte to its last |
+//! | `client`, `session`, `linger` | a connection's threads: the handshake; the messages; seeing it off |
 //! | [`stream`], [`cursor`], [`frame`] | bytes to frames: what tungstenite reads, and the rules it is held to |
 //! | [`event`] | everything the dispatcher is told |
 //! | [`dispatcher`], [`classroom`] | who gets what |
@@ -56,6 +56,7 @@ pub mod explain;
 pub mod frame;
 pub mod gate;
 pub mod http;
+mod linger;
 #[cfg(test)]
 mod memory;
 pub mod origin;
@@ -63,6 +64,7 @@ pub mod outbox;
 pub mod route;
 pub mod rules;
 pub mod server;
+mod session;
 pub mod stats;
 pub mod stream;
 pub mod tap;

@@ -159,6 +159,8 @@ pub struct Outbox {
 
 struct State {
     stage: Stage,
+    /// The answer to the handshake, until it is sent.
+    answer: Option<(Bytes, Arc<ConnectionTap>)>,
     /// What the socket did not take, in order.
     backlog: VecDeque<(Bytes, Whose)>,
     /// The part of the backlog that other clients caused, in bytes.
@@ -194,6 +196,7 @@ impl Outbox {
             max_backlog,
             state: Mutex::new(State {
                 stage: Stage::Open,
+                answer: None,
                 backlog: VecDeque::new(),
                 others_unsent: 0,
                 draining: false,
@@ -208,9 +211,22 @@ impl Outbox {
         })
     }
 
-    /// From here on what leaves are frames, and who watches sees them.
-    pub fn show_frames(&self, tap: &Arc<ConnectionTap>) {
-        let _ = self.tap.set(Arc::clone(tap));
+    /// Keeps the answer to the handshake until the dispatcher [opens](Self::open) the connection.
+    pub fn prepare(&self, answer: Bytes, tap: Arc<ConnectionTap>) {
+        lock(&self.state).answer = Some((answer, tap));
+    }
+
+    /// Sends the answer to the handshake. From here on what leaves are frames, and who watches sees
+    /// them. Done by the dispatcher, so that whoever has the answer hears all that is said next.
+    pub fn open(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        if let Some((answer, tap)) = state.answer.take()
+            && state.stage == Stage::Open
+        {
+            tap.response(answer.clone());
+            self.put(&mut state, &[answer], Whose::Own);
+            let _ = self.tap.set(tap);
+        }
     }
 
     /// Sends `pieces` end to end, without waiting. The limit is held against what is owed

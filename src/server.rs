@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::client::{self, Connection, Shared};
-use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, MAX_WATCHERS};
+use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, HANDSHAKE_STACK, MAX_WATCHERS};
 use crate::connections::Connections;
 use crate::dispatcher::Dispatcher;
 use crate::event::Event;
@@ -156,7 +156,7 @@ impl Server {
             connections: Arc::default(),
             shared: Arc::new(self.shared),
             refused,
-            stack: CLIENT_STACK,
+            stack: HANDSHAKE_STACK,
         };
         acceptor.accept_all(&self.listener, &self.stop.requested);
         drop(self.listener);
@@ -192,7 +192,7 @@ struct Acceptor {
     handshakes: Arc<Gate>,
     connections: Arc<Connections>,
     refused: Sender<Arc<TcpStream>>,
-    /// Of a client's thread, in bytes.
+    /// Of the thread that a connection gets first, in bytes.
     stack: usize,
 }
 
@@ -243,9 +243,9 @@ impl Acceptor {
         let entry = self.connections.enter(client, &socket);
         let connection = Connection { client, peer, socket: Arc::clone(&socket), handshake, entry };
         let shared = Arc::clone(&self.shared);
-        let name = format!("client {client}");
+        let name = format!("handshake {client}");
         let started =
-            self.shared.threads.spawn(name, self.stack, move || client::serve(connection, &shared));
+            self.shared.threads.spawn(name, self.stack, move || client::serve(connection, shared));
         if let Err(error) = started {
             log::warn!("client {client} {peer} -> 503: no thread for it: {error}");
             self.refuse(socket);

@@ -11,8 +11,8 @@ use crossbeam_channel::Sender;
 use crate::config::{Config, MESSAGE_OVERHEAD};
 use crate::cursor::{FrameCursor, Stop};
 use crate::cutter::{CutFrame, FrameCutter};
-use crate::event::{Event, Received};
-use crate::outbox::{Outbox, Whose};
+use crate::event::{Event, Joined, Received};
+use crate::outbox::Outbox;
 use crate::tap::{ConnectionTap, Side};
 
 /// The two directions of one client, for tungstenite.
@@ -27,6 +27,8 @@ pub struct ClientStream {
     events: Sender<Event>,
     /// The request for tungstenite's part of the handshake; `None` once that is over.
     request: Option<io::Cursor<String>>,
+    /// What tungstenite answers to it.
+    answer: Vec<u8>,
     /// What came right behind the request head, until it has been read.
     glued: Bytes,
     cursor: FrameCursor,
@@ -60,6 +62,7 @@ impl ClientStream {
             outbox,
             events,
             request: None,
+            answer: Vec::new(),
             glued: glued.into(),
             cursor: FrameCursor::new(config.max_message, config.max_fragments),
             stop: None,
@@ -76,10 +79,19 @@ impl ClientStream {
         self.request = Some(io::Cursor::new(request));
     }
 
-    /// From here on the bytes are frames.
+    /// From here on the bytes are frames. The answer leaves when the dispatcher has been told.
     pub fn handshake_done(&mut self) {
         self.request = None;
-        self.outbox.show_frames(&self.tap);
+        let answer = std::mem::take(&mut self.answer);
+        self.outbox.prepare(answer.into(), Arc::clone(&self.tap));
+    }
+
+    /// Tells the dispatcher that a client has come, and waits until it has sent the answer to the
+    /// handshake: before that nothing is read, and nothing else leaves.
+    pub fn join(&mut self, joined: Joined) {
+        self.outbox.handed_over(1);
+        self.tell(Event::Joined(Box::new(joined)));
+        self.outbox.wait_until_settled();
     }
 
     /// Keeps a message until tungstenite asks for more bytes.
@@ -203,9 +215,7 @@ impl Read for ClientStream {
 impl Write for ClientStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.request.is_some() {
-            let answer = Bytes::copy_from_slice(bytes);
-            self.tap.response(answer.clone());
-            self.outbox.send(&[answer], Whose::Own);
+            self.answer.extend_from_slice(bytes);
         } else {
             self.outbox.send_frame(bytes);
         }

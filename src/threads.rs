@@ -31,9 +31,10 @@ impl Threads {
             body();
         })?;
         let mut handles = lock(&self.handles);
-        // Ended threads are let go of when they are about half of the list: a list of n is
-        // looked through once in n/2 starts.
-        if handles.len() > 2 * self.live() + 16 {
+        // The stack of an ended thread is kept until its handle is let go of. So that is done when a small
+        // part of the list has ended: one of n is looked through once in n/32 starts.
+        let live = self.live();
+        if handles.len() > live + live / 32 + 16 {
             handles.retain(|handle| !handle.is_finished());
         }
         handles.push(handle);

@@ -25,6 +25,19 @@ fn everyone_at_the_path_hears_it_the_sender_too() {
     }
 }
 
+/// A page may tell another, by any other way, as soon as its WebSocket is open.
+#[test]
+fn who_has_been_answered_hears_all_that_is_said_next() {
+    let server = serve(Config::default());
+    let mut talker = server.connect("/broadcast");
+    for n in 0..2000 {
+        let mut newcomer = server.connect("/broadcast");
+        talker.send_text(&n.to_string());
+        assert_eq!(newcomer.text(), n.to_string());
+        assert_eq!(talker.text(), n.to_string());
+    }
+}
+
 #[test]
 fn rooms_are_apart() {
     let server = serve(Config::default());

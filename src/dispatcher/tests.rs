@@ -29,6 +29,7 @@ impl Running {
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::default();
         let joined = Joined { client, peer, service, outbox: Arc::clone(&outbox), bytes_in };
+        outbox.handed_over(1);
         self.send(Event::Joined(Box::new(joined)));
         outbox
     }
@@ -291,6 +292,7 @@ impl ByHand {
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);
+        outbox.handed_over(1);
         let joined = Joined { client, peer, service, outbox, bytes_in };
         self.dispatcher.take(Event::Joined(Box::new(joined)));
         alive
