@@ -82,6 +82,9 @@ pub(crate) const MAX_HEADERS: usize = 100;
 /// frames get room of their own when their header has announced them.
 pub(crate) const READ_BUFFER: usize = 4 * 1024;
 
+/// Bytes asked of the socket in one read while a client sends so much that it fills the above.
+pub(crate) const READ_AHEAD: usize = 128 * 1024;
+
 /// Events that may wait for the dispatcher. Past that its readers wait, and TCP slows the senders.
 pub(crate) const EVENTS_WAITING: usize = 1024;
 

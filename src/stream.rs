@@ -2,13 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use crossbeam_channel::Sender;
 
-use crate::config::{Config, MESSAGE_OVERHEAD};
+use crate::config::{Config, MESSAGE_OVERHEAD, READ_AHEAD, READ_BUFFER};
 use crate::cursor::{FrameCursor, Stop};
 use crate::cutter::{CutFrame, FrameCutter};
 use crate::event::{Event, Joined, Received};
@@ -29,8 +29,12 @@ pub struct ClientStream {
     request: Option<io::Cursor<String>>,
     /// What tungstenite answers to it.
     answer: Vec<u8>,
-    /// What came right behind the request head, until it has been read.
-    glued: Bytes,
+    /// In this range of it, bytes that have been read from the socket and not been given on yet: what
+    /// came right behind the request head, or part of a large read.
+    ahead: Vec<u8>,
+    unread: Range<usize>,
+    /// Whether the last read brought so much that the next may be a large one.
+    busy: bool,
     cursor: FrameCursor,
     /// The rule that was broken. Nothing is read any more.
     stop: Option<Stop>,
@@ -63,7 +67,9 @@ impl ClientStream {
             events,
             request: None,
             answer: Vec::new(),
-            glued: glued.into(),
+            unread: 0..glued.len(),
+            ahead: glued,
+            busy: false,
             cursor: FrameCursor::new(config.max_message, config.max_fragments),
             stop: None,
             tap,
@@ -133,14 +139,34 @@ impl ClientStream {
         self.tell(Event::Received { client: self.client, messages, cost });
     }
 
+    /// Reads much at once. The memory for that is kept while much comes.
+    fn read_ahead(&mut self) -> io::Result<()> {
+        self.ahead.resize(READ_AHEAD, 0);
+        let count = read_uninterrupted(&self.socket, &mut self.ahead)?;
+        self.busy = count > READ_BUFFER;
+        self.unread = 0..count;
+        Ok(())
+    }
+
     fn read_frames(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = if self.glued.is_empty() {
+        if self.unread.is_empty() {
             self.hand_over();
             self.outbox.wait_for_room();
-            read_uninterrupted(&self.socket, buffer)?
+            if self.busy {
+                self.read_ahead()?;
+            } else {
+                self.ahead = Vec::new();
+            }
+        }
+        let count = if self.unread.is_empty() {
+            let count = read_uninterrupted(&self.socket, buffer)?;
+            self.busy = count == READ_BUFFER;
+            count
         } else {
-            let count = self.glued.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&self.glued.split_to(count));
+            let count = self.unread.len().min(buffer.len());
+            let from = self.unread.start;
+            buffer[..count].copy_from_slice(&self.ahead[from..from + count]);
+            self.unread.start += count;
             count
         };
         self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
