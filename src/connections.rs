@@ -6,8 +6,9 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::outbox::{Cut, Outbox, Transport};
+use crate::outbox::{Cut, Outbox};
 use crate::threads::lock;
+use crate::transport::Transport;
 
 /// The sockets, by the number of their client.
 #[derive(Default)]

@@ -27,8 +27,8 @@
 //! | `client`, `session`, `linger` | a connection's threads: the handshake; the messages; seeing it off |
 //! | [`stream`], [`cursor`], [`frame`] | bytes to frames: what tungstenite reads, and the rules it is held to |
 //! | [`event`] | everything the dispatcher is told |
-//! | [`dispatcher`], [`classroom`] | who gets what |
-//! | [`outbox`], [`close`] | the only way out, and the last thing that leaves by it |
+//! | [`dispatcher`], [`classroom`], [`heartbeat`] | who gets what, and who is still there |
+//! | [`outbox`], [`transport`], [`close`] | the only way out, and the last thing that leaves by it |
 //! | [`stats`] | the server in figures |
 //!
 //! Beside that way, for eyes only: [`tap`] copies what crosses the wire while somebody watches,
@@ -55,7 +55,10 @@ mod event_stream;
 pub mod explain;
 pub mod frame;
 pub mod gate;
+pub mod heartbeat;
 pub mod http;
+#[doc = include_str!("limits.md")]
+pub mod limits {}
 mod linger;
 #[cfg(test)]
 mod memory;
@@ -69,6 +72,7 @@ pub mod stats;
 pub mod stream;
 pub mod tap;
 pub mod threads;
+pub mod transport;
 pub mod upgrade;
 pub mod utf8;
 pub mod watch;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, Opcode};
-use crate::outbox::Transport;
 use crate::threads::lock;
+use crate::transport::Transport;
 
 /// No test waits longer than this for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -10,8 +10,7 @@
 //! to 1,000 clients 2 to 4 times slower: waking a thread costs more than the send itself.)
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,66 +22,7 @@ use crate::config::MESSAGE_OVERHEAD;
 use crate::frame::{Opcode, encode_unmasked};
 use crate::tap::ConnectionTap;
 use crate::threads::{Threads, lock};
-
-/// What an outbox writes to: a socket, or in tests a piece of memory.
-pub trait Transport: Send + Sync {
-    /// Writes what fits without waiting.
-    ///
-    /// # Errors
-    /// `WouldBlock` when nothing fits; anything else means that the connection is lost.
-    fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
-
-    /// Writes at least one byte, and waits for that if need be.
-    ///
-    /// # Errors
-    /// When the connection is lost or was [`cut`](Self::cut).
-    fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
-
-    /// Tells the peer that nothing more comes (TCP: FIN). Reading goes on.
-    fn end_output(&self);
-
-    /// Ends both directions at once. Whoever waits in a read or a write of it, returns.
-    fn cut(&self);
-}
-
-impl Transport for TcpStream {
-    /// `MSG_DONTWAIT` makes this one call non-blocking; the socket stays blocking for its reader.
-    #[cfg(unix)]
-    fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
-        let flags = SendFlags::DONTWAIT;
-        match pieces {
-            [piece] => Ok(send(self, piece, flags)?),
-            _ => Ok(sendmsg(self, pieces, &mut SendAncillaryBuffer::default(), flags)?),
-        }
-    }
-
-    /// Without such a call everything takes the way over the drain thread; only speed differs.
-    #[cfg(not(unix))]
-    fn send_now(&self, _pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        Err(io::ErrorKind::WouldBlock.into())
-    }
-
-    fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut socket = self;
-        socket.write_vectored(pieces)
-    }
-
-    fn end_output(&self) {
-        // Fails only when the peer is gone already.
-        let _ = self.shutdown(Shutdown::Write);
-    }
-
-    fn cut(&self) {
-        // The peer learns of it by a reset when the socket is closed. Without one, a peer in the
-        // middle of a long write would not learn at all for a minute: after the shutdown the
-        // system tells it no more of the room there is. And what we could not send would stay in
-        // the system's memory just as long.
-        #[cfg(unix)]
-        let _ = rustix::net::sockopt::set_socket_linger(self, Some(Duration::ZERO));
-        let _ = self.shutdown(Shutdown::Both);
-    }
-}
+use crate::transport::Transport;
 
 /// Who caused bytes to be sent to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,49 +259,29 @@ impl Outbox {
     /// slows the client down. Ends when the client reads, or when its connection does.
     pub fn wait_for_room(&self) {
         if self.owes_enough() {
-            self.wait_until(|outbox| !outbox.owes_enough());
+            self.wait_until(None, |_| !self.owes_enough());
         }
     }
 
     /// The same, for `patience` at most; says whether there is room.
     pub fn wait_some_time_for_room(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        let mut state = lock(&self.state);
-        self.waiting.store(true, Ordering::SeqCst);
-        while self.owes_enough() && !matches!(state.stage, Stage::Cut(_)) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let woken = self.changed.wait_timeout(state, left);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        self.waiting.store(false, Ordering::SeqCst);
-        !self.owes_enough()
+        self.wait_until(Some(Instant::now() + patience), |_| !self.owes_enough())
     }
 
     /// Waits until the dispatcher has dealt with all that was handed over, so that what this
     /// thread says next comes after the answers.
     pub fn wait_until_settled(&self) {
-        if self.in_flight.load(Ordering::SeqCst) > 0 {
-            self.wait_until(|outbox| outbox.in_flight.load(Ordering::SeqCst) == 0);
+        let is_settled = || self.in_flight.load(Ordering::SeqCst) == 0;
+        if !is_settled() {
+            self.wait_until(None, |_| is_settled());
         }
     }
 
     /// Waits until the last byte has left, or until `deadline`; says whether it has.
     pub fn wait_until_over(&self, deadline: Instant) -> bool {
-        let mut state = lock(&self.state);
-        loop {
-            if matches!(state.stage, Stage::Finished | Stage::Cut(_)) {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let woken = self.changed.wait_timeout(state, left);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        self.wait_until(Some(deadline), |state| {
+            matches!(state.stage, Stage::Finished | Stage::Cut(_))
+        })
     }
 
     /// Whether so much waits that no more is to be caused. Nobody has to wait who owes nothing.
@@ -375,17 +295,26 @@ impl Outbox {
         self.in_flight.load(Ordering::SeqCst) + self.own_unsent.load(Ordering::SeqCst)
     }
 
-    /// Waits for `ready`, or for the end of the connection.
+    /// Waits for `ready`, for the end of the connection, or until `deadline`; says whether it is ready.
     ///
     /// `waiting` is set before `ready` is looked at, and whoever makes it true looks at
     /// `waiting` after: one of the two sees the other, so no waking is lost.
-    fn wait_until(&self, ready: impl Fn(&Outbox) -> bool) {
+    fn wait_until(&self, deadline: Option<Instant>, ready: impl Fn(&State) -> bool) -> bool {
         let mut state = lock(&self.state);
         self.waiting.store(true, Ordering::SeqCst);
-        while !ready(self) && !matches!(state.stage, Stage::Cut(_)) {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut is_late = false;
+        while !ready(&state) && !is_late && !matches!(state.stage, Stage::Cut(_)) {
+            let Some(deadline) = deadline else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            is_late = left.is_zero();
+            let woken = self.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         self.waiting.store(false, Ordering::SeqCst);
+        ready(&state)
     }
 
     /// Wakes the client's thread if it waits. Not to be called with the lock held.

@@ -17,10 +17,10 @@ use crate::dispatcher::Dispatcher;
 use crate::event::Event;
 use crate::gate::Gate;
 use crate::origin::Origins;
-use crate::outbox::Transport;
 use crate::stream::read_uninterrupted;
 use crate::tap::{Raw, Tap};
 use crate::threads::lock;
+use crate::transport::Transport;
 use crate::watch::{self, Watcher};
 use crate::{upgrade, wire};
 

@@ -87,6 +87,27 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// What the fuzzer starts from, and what it has found.
+#[test]
+fn the_fuzzers_corpus_holds() {
+    type Invariant = fn(&[u8]);
+    let targets: [(&str, Invariant); 3] = [
+        ("frame", invariants::frame),
+        ("head", invariants::head),
+        ("read_path", invariants::read_path),
+    ];
+    for (name, holds) in targets {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus");
+        let mut inputs = 0;
+        for file in std::fs::read_dir(format!("{corpus}/{name}")).expect("a corpus").flatten() {
+            println!("{}", file.path().display());
+            holds(&std::fs::read(file.path()).expect("a file"));
+            inputs += 1;
+        }
+        assert!(inputs > 5, "{inputs} inputs for {name}");
+    }
+}
+
 proptest! {
     // No file of failures beside the source: a failure prints the bytes that it takes.
     #![proptest_config(Config { failure_persistence: None, cases: 2000, ..Config::default() })]

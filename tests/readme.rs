@@ -117,3 +117,32 @@ fn links_lead_somewhere() {
         }
     }
 }
+
+/// Each sentence about limits and faults, and the test that holds it.
+#[test]
+fn each_promise_names_its_test() {
+    let limits = std::fs::read_to_string(root().join("src/limits.md")).expect("the page");
+    let mut code = String::new();
+    for directory in ["src", "src/dispatcher", "src/outbox", "tests"] {
+        for file in std::fs::read_dir(root().join(directory)).expect("a directory").flatten() {
+            if file.path().extension().is_some_and(|extension| extension == "rs") {
+                code += &std::fs::read_to_string(file.path()).expect("a file");
+            }
+        }
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_chalkwire")).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut promises = 0;
+    for line in limits.lines().filter(|line| line.starts_with("- ")) {
+        let (sentence, tests) = line.split_once(". `").expect("a sentence, and its test");
+        for test in tests.split(['`', ',', ' ']).filter(|test| !test.is_empty()) {
+            let is_there = ["()", "("].iter().any(|end| code.contains(&format!("fn {test}{end}")));
+            assert!(is_there, "{sentence}: there is no test {test}");
+        }
+        for flag in sentence.split('`').filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{sentence}: there is no {flag}");
+        }
+        promises += 1;
+    }
+    assert!(promises > 20, "{promises}");
+}
