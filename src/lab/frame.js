@@ -111,13 +111,11 @@ export function showFrame(box, frame) {
     mark(shared[(shared.indexOf(now) + 1) % shared.length]);
   });
 
+  // What is wrong comes before all else.
+  if (frame.fault) box.append(remark("Broken rule", `${frame.fault.sentence}: close ${frame.fault.code}`));
   box.append(bytes, grid, list);
   if (frame.masking_key) box.append(xorTable(frame, payload));
-  for (const [what, text] of remarks(frame)) {
-    const line = element("p", "remark", "");
-    line.append(element("b", "", `${what} `), text);
-    box.append(line);
-  }
+  for (const [what, text] of remarks(frame)) box.append(remark(what, text));
   mark(0);
 }
 
@@ -134,7 +132,8 @@ function fieldsOf(frame, header, payload) {
     shared: n > 0 && frame.fields[n - 1].at === field.at,
   }));
   if (payload.length) {
-    const meaning = `${numeral(frame.payload_length)} bytes${frame.masking_key ? ", masked" : ""}`;
+    const bytes = frame.payload_length === 1 ? "1 byte" : `${numeral(frame.payload_length)} bytes`;
+    const meaning = `${bytes}${frame.masking_key ? ", masked" : ""}`;
     fields.push({ name: "payload", at: header.length, hex: payload, bits: "", value: "", meaning, shared: false });
   }
   return fields;
@@ -192,8 +191,14 @@ function printable(byte) {
   return byte > 32 && byte < 127 ? String.fromCharCode(byte) : "·";
 }
 
+function remark(what, text) {
+  const line = element("p", "remark", "");
+  line.append(element("b", "", `${what} `), text);
+  return line;
+}
+
 function remarks(frame) {
-  const { part, close, answers, fault, note } = frame;
+  const { part, close, answers, note } = frame;
   const all = [];
   if (frame.text) all.push(["Text", frame.text]);
   if (part) {
@@ -204,7 +209,6 @@ function remarks(frame) {
   if (close) all.push(["Close", `${close.code}: ${close.name}${close.reason && `, "${close.reason}"`}`]);
   if (answers) all.push(["Round trip", `${answers.milliseconds.toFixed(2)} ms since the Ping at ${answers.ping}`]);
   if (frame.missing > 0) all.push(["Missing", `${numeral(frame.missing)} bytes were announced and never came`]);
-  if (fault) all.push(["Broken rule", `${fault.sentence}: close ${fault.code}`]);
   if (note) all.push(["Note", note]);
   all.push(["DevTools show", frame.devtools]);
   return all;

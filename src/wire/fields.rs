@@ -92,6 +92,7 @@ pub(super) fn fields_of(header: &FrameHeader, from: Side) -> Vec<Field> {
         bits: format!(".{:03b} {:04b}", seven >> 4, seven & 0x0f),
         value: seven.to_string(),
         meaning: match extended {
+            0 if seven == 1 => "1 byte of payload".to_owned(),
             0 => format!("{seven} bytes of payload"),
             _ => format!("the length is in the next {extended} bytes"),
         },
