@@ -194,9 +194,9 @@ fn strict_server() -> Serving {
         "--max-fragments",
         MAX_FRAGMENTS,
         "--handshake-timeout",
-        "0.2",
+        "2",
         "--close-timeout",
-        "1",
+        "10",
         "--allow-origin",
         "https://good.example",
     ])
