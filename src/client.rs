@@ -1,7 +1,7 @@
 //! A connection's first thread: it reads the request, and answers it or shakes hands.
 //!
 //! A WebSocket is then [served](crate::session) by a thread of its own, with a fresh stack. What the
-//! handshake has touched of its own, 12 KiB, would stay for as long as the client does.
+//! handshake has touched of its own, 16 KiB more, would stay for as long as the client does.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};

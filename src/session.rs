@@ -165,3 +165,51 @@ fn in_frame(frame: Option<u64>, fault: &Fault) -> String {
         None => fault.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use crossbeam_channel::unbounded;
+    use tungstenite::protocol::{Role, WebSocketConfig};
+
+    use super::*;
+    use crate::config::{Config, READ_BUFFER};
+    use crate::frame::Frame;
+    use crate::outbox::Outbox;
+    use crate::route::EchoAt;
+    use crate::tap::Tap;
+
+    #[test]
+    fn who_sends_much_at_once_does_not_reach_the_dispatcher_in_one_piece() {
+        const MESSAGES: usize = 100_000;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Arc::new(listener.accept().unwrap().0);
+        let frame = Frame::new(Opcode::Text, Some([1, 2, 3, 4]), b"x").encode();
+        let length = frame.len();
+        let writing = thread::spawn(move || client.write_all(&frame.repeat(MESSAGES)));
+
+        let (sender, events) = unbounded();
+        let outbox = Outbox::new(Arc::clone(&socket) as _, Arc::default(), 1, usize::MAX);
+        let tap = Arc::new(Tap::new().0.connection(1));
+        let config = Config::default();
+        let stream = ClientStream::new(1, socket, outbox, sender, Vec::new(), tap, &config);
+        let settings = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+        let mut websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
+        let ending = read_messages(&mut websocket, &Service::Echo(EchoAt::Echo), 1);
+        assert!(matches!(ending, Ending::Lost));
+        writing.join().unwrap().unwrap();
+        drop(websocket);
+
+        let mut all = 0;
+        for event in events {
+            let Event::Received { messages, .. } = event else { panic!("only messages") };
+            assert!(messages.len() <= READ_BUFFER / length + 1, "{} at once", messages.len());
+            all += messages.len();
+        }
+        assert_eq!(all, MESSAGES);
+    }
+}

@@ -149,9 +149,11 @@ impl ClientStream {
     }
 
     fn read_frames(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Also in the middle of what has been read ahead: much of one client must not reach the
+        // dispatcher in one piece.
+        self.hand_over();
+        self.outbox.wait_for_room();
         if self.unread.is_empty() {
-            self.hand_over();
-            self.outbox.wait_for_room();
             if self.busy {
                 self.read_ahead()?;
             } else {
