@@ -55,7 +55,7 @@ pub fn full(event: &Event) -> String {
         }
         What::Response(head) => lines.extend(head_lines(head)),
         What::Frame(frame) => lines.extend(frame_lines(frame)),
-        What::End { how } if lines[0].ends_with("...") => lines.extend(wrap("  ", how)),
+        What::End { how } if lines[0].ends_with("...") => lines.extend(wrap("  ", "  ", how)),
         What::End { .. } | What::Missed { .. } => {}
     }
     lines.join("\n") + "\n"
@@ -122,16 +122,20 @@ pub fn frame_lines(frame: &FrameView) -> Vec<String> {
             "" => String::new(),
             reason => format!("  \"{}\"", printable(reason)),
         };
-        lines.extend(wrap("= ", &format!("close code {} {}{reason}", close.code, close.name)));
+        lines.extend(wrap(
+            "= ",
+            "  ",
+            &format!("close code {} {}{reason}", close.code, close.name),
+        ));
     }
     if frame.missing > 0 {
         lines.push(format!("  {} bytes of payload never came", frame.missing));
     }
     if let Some(fault) = &frame.fault {
-        lines.extend(wrap("! ", &format!("{} -> close {}", fault.sentence, fault.code)));
+        lines.extend(wrap("! ", "  ", &format!("{} -> close {}", fault.sentence, fault.code)));
     }
     if let Some(note) = &frame.note {
-        lines.extend(wrap("  ", note));
+        lines.extend(wrap("  ", "  ", note));
     }
     lines
 }
@@ -311,20 +315,19 @@ fn fit(text: &str, columns: usize) -> String {
 }
 
 /// A sentence in lines, cut between words, and inside those that are longer than a line.
-fn wrap(mark: &str, text: &str) -> Vec<String> {
-    const INDENT: &str = "  ";
+pub(crate) fn wrap(mark: &str, indent: &str, text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = mark.to_owned();
     let mut is_empty = true;
     for word in text.split(' ') {
         if !is_empty && line.width() + 1 + word.width() > COLUMNS {
-            lines.push(std::mem::replace(&mut line, INDENT.to_owned()));
+            lines.push(std::mem::replace(&mut line, indent.to_owned()));
         } else if !is_empty {
             line.push(' ');
         }
         for c in word.chars() {
             if line.width() + c.width().unwrap_or_default() > COLUMNS {
-                lines.push(std::mem::replace(&mut line, INDENT.to_owned()));
+                lines.push(std::mem::replace(&mut line, indent.to_owned()));
             }
             line.push(c);
         }

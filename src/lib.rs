@@ -35,13 +35,14 @@
 //! [`cutter`] and [`utf8`] make frames of it, [`watch`] sees how it hangs together, [`wire`] takes it apart, [`blackboard`] writes it down,
 //! `event_stream` sends it to pages.
 //! [`explain`] does the same with bytes that somebody types, [`rules`] breaks rules on purpose, and
-//! [`workbench`] lets the page ask for all that.
+//! [`workbench`] lets the page ask for all that. [`check`] tests other people's servers.
 //!
 //! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
 //! ends by letting go: when the last client's thread has ended, the last sender is gone, and the
 //! dispatcher's `recv` says so.
 
 pub mod blackboard;
+pub mod check;
 pub mod classroom;
 mod client;
 pub mod close;

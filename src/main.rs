@@ -1,4 +1,4 @@
-//! The command line: flags in, one server out. `explain` is the one sub-command.
+//! The command line: flags in, one server out. `explain` and `check` are sub-commands.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use argh::FromArgs;
 use chalkwire::server::reachable;
 use chalkwire::{Config, Mode, Server, blackboard};
 
+mod check_command;
 mod explain_command;
 
 /// A WebSocket server you can see through.
@@ -102,6 +103,7 @@ struct Flags {
 #[derive(FromArgs)]
 #[argh(subcommand)]
 enum Command {
+    Check(check_command::Check),
     Explain(explain_command::Explain),
 }
 
@@ -152,18 +154,22 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(code) => return code,
     };
-    if let Some(Command::Explain(explain)) = flags.command {
-        return match explain.run() {
-            Ok(text) => {
-                // Whoever asked may have stopped reading.
-                let _ = std::io::stdout().write_all(text.as_bytes());
-                ExitCode::SUCCESS
-            }
-            Err(why) => {
-                complain(&why);
-                ExitCode::FAILURE
-            }
-        };
+    match &flags.command {
+        Some(Command::Check(check)) => return check.run(),
+        Some(Command::Explain(explain)) => {
+            return match explain.run() {
+                Ok(text) => {
+                    // Whoever asked may have stopped reading.
+                    let _ = std::io::stdout().write_all(text.as_bytes());
+                    ExitCode::SUCCESS
+                }
+                Err(why) => {
+                    complain(&why);
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        None => {}
     }
     // With the wire on the terminal, who comes and goes is on it already.
     let level = if flags.wire == Wire::Off { "info" } else { "warn" };

@@ -1,0 +1,246 @@
+//! Tells the author of a WebSocket server, in any language, which mistake it makes: `chalkwire check`.
+//!
+//! The server is asked to echo. Each step is one requirement of RFC 6455, tried with raw bytes on a
+//! connection of its own. What comes is compared with what the known mistakes lead to, so that the
+//! answer names the mistake and not only the difference.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`target`] | where the server is |
+//! | [`step`] | what a step is, and what it needs |
+//! | [`request`], [`client`] | the handshake from the client's side; raw bytes out, whatever comes in |
+//! | `handshake`, `echo`, `fragments`, `broken_rules`, `closing`, `tcp` | the steps |
+//! | [`mistakes`] | the mistakes people make, by the bytes they lead to |
+//! | [`finding`], [`report`] | what was found; as text, and as JSON |
+
+mod broken_rules;
+pub mod client;
+mod closing;
+mod echo;
+pub mod finding;
+mod fragments;
+mod handshake;
+pub mod mistakes;
+pub mod report;
+pub mod request;
+pub mod step;
+pub mod target;
+mod tcp;
+
+use std::collections::HashMap;
+
+use client::Client;
+use finding::{Finding, Verdict};
+use request::Request;
+use step::{Chapter, Needs, Step};
+use target::Target;
+
+/// All steps.
+pub static CHAPTERS: [Chapter; 9] = [
+    chapter("1", "Opening handshake", "4", "03_handshake.md", handshake::STEPS),
+    chapter("2", "Echo and masking", "5.3", "04_frames.md", echo::ECHO),
+    chapter("3", "Lengths", "5.2", "04_frames.md", echo::LENGTHS),
+    chapter("4", "Fragments", "5.4", "10_binary_and_fragments.md", fragments::FRAGMENTS),
+    chapter("5", "Ping and Pong", "5.5.2", "11_heartbeat.md", fragments::PING_PONG),
+    chapter("6", "Breaking the rules", "5", "14_hostile_clients.md", broken_rules::BROKEN_RULES),
+    chapter("7", "UTF-8", "8.1", "10_binary_and_fragments.md", broken_rules::UTF8),
+    chapter("8", "Closing", "7", "12_closing.md", closing::STEPS),
+    chapter("9", "TCP manners", "-", "02_tcp_echo.md", tcp::STEPS),
+];
+
+const fn chapter(
+    number: &'static str,
+    title: &'static str,
+    rfc: &'static str,
+    tutorial: &'static str,
+    steps: &'static [Step],
+) -> Chapter {
+    Chapter { number, title, rfc, tutorial, steps }
+}
+
+/// A step that has been tried, or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// The step's number.
+    pub id: &'static str,
+    /// How it went.
+    pub verdict: Verdict,
+    /// Why not better. None for what passed.
+    pub finding: Option<Box<Finding>>,
+}
+
+/// Which steps run: all, those of a chapter, or one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Only(Option<String>);
+
+impl Only {
+    /// All of them.
+    pub fn all() -> Only {
+        Only(None)
+    }
+
+    /// A chapter such as `3`, or a step such as `3.4`.
+    ///
+    /// # Errors
+    /// When there is no such thing.
+    pub fn of(id: &str) -> Result<Only, String> {
+        let only = Only(Some(id.to_owned()));
+        let found = CHAPTERS.iter().any(|chapter| chapter.steps.iter().any(|step| only.has(step)));
+        if found { Ok(only) } else { Err(format!("there is no step {id:?}; --list shows them")) }
+    }
+
+    /// Whether the step is among them.
+    pub fn has(&self, step: &Step) -> bool {
+        self.0.as_deref().is_none_or(|id| {
+            step.id == id || step.id.split_once('.').is_some_and(|(chapter, _)| chapter == id)
+        })
+    }
+}
+
+/// Whether there is a server to test.
+///
+/// # Errors
+/// A sentence that says why not.
+pub fn reach(target: &Target) -> Result<(), String> {
+    let host = &target.host;
+    let stream = target.connect().map_err(|error| {
+        format!("nothing answers at {host} ({error}). Is your server running, and on this port?")
+    })?;
+    // Only to see whether it can be had.
+    drop(stream);
+    let mut client = Client::connect(target).map_err(|finding| finding.why)?;
+    client.send(&Request::new(target).encode());
+    let answer = client.answer();
+    let seconds = target.timeout.as_secs_f64();
+    if answer.raw.is_empty() && !answer.ended {
+        return Err(format!(
+            "{host} takes connections, but answered nothing within {seconds} s. Does your server see the \
+             blank line that ends the request, and send what it writes (flush)?"
+        ));
+    }
+    // A TLS record: an alert (21) or a handshake message (22), of version 3.x.
+    if matches!(answer.raw[..], [21 | 22, 3, ..]) {
+        return Err(format!("{host} answers in TLS. This tests ws:// without it."));
+    }
+    Ok(())
+}
+
+/// Runs the steps, and tells of each as it ends. `before` is told of each as it begins.
+pub fn run(
+    target: &Target,
+    only: &Only,
+    mut before: impl FnMut(&Step),
+    mut after: impl FnMut(&'static Chapter, &'static Step, &Tried),
+) -> Vec<Tried> {
+    let mut run = Run { target, verdicts: HashMap::new() };
+    let mut tried = Vec::new();
+    for chapter in &CHAPTERS {
+        for step in chapter.steps.iter().filter(|step| only.has(step)) {
+            before(step);
+            let result = run.step(step);
+            after(chapter, step, &result);
+            tried.push(result);
+        }
+    }
+    tried
+}
+
+struct Run<'a> {
+    target: &'a Target,
+    /// Of the steps that have been tried: those asked for, and those that they need.
+    verdicts: HashMap<&'static str, Verdict>,
+}
+
+impl Run<'_> {
+    fn step(&mut self, step: &'static Step) -> Tried {
+        let finding = match self.what_is_missing(step) {
+            Some(why) => Some(Finding::skip(why)),
+            None => (step.run)(self.target).err(),
+        };
+        let verdict = finding.as_ref().map_or(Verdict::Pass, |finding| finding.verdict);
+        self.verdicts.insert(step.id, verdict);
+        Tried { id: step.id, verdict, finding }
+    }
+
+    /// Why the step cannot be tried.
+    fn what_is_missing(&mut self, step: &Step) -> Option<String> {
+        let needed = match step.needs {
+            Needs::Nothing => return None,
+            Needs::Echo(_) if !self.target.echoes => {
+                return Some(
+                    "needs messages to come back, and --no-echo says they do not".to_owned(),
+                );
+            }
+            Needs::Passed(id) | Needs::Echo(id) => id,
+            Needs::Probe if self.target.echoes => "2.1",
+            Needs::Probe => "1.2",
+        };
+        match self.verdict_of(needed) {
+            Verdict::Pass | Verdict::Warn => None,
+            Verdict::Fail | Verdict::Skip => {
+                let first = self.root_of(needed);
+                Some(format!("needs {first} to pass first"))
+            }
+        }
+    }
+
+    /// How a step went that another needs. It is tried for that where it has not been.
+    fn verdict_of(&mut self, id: &'static str) -> Verdict {
+        if let Some(verdict) = self.verdicts.get(id) {
+            return *verdict;
+        }
+        find(id).map_or(Verdict::Pass, |step| self.step(step).verdict)
+    }
+
+    /// The step at the beginning of what is missing.
+    fn root_of(&mut self, id: &'static str) -> &'static str {
+        match find(id).map(|step| step.needs) {
+            Some(Needs::Passed(before) | Needs::Echo(before))
+                if self.verdicts.get(id) == Some(&Verdict::Skip) =>
+            {
+                self.root_of(before)
+            }
+            _ => id,
+        }
+    }
+}
+
+/// The step with this number.
+pub fn find(id: &str) -> Option<&'static Step> {
+    CHAPTERS.iter().flat_map(|chapter| chapter.steps).find(|step| step.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_are_numbered_and_need_only_earlier_ones() {
+        let mut earlier = Vec::new();
+        for chapter in &CHAPTERS {
+            for (place, step) in chapter.steps.iter().enumerate() {
+                assert_eq!(step.id, format!("{}.{}", chapter.number, place + 1));
+                assert!(step.title.len() <= 60, "{}", step.title);
+                if let Needs::Passed(id) | Needs::Echo(id) = step.needs {
+                    assert!(earlier.contains(&id), "{} needs {id}", step.id);
+                }
+                earlier.push(step.id);
+            }
+        }
+        assert!(earlier.len() >= 60, "{} steps", earlier.len());
+    }
+
+    #[test]
+    fn a_chapter_or_a_step_can_be_chosen() {
+        let chosen = |id: &str| -> Vec<&str> {
+            let only = Only::of(id).expect("a step");
+            let steps = CHAPTERS.iter().flat_map(|chapter| chapter.steps);
+            steps.filter(|step| only.has(step)).map(|step| step.id).collect()
+        };
+        assert_eq!(chosen("3.1"), ["3.1"]);
+        assert_eq!(chosen("3").len(), 10);
+        for nothing in ["", "0", "10", "3.", "3.11", ".1", "x"] {
+            assert!(Only::of(nothing).is_err(), "{nothing}");
+        }
+    }
+}

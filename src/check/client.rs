@@ -1,0 +1,504 @@
+//! The checker's side of a connection: raw bytes out, whatever comes in. Nothing here trusts the server
+//! to keep a rule, and each wait ends.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::finding::{Evidence, Finding, Outcome};
+use super::mistakes::{self, Mistake};
+use super::request::{Answer, Request};
+use super::target::Target;
+use crate::close::CloseCode;
+use crate::frame::{Frame, FrameHeader, Opcode};
+
+/// Masking keys, one a frame: the RFC's first, so that a frame can be found in it.
+const KEYS: [[u8; 4]; 4] = [
+    [0x37, 0xfa, 0x21, 0x3d],
+    [0xa1, 0x0c, 0x5e, 0x99],
+    [0x02, 0xd4, 0x7b, 0xe6],
+    [0x5c, 0x31, 0xf0, 0x8a],
+];
+
+/// Bytes kept of what a server sends: more than any step asks for.
+const MOST: usize = 4 * 1024 * 1024;
+
+/// How long more is waited for when something has come that should not.
+const AFTER_MISTAKE: Duration = Duration::from_millis(100);
+
+/// What comes from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A whole message, in however many frames.
+    Message(Opcode, Vec<u8>),
+    /// A Ping, a Pong, or a frame with an opcode that means nothing.
+    Control(Opcode, Vec<u8>),
+    /// A Close, with its body.
+    Close(Vec<u8>),
+    /// Bytes in which a mistake has been recognised, or that are no frame.
+    Nonsense,
+    /// The end of the connection.
+    Ended,
+    /// Nothing more in the time given.
+    Silence,
+}
+
+/// A connection to the server under test.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    timeout: Duration,
+    /// Whether messages come back, so that one can be a probe.
+    echoes: bool,
+    /// What has come and is not taken apart yet.
+    inbox: Vec<u8>,
+    /// What has come since the last thing that was as it should be.
+    raw: Vec<u8>,
+    /// What has been sent since then: as evidence, and as frames with their keys.
+    sent: Vec<Evidence>,
+    frames: Vec<Frame>,
+    /// The bytes of all payloads sent before those.
+    payload_before: usize,
+    /// The message that is open: its first frame's opcode, and what has come of it.
+    open: Option<(Opcode, Vec<u8>)>,
+    next_key: usize,
+    /// The header of the last frame that came.
+    last_header: Option<FrameHeader>,
+    ended: bool,
+}
+
+impl Client {
+    /// A TCP connection; the handshake is still to come.
+    pub fn connect(target: &Target) -> Result<Client, Box<Finding>> {
+        let stream = target.connect().map_err(|error| gone(&error))?;
+        let timeout = Some(target.timeout);
+        let set = stream.set_write_timeout(timeout);
+        set.map_err(|error| Finding::skip(format!("this machine does not go along: {error}")))?;
+        Ok(Client {
+            stream,
+            timeout: target.timeout,
+            echoes: target.echoes,
+            inbox: Vec::new(),
+            raw: Vec::new(),
+            sent: Vec::new(),
+            frames: Vec::new(),
+            payload_before: 0,
+            open: None,
+            next_key: 0,
+            last_header: None,
+            ended: false,
+        })
+    }
+
+    /// A connection that has shaken hands, with whatever accept key: a step looks at that.
+    pub fn open(target: &Target) -> Result<Client, Box<Finding>> {
+        let request = Request::new(target);
+        let mut client = Client::connect(target)?;
+        client.send(&request.encode());
+        let answer = client.answer();
+        if answer.status() == Some(101) && answer.is_complete {
+            return Ok(client);
+        }
+        Err(Finding::fail("This time the handshake was not answered with 101.")
+            .sent(request.evidence(&[]))
+            .received(answer.evidence(&[])))
+    }
+
+    /// Sends bytes. A server that has closed may refuse them: what it said before is still read,
+    /// so a failing write is not the end.
+    pub fn send(&mut self, bytes: &[u8]) {
+        // Told by the read that follows.
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Sends bytes one by one, each in a segment of its own as far as the system goes along.
+    pub fn send_slowly(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.send(&[*byte]);
+            // The pause is the subject here: nothing relies on its length.
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// The next masking key.
+    pub fn key(&mut self) -> [u8; 4] {
+        self.next_key += 1;
+        KEYS[(self.next_key - 1) % KEYS.len()]
+    }
+
+    /// A frame of this client, with the next key.
+    pub fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Frame {
+        let key = self.key();
+        Frame::new(opcode, Some(key), payload)
+    }
+
+    /// Sends a frame, and remembers it as evidence.
+    pub fn send_frame(&mut self, frame: &Frame) {
+        self.remember(frame);
+        self.send(&frame.encode());
+    }
+
+    /// Remembers a frame that is sent by other means.
+    pub fn remember(&mut self, frame: &Frame) {
+        self.sent.push(Evidence::bytes(&frame.encode(), describe(frame)));
+        self.frames.push(frame.clone());
+    }
+
+    /// Remembers bytes that are no frame of their own.
+    pub fn remember_bytes(&mut self, bytes: &[u8], note: &str) {
+        self.sent.push(Evidence::bytes(bytes, note));
+    }
+
+    /// Sends a message in one frame.
+    pub fn say(&mut self, opcode: Opcode, payload: &[u8]) {
+        let frame = self.frame(opcode, payload);
+        self.send_frame(&frame);
+    }
+
+    /// Sends a message in several frames.
+    pub fn say_in_parts(&mut self, opcode: Opcode, parts: &[&[u8]]) {
+        for number in 0..parts.len() {
+            let frame = self.fragment(opcode, number, parts);
+            self.send_frame(&frame);
+        }
+    }
+
+    /// Fragment `number` of a message that is sent in `parts`.
+    pub fn fragment(&mut self, opcode: Opcode, number: usize, parts: &[&[u8]]) -> Frame {
+        let opcode = if number == 0 { opcode } else { Opcode::Continuation };
+        let mut frame = self.frame(opcode, parts[number]);
+        frame.header.fin = number + 1 == parts.len();
+        frame
+    }
+
+    /// Says that no more will be sent.
+    pub fn half_close(&mut self) {
+        // A connection that is gone is closed on this side too.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Reads the answer to a request, up to the blank line.
+    pub fn answer(&mut self) -> Answer {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let (mut answer, length) = Answer::read(&self.inbox);
+            if answer.is_complete || !self.read_more(deadline) {
+                answer.ended = self.ended;
+                self.inbox.drain(..length);
+                self.raw.clear();
+                return answer;
+            }
+        }
+    }
+
+    /// What comes next.
+    pub fn hear(&mut self) -> Heard {
+        self.hear_unless(&[], self.timeout)
+    }
+
+    /// What comes next within `patience`, or that it is one of `mistakes`.
+    fn hear_unless(&mut self, mistakes: &[Mistake], patience: Duration) -> Heard {
+        let deadline = Instant::now() + patience;
+        loop {
+            if self.inbox.starts_with(b"HTTP")
+                || mistakes.iter().any(|mistake| mistake.breaks_frames && mistake.is(&self.raw))
+            {
+                return Heard::Nonsense;
+            }
+            while let Some((frame, length)) = Frame::decode(&self.inbox) {
+                self.inbox.drain(..length);
+                if let Some(heard) = self.take(frame) {
+                    return heard;
+                }
+            }
+            if self.raw.len() > MOST {
+                return Heard::Nonsense;
+            }
+            if !self.read_more(deadline) {
+                return if self.ended { Heard::Ended } else { Heard::Silence };
+            }
+        }
+    }
+
+    /// Whatever comes within `patience`, for steps in which nothing may come.
+    pub fn hear_within(&mut self, patience: Duration) -> Heard {
+        self.hear_unless(&[], patience)
+    }
+
+    /// A frame, as part of a message or by itself.
+    fn take(&mut self, frame: Frame) -> Option<Heard> {
+        self.last_header = Some(frame.header);
+        match (frame.header.opcode, self.open.take()) {
+            (Opcode::Close, _) => Some(Heard::Close(frame.payload)),
+            (opcode, open) if opcode.is_control() || matches!(opcode, Opcode::Reserved(_)) => {
+                self.open = open;
+                Some(Heard::Control(opcode, frame.payload))
+            }
+            (Opcode::Continuation, Some((opcode, mut payload))) => {
+                payload.extend(frame.payload);
+                self.message(frame.header.fin, opcode, payload)
+            }
+            (opcode, _) => self.message(frame.header.fin, opcode, frame.payload),
+        }
+    }
+
+    fn message(&mut self, fin: bool, opcode: Opcode, payload: Vec<u8>) -> Option<Heard> {
+        if fin {
+            return Some(Heard::Message(opcode, payload));
+        }
+        self.open = Some((opcode, payload));
+        None
+    }
+
+    /// Reads once. False at the end and at the deadline.
+    fn read_more(&mut self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if self.ended || left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
+            return false;
+        }
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => self.ended = true,
+                Ok(length) => {
+                    self.inbox.extend_from_slice(&buffer[..length]);
+                    self.raw.extend_from_slice(&buffer[..length]);
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if is_timeout(&error) => {}
+                // A reset ends it too.
+                Err(_) => self.ended = true,
+            }
+            return false;
+        }
+    }
+
+    /// What has been as it should be is no evidence any more.
+    pub fn settled(&mut self) {
+        self.payload_before += self.frames.iter().map(|frame| frame.payload.len()).sum::<usize>();
+        self.raw.clear();
+        self.raw.extend_from_slice(&self.inbox);
+        self.sent.clear();
+        self.frames.clear();
+    }
+
+    /// Expects the message back that has been sent last, and only that.
+    pub fn expect_back(&mut self, opcode: Opcode, payload: &[u8]) -> Outcome {
+        let mistakes = mistakes::of_echo(&self.frames, self.payload_before, opcode, payload);
+        loop {
+            match self.hear_unless(&mistakes, self.timeout) {
+                Heard::Message(back, found) if back == opcode && found == payload => {
+                    self.settled();
+                    return Ok(());
+                }
+                // A server may ask whether this client is there, and need not say when.
+                Heard::Control(Opcode::Ping | Opcode::Pong, _) => {}
+                heard => return Err(self.mismatch(&heard, &mistakes, opcode, payload)),
+            }
+        }
+    }
+
+    fn mismatch(
+        &mut self,
+        heard: &Heard,
+        mistakes: &[Mistake],
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Box<Finding> {
+        // What follows at once helps to tell one mistake from another.
+        let deadline = Instant::now() + AFTER_MISTAKE;
+        while self.read_more(deadline) {}
+        let expected = Frame::new(opcode, None, payload);
+        let shown = Evidence::bytes(&expected.encode(), describe(&expected));
+        let named = mistakes.iter().find(|mistake| mistake.is(&self.raw));
+        let finding = match named {
+            Some(mistake) => {
+                let evidence = mistake.evidence(&self.raw);
+                let finding = Finding::fail(mistake.why.clone()).received(vec![evidence]);
+                match &mistake.browser {
+                    Some(says) => finding.browser(says.clone()),
+                    None => finding,
+                }
+            }
+            None => Finding::fail(mistakes::of_what_came(heard, &self.raw, opcode, payload))
+                .received(self.heard_evidence(heard)),
+        };
+        finding.sent(self.sent.clone()).expected(format!("{}  {}", shown.shown, shown.note))
+    }
+
+    /// What has come, as evidence.
+    pub fn heard_evidence(&self, heard: &Heard) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        if !self.raw.is_empty() {
+            let note = match Frame::decode(&self.raw) {
+                Some((frame, length)) if length == self.raw.len() => describe(&frame),
+                Some((frame, _)) => format!("{}, and more", describe(&frame)),
+                None => String::new(),
+            };
+            evidence.push(Evidence::bytes(&self.raw, note));
+        }
+        match heard {
+            Heard::Ended => evidence.push(Evidence::line("(the connection ended)")),
+            Heard::Silence if evidence.is_empty() => evidence.push(Evidence::line("(nothing)")),
+            Heard::Silence => evidence.push(Evidence::line("(then nothing)")),
+            _ => {}
+        }
+        evidence
+    }
+
+    /// Expects a Pong with `payload`.
+    pub fn expect_pong(&mut self, payload: &[u8]) -> Outcome {
+        let mistakes = mistakes::of_pong(&self.frames, payload);
+        loop {
+            match self.hear_unless(&mistakes, self.timeout) {
+                Heard::Control(Opcode::Pong, found) if found == payload => {
+                    self.settled();
+                    return Ok(());
+                }
+                Heard::Control(Opcode::Ping, _) if !mistakes.iter().any(|m| m.is(&self.raw)) => {}
+                heard => return Err(self.mismatch(&heard, &mistakes, Opcode::Pong, payload)),
+            }
+        }
+    }
+
+    /// Expects that what has been sent ends the connection, with a Close of `code`.
+    ///
+    /// No timer decides that the server has taken it, where a probe can: a text message that comes back.
+    /// It is no Ping, since a server may answer that before it closes.
+    pub fn expect_refusal(&mut self, code: CloseCode, broken: &str) -> Outcome {
+        let evidence = self.sent.clone();
+        let probe = b"still there?";
+        if self.echoes {
+            self.say(Opcode::Text, probe);
+        }
+        let mut took = None;
+        loop {
+            let heard = self.hear();
+            let finding = match &heard {
+                Heard::Close(body) => match close_code(body) {
+                    Some(found) if found == code => {
+                        self.settled();
+                        return Ok(());
+                    }
+                    found => Finding::warn(other_code(found, code)),
+                },
+                Heard::Message(_, payload) if payload == probe => Finding::fail(format!(
+                    "{broken} Your server took it and went on: the text sent after it came back."
+                )),
+                Heard::Message(..) | Heard::Control(..) => {
+                    took.get_or_insert_with(|| heard.clone());
+                    continue;
+                }
+                Heard::Ended => Finding::warn(format!(
+                    "{broken} Your server closed TCP, as it must, but without a Close frame: with \
+                     Close {code} the client would learn why (RFC 6455 7.1.7)."
+                )),
+                Heard::Nonsense => Finding::fail(format!("{broken} What came back is no frame.")),
+                Heard::Silence if took.is_some() => Finding::fail(format!(
+                    "{broken} Your server took it, and then neither closed nor answered."
+                )),
+                Heard::Silence => Finding::fail(format!(
+                    "{broken} Your server neither closed nor answered: it hangs, or waits for more."
+                )),
+            };
+            let expected = Frame::new(Opcode::Close, None, &code.0.to_be_bytes());
+            let expected = format!("{}  {}", hex(&expected.encode()), describe(&expected));
+            let received = self.heard_evidence(&heard);
+            return Err(finding.sent(evidence).received(received).expected(expected));
+        }
+    }
+
+    /// The header of the last frame that came.
+    pub fn last_header(&self) -> Option<FrameHeader> {
+        self.last_header
+    }
+
+    /// What has been sent, as evidence.
+    pub fn sent(&self) -> Vec<Evidence> {
+        self.sent.clone()
+    }
+
+    /// What has come since the last thing that was as it should be.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// Whether messages come back.
+    pub fn echoes(&self) -> bool {
+        self.echoes
+    }
+}
+
+/// The code of a Close frame's body.
+pub fn close_code(body: &[u8]) -> Option<CloseCode> {
+    body.first_chunk().map(|code| CloseCode(u16::from_be_bytes(*code)))
+}
+
+fn other_code(found: Option<CloseCode>, wanted: CloseCode) -> String {
+    match found {
+        Some(found) => format!(
+            "Your server closed with {found}. {wanted} would tell the client what was wrong."
+        ),
+        None => format!(
+            "Your server closed, and gave no code. {wanted} would tell the client what was wrong."
+        ),
+    }
+}
+
+fn gone(error: &io::Error) -> Box<Finding> {
+    let how = if is_timeout(error) {
+        "did not take the connection in time"
+    } else {
+        "does not take connections any more"
+    };
+    Finding::fail(format!(
+        "The server {how} ({error}). It did before the step above this one: look at what it wrote \
+         when that ran."
+    ))
+}
+
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Bytes in hex.
+fn hex(bytes: &[u8]) -> String {
+    Evidence::bytes(bytes, "").shown
+}
+
+/// A frame in a few words.
+pub fn describe(frame: &Frame) -> String {
+    let header = &frame.header;
+    let mut words = match header.opcode {
+        Opcode::Reserved(bits) => format!("opcode {bits:x}"),
+        opcode => opcode.to_string().to_uppercase(),
+    };
+    match (header.opcode, std::str::from_utf8(&frame.payload)) {
+        (Opcode::Close, _) if frame.payload.len() >= 2 => {
+            if let Some(code) = close_code(&frame.payload) {
+                words += &format!(" {}", code.0);
+            }
+        }
+        (Opcode::Text | Opcode::Continuation | Opcode::Ping | Opcode::Pong, Ok(text))
+            if text.chars().count() <= 16 && !text.is_empty() =>
+        {
+            words += &format!(" \"{}\"", crate::blackboard::printable(text));
+        }
+        (_, _) => words += &format!(", {}", amount(frame.payload.len())),
+    }
+    if header.rsv != 0 {
+        words += &format!(", RSV {:03b}", header.rsv);
+    }
+    if !header.fin {
+        words += ", FIN 0";
+    }
+    if header.masking_key.is_some() {
+        words += ", masked";
+    }
+    words
+}
+
+fn amount(bytes: usize) -> String {
+    if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") }
+}

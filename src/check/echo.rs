@@ -1,0 +1,187 @@
+//! Chapters 2 and 3: messages come back, unmasked, at every length.
+
+use super::client::Client;
+use super::finding::{Evidence, Finding, Outcome};
+use super::mistakes::CHROME_ON_MASK;
+use super::step::{Needs, Step};
+use super::target::Target;
+use crate::frame::{Frame, FrameHeader, LengthForm, Opcode};
+
+/// The steps of chapter 2.
+pub const ECHO: &[Step] = &[
+    Step::talk("2.1", "a text message comes back", "5.6", Needs::Echo("1.2"), text),
+    Step::talk("2.2", "the server does not mask its frames", "5.1", NEEDS_TEXT, not_masked),
+    Step::talk("2.3", "each frame is unmasked with its own key", "5.3", NEEDS_TEXT, own_keys),
+    Step::talk("2.4", "the index into the key begins anew", "5.3", NEEDS_TEXT, index_begins_anew),
+    Step::talk("2.5", "a key of four zeros is a key", "5.3", NEEDS_TEXT, zero_key),
+    Step::talk("2.6", "a binary message comes back as binary", "5.6", NEEDS_TEXT, binary),
+    Step::talk("2.7", "all 256 bytes come back", "5.6", NEEDS_TEXT, all_bytes),
+    Step::talk("2.8", "lengths count bytes, not characters", "5.6", NEEDS_TEXT, not_ascii),
+    Step::talk("2.9", "ten messages come back in order", "5.4", NEEDS_TEXT, in_order),
+    Step::talk("2.10", "the server's RSV bits are 0", "5.2", NEEDS_TEXT, no_rsv),
+];
+
+/// The steps of chapter 3.
+pub const LENGTHS: &[Step] = &[
+    Step::talk("3.1", "0 bytes: an empty message", "5.2", NEEDS_TEXT, |t| length(t, 0)),
+    Step::talk("3.2", "1 byte", "5.2", NEEDS_TEXT, |t| length(t, 1)),
+    Step::talk("3.3", "125 bytes: the most for 7 bits", "5.2", NEEDS_TEXT, |t| length(t, 125)),
+    Step::talk("3.4", "126 bytes: the first in 16 bits", "5.2", NEEDS_TEXT, |t| length(t, 126)),
+    Step::talk("3.5", "127 bytes: 16 bits too", "5.2", NEEDS_TEXT, |t| length(t, 127)),
+    Step::talk("3.6", "128 bytes", "5.2", NEEDS_TEXT, |t| length(t, 128)),
+    Step::talk("3.7", "255 bytes: the most for one byte", "5.2", NEEDS_TEXT, |t| length(t, 255)),
+    Step::talk("3.8", "256 bytes: the second byte counts", "5.2", NEEDS_TEXT, |t| length(t, 256)),
+    Step::talk("3.9", "65535 bytes: the most for 16 bits", "5.2", NEEDS_TEXT, |t| length(t, 65535)),
+    Step::talk("3.10", "65536 bytes: the first in 64 bits", "5.2", NEEDS_TEXT, |t| {
+        length(t, 65536)
+    }),
+];
+
+const NEEDS_TEXT: Needs = Needs::Echo("2.1");
+
+fn text(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    client.say(Opcode::Text, b"Hello");
+    client.expect_back(Opcode::Text, b"Hello")
+}
+
+fn not_masked(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    client.say(Opcode::Text, b"Hello");
+    let sent = client.sent();
+    let heard = client.hear();
+    let raw = client.raw().to_vec();
+    match FrameHeader::decode(&raw) {
+        Some((FrameHeader { masking_key: Some(_), .. }, _)) => {
+            let mark = Evidence::marked(&raw, "", 1..6, "MASK 1, and a masking key");
+            let expected = Frame::new(Opcode::Text, None, b"Hello").encode();
+            Err(Finding::fail(
+                "Your server masks what it sends. Only clients do; a server's second byte is the length \
+                 alone, and the payload follows as it is.",
+            )
+            .sent(sent)
+            .received(vec![mark])
+            .expected(Evidence::bytes(&expected, "").shown)
+            .browser(CHROME_ON_MASK))
+        }
+        Some(_) => Ok(()),
+        None => {
+            Err(Finding::fail("No frame came.").sent(sent).received(client.heard_evidence(&heard)))
+        }
+    }
+}
+
+fn own_keys(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    // Four bytes each, so that an index that runs on is not what shows here.
+    for word in [b"aaaa", b"bbbb", b"cccc"] {
+        client.say(Opcode::Text, word);
+        client.expect_back(Opcode::Text, word)?;
+    }
+    Ok(())
+}
+
+fn index_begins_anew(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    for word in [&b"Hello"[..], b"world", b"again"] {
+        client.say(Opcode::Text, word);
+        client.expect_back(Opcode::Text, word)?;
+    }
+    Ok(())
+}
+
+fn zero_key(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let frame = Frame::new(Opcode::Text, Some([0; 4]), b"Hello");
+    client.send_frame(&frame);
+    client.expect_back(Opcode::Text, b"Hello")
+}
+
+fn binary(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    client.say(Opcode::Binary, b"Hello");
+    client.expect_back(Opcode::Binary, b"Hello")
+}
+
+fn all_bytes(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let (low, high): (Vec<u8>, Vec<u8>) = ((0..=127).rev().collect(), (128..=255).collect());
+    // In pieces that need no 16-bit length: that is chapter 3.
+    for payload in low.chunks(64).chain(high.chunks(64)) {
+        client.say(Opcode::Binary, payload);
+        client.expect_back(Opcode::Binary, payload)?;
+    }
+    Ok(())
+}
+
+fn not_ascii(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    for text in ["Grüße", "世界", "🙂"] {
+        client.say(Opcode::Text, text.as_bytes());
+        client.expect_back(Opcode::Text, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn in_order(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    for number in 1..=10 {
+        let text = format!("message {number:02}");
+        client.say(Opcode::Text, text.as_bytes());
+        client.expect_back(Opcode::Text, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn no_rsv(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    client.say(Opcode::Text, b"Hello");
+    let sent = client.sent();
+    client.hear();
+    let raw = client.raw().to_vec();
+    match FrameHeader::decode(&raw) {
+        Some((header, _)) if header.rsv != 0 => {
+            let what = format!("RSV {:03b}", header.rsv);
+            let bit = |bit: u8| header.rsv >> bit & 1;
+            Err(Finding::fail(
+                "A reserved bit is set. They are 0 unless an extension that was agreed on gives them a \
+                 meaning.",
+            )
+            .sent(sent)
+            .received(vec![Evidence::marked(&raw, "", 0..1, what)])
+            .expected("81 ...")
+            .browser(format!(
+                "One or more reserved bits are on: reserved1 = {}, reserved2 = {}, reserved3 = {}",
+                bit(2),
+                bit(1),
+                bit(0)
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn length(target: &Target, length: usize) -> Outcome {
+    let mut client = Client::open(target)?;
+    // No two bytes beside each other are the same: what is lost or swapped shows.
+    let payload: Vec<u8> = (0..length).map(|i| b'a' + (i % 23) as u8).collect();
+    client.say(Opcode::Text, &payload);
+    let sent = client.sent();
+    client.expect_back(Opcode::Text, &payload)?;
+    let Some(header) = client.last_header() else { return Ok(()) };
+    let shortest = LengthForm::shortest(header.payload_length);
+    if header.length_form == shortest {
+        return Ok(());
+    }
+    let (length, bits) = (header.payload_length, header.length_form.bits());
+    let mut bytes = Vec::new();
+    header.encode(&mut bytes);
+    let end = bytes.len();
+    Err(Finding::fail(format!(
+        "{length} is written in {bits} bits. The shortest form must be used (RFC 6455 5.2): 7 bits up to 125, \
+         16 bits up to 65535, 64 bits above."
+    ))
+    .sent(sent)
+    .received(vec![Evidence::marked(&bytes, "the header", 1..end, format!("length in {bits} bits"))])
+    .expected(format!("the length in {} bits", shortest.bits())))
+}

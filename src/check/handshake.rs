@@ -1,0 +1,470 @@
+//! Chapter 1: the opening handshake. First what a browser needs, then what must be refused.
+
+use super::client::Client;
+use super::finding::{Evidence, Finding, Outcome, Verdict};
+use super::mistakes;
+use super::request::{Answer, Request, SAMPLE_KEY};
+use super::step::{Needs, Step};
+use super::target::Target;
+use crate::frame::{Frame, Opcode};
+use crate::wire::AcceptKey;
+
+/// The steps.
+pub const STEPS: &[Step] = &[
+    Step::talk("1.1", "the handshake is answered with 101", "4.2.2", Needs::Nothing, answers_101),
+    Step::talk("1.2", "a blank line ends the answer", "4.2.2", NEEDS_101, ends_the_head),
+    Step::talk("1.3", "each line of the answer ends with CR LF", "4.2.2", NEEDS_101, ends_lines),
+    Step::talk("1.4", "the answer has Upgrade: websocket", "4.2.2", NEEDS_101, has_upgrade),
+    Step::talk("1.5", "the answer has Connection: Upgrade", "4.2.2", NEEDS_101, has_connection),
+    Step::talk("1.6", "Sec-WebSocket-Accept is made from the key", "4.2.2", NEEDS_101, has_accept),
+    Step::talk("1.7", "another key gets another answer", "4.2.2", NEEDS_101, another_key),
+    Step::talk("1.8", "header names may be in any case", "4.2.1", NEEDS_101, names_in_any_case),
+    Step::talk("1.9", "\"WebSocket\" may be in any case", "4.2.1", NEEDS_101, value_in_any_case),
+    Step::talk("1.10", "Connection may be a list, as Firefox sends it", "4.2.1", NEEDS_101, a_list),
+    Step::talk("1.11", "headers in any order, and unknown ones", "4.2.1", NEEDS_101, any_order),
+    Step::talk("1.12", "an extension is declined, or spoken", "9.1", NEEDS_101, extension),
+    Step::talk("1.13", "a subprotocol is one of those offered", "4.2.2", NEEDS_101, subprotocol),
+    Step::hold(
+        "1.14",
+        "no subprotocol is chosen where none is offered",
+        "4.2.2",
+        NEEDS_101,
+        unasked,
+    ),
+    Step::hold("1.15", "a request without a key is refused", "4.2.1", NEEDS_101, no_key),
+    Step::hold("1.16", "a POST is refused", "4.2.1", NEEDS_101, post),
+    Step::hold("1.17", "a request without Upgrade gets no 101", "4.2.1", NEEDS_101, no_upgrade),
+    Step::hold(
+        "1.18",
+        "an Upgrade to something else gets no 101",
+        "4.2.1",
+        NEEDS_101,
+        other_upgrade,
+    ),
+    Step::hold(
+        "1.19",
+        "a Connection without Upgrade gets no 101",
+        "4.2.1",
+        NEEDS_101,
+        no_connection,
+    ),
+    Step::hold("1.20", "a request without a version is refused", "4.2.1", NEEDS_101, no_version),
+    Step::hold("1.21", "version 8 is refused", "4.2.2", NEEDS_101, version_8),
+    Step::hold("1.22", "a refused version is told which one is spoken", "4.4", NEEDS_101, names_13),
+    Step::hold("1.23", "a key that is not 16 bytes is refused", "4.2.1", NEEDS_101, short_key),
+    Step::hold("1.24", "a request without Host is refused", "4.2.1", NEEDS_101, no_host),
+    Step::hold("1.25", "HTTP/1.0 is refused", "4.2.1", NEEDS_101, http_1_0),
+];
+
+const NEEDS_101: Needs = Needs::Passed("1.1");
+
+const KEY: &str = "Sec-WebSocket-Key";
+const ACCEPT: &str = "Sec-WebSocket-Accept";
+const VERSION: &str = "Sec-WebSocket-Version";
+const PROTOCOL: &str = "Sec-WebSocket-Protocol";
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+
+/// Sends a request, and reads the answer.
+fn ask(target: &Target, request: &Request) -> Result<(Client, Answer), Box<Finding>> {
+    let mut client = Client::connect(target)?;
+    client.send(&request.encode());
+    let answer = client.answer();
+    Ok((client, answer))
+}
+
+fn answers_101(target: &Target) -> Outcome {
+    let request = Request::new(target);
+    let (_, answer) = ask(target, &request)?;
+    if answer.status() == Some(101) {
+        return Ok(());
+    }
+    let why = match answer.status() {
+        _ if answer.raw.starts_with(b"GET ") => {
+            "Your server sent our own request back: it is a TCP echo. Read the request up to its blank \
+             line, and answer it."
+                .to_owned()
+        }
+        Some(200) => "200 is the answer to an ordinary request for a page. This one asks to change to \
+                      WebSocket: the answer is 101 Switching Protocols."
+            .to_owned(),
+        Some(404) => "Your server knows nothing at this path. Is the path in the URL right?".to_owned(),
+        Some(status) if (400..500).contains(&status) => format!(
+            "Your server refuses a handshake in which everything is as it should be, with {status}."
+        ),
+        Some(status) => format!("Status {status} came instead of 101."),
+        None if answer.raw.is_empty() && answer.ended => {
+            "Your server closed the connection without an answer. Look at what it wrote on its own \
+             console."
+                .to_owned()
+        }
+        None if answer.raw.is_empty() => "Nothing came.".to_owned(),
+        None => "What came is no HTTP answer: that begins with HTTP/1.1 and a status.".to_owned(),
+    };
+    let finding = Finding::fail(why)
+        .sent(request.evidence(&["Upgrade", "Connection", KEY, VERSION]))
+        .received(answer.evidence(&[]))
+        .expected("HTTP/1.1 101 Switching Protocols");
+    Err(match answer.status() {
+        Some(status) => finding.browser(format!(
+            "Error during WebSocket handshake: Unexpected response code: {status}"
+        )),
+        None => finding,
+    })
+}
+
+fn ends_the_head(target: &Target) -> Outcome {
+    let request = Request::new(target);
+    let (_, answer) = ask(target, &request)?;
+    if answer.is_complete {
+        return Ok(());
+    }
+    let last = answer.lines.last().map(|line| Evidence::line(line));
+    Err(Finding::fail(
+        "After the last header an empty line is missing. Without it the client waits for more headers, \
+         and the first frame is taken for one.",
+    )
+    .sent(request.evidence(&[]))
+    .received(answer.evidence(&[]).into_iter().chain(last).collect())
+    .expected("... \\r\\n\\r\\n at the end"))
+}
+
+fn ends_lines(target: &Target) -> Outcome {
+    let request = Request::new(target);
+    let (_, answer) = ask(target, &request)?;
+    let mut before = 0;
+    for (at, &byte) in answer.raw.iter().enumerate() {
+        if byte == b'\n' && before != b'\r' {
+            let start = at.saturating_sub(6);
+            let end = (at + 4).min(answer.raw.len());
+            let bytes = &answer.raw[start..end];
+            let evidence = Evidence::marked(bytes, "", at - start..at - start + 1, "LF without CR");
+            return Err(Finding::fail(
+                "A line ends with LF alone (\\n). HTTP lines end with CR LF (\\r\\n), bytes 0d 0a. Some \
+                 clients forgive it, others do not.",
+            )
+            .sent(request.evidence(&[]))
+            .received(vec![evidence])
+            .expected("0d 0a at the end of each line"));
+        }
+        before = byte;
+    }
+    Ok(())
+}
+
+/// Whether the header `name` of the answer has `value`, and what it means if not.
+fn has_header(target: &Target, name: &str, value: &str, browser: &str) -> Outcome {
+    let request = Request::new(target);
+    let (_, answer) = ask(target, &request)?;
+    if answer.lists(name, value) {
+        return Ok(());
+    }
+    let why = match answer.get(name) {
+        Some(found) => format!("The answer's {name} is {found:?}, not {value:?}."),
+        None => format!("The answer has no {name} header."),
+    };
+    Err(Finding::fail(format!("{why} A browser gives up here."))
+        .sent(request.evidence(&[name]))
+        .received(answer.evidence(&[name]))
+        .expected(format!("{name}: {value}"))
+        .browser(browser))
+}
+
+fn has_upgrade(target: &Target) -> Outcome {
+    let browser = "Error during WebSocket handshake: 'Upgrade' header is missing";
+    has_header(target, "Upgrade", "websocket", browser)
+}
+
+fn has_connection(target: &Target) -> Outcome {
+    let browser = "Error during WebSocket handshake: 'Connection' header is missing";
+    has_header(target, "Connection", "Upgrade", browser)
+}
+
+fn has_accept(target: &Target) -> Outcome {
+    answers_key(target, SAMPLE_KEY)
+}
+
+fn another_key(target: &Target) -> Outcome {
+    // The bytes 1 to 16, as in RFC 6455 section 4.1.
+    answers_key(target, "AQIDBAUGBwgJCgsMDQ4PEA==")
+}
+
+fn answers_key(target: &Target, key: &str) -> Outcome {
+    let request = Request::new(target).with(KEY, key);
+    let (_, answer) = ask(target, &request)?;
+    let right = AcceptKey::of(key).accept;
+    let finding = match answer.get(ACCEPT) {
+        Some(found) if found == right => return Ok(()),
+        Some(found) => {
+            let why = match mistakes::of_accept(key, found) {
+                Some(why) => why,
+                None if found == AcceptKey::of(SAMPLE_KEY).accept => {
+                    "This is the answer to another key, the one printed in RFC 6455. Compute it from the \
+                     key that came."
+                        .to_owned()
+                }
+                None => "This is not the base64 of the SHA-1 of key and GUID.".to_owned(),
+            };
+            let browser =
+                "Error during WebSocket handshake: Incorrect 'Sec-WebSocket-Accept' header value";
+            let line = Evidence::line(&format!("{ACCEPT}: {found}")).with_mark(found, "");
+            Finding::fail(format!("{why} A browser refuses to connect."))
+                .received(vec![line])
+                .browser(browser)
+        }
+        None => {
+            Finding::fail("The answer has no Sec-WebSocket-Accept. A browser refuses to connect.")
+                .received(answer.evidence(&[]))
+                .browser(
+                    "Error during WebSocket handshake: 'Sec-WebSocket-Accept' header is missing",
+                )
+        }
+    };
+    Err(finding.sent(request.evidence(&[KEY])).expected(format!("{ACCEPT}: {right}")))
+}
+
+/// A handshake that must be accepted, though naive servers do not.
+fn accepted(target: &Target, request: &Request, names: &[&str], why: &str) -> Outcome {
+    let (_, answer) = ask(target, request)?;
+    if answer.status() == Some(101) {
+        return Ok(());
+    }
+    Err(Finding::fail(why)
+        .sent(request.evidence(names))
+        .received(answer.evidence(&[]))
+        .expected("HTTP/1.1 101 Switching Protocols"))
+}
+
+fn names_in_any_case(target: &Target) -> Outcome {
+    let request = Request::new(target).map_headers(|line| match line.split_once(':') {
+        Some((name, value)) => format!("{}:{value}", name.to_lowercase()),
+        None => line.clone(),
+    });
+    let why = "Header names are the same in any case. Compare them without regard to it: proxies and some \
+               clients write them all in small letters.";
+    accepted(target, &request, &["upgrade", "connection", KEY, VERSION], why)
+}
+
+fn value_in_any_case(target: &Target) -> Outcome {
+    let request = Request::new(target).with("Upgrade", "WebSocket").with("Connection", "upgrade");
+    let why = "The words \"websocket\" in Upgrade and \"upgrade\" in Connection are compared without \
+               regard to case.";
+    accepted(target, &request, &["Upgrade", "Connection"], why)
+}
+
+fn a_list(target: &Target) -> Outcome {
+    let request = Request::new(target).with("Connection", "keep-alive, Upgrade");
+    let why = "Connection is a list. Firefox sends \"keep-alive, Upgrade\": cut it at the commas, and look \
+               whether one of the words is Upgrade.";
+    accepted(target, &request, &["Connection"], why)
+}
+
+fn any_order(target: &Target) -> Outcome {
+    let request = Request::new(target)
+        .without("Host")
+        .without("Upgrade")
+        .with("User-Agent", "chalkwire check")
+        .with("Cookie", "a=1; b=\"2: 3\"")
+        .with("Upgrade", "websocket")
+        .with("Host", &target.host);
+    let why = "The same headers in another order, with two more that mean nothing here. Look them up by \
+               name, and pass over those you do not know.";
+    accepted(target, &request, &["User-Agent", "Cookie", "Upgrade", "Host"], why)
+}
+
+fn extension(target: &Target) -> Outcome {
+    let request = Request::new(target).with(EXTENSIONS, "permessage-deflate");
+    let (mut client, answer) = ask(target, &request)?;
+    let sent = request.evidence(&[EXTENSIONS]);
+    if answer.status() != Some(101) {
+        let why = "Your server refuses a client that offers an extension. Every browser does: answer as if it \
+                   had not, without Sec-WebSocket-Extensions.";
+        return Err(Finding::fail(why).sent(sent).received(answer.evidence(&[])));
+    }
+    let Some(chosen) = answer.get(EXTENSIONS).map(str::to_owned) else { return Ok(()) };
+    if !chosen.trim_start().starts_with("permessage-deflate") {
+        let why = "Your server chose an extension that was not offered. The client must give up.";
+        return Err(Finding::fail(why).sent(sent).received(answer.evidence(&[EXTENSIONS])));
+    }
+    if !target.echoes {
+        return Ok(());
+    }
+    // "Hello" compressed, as printed in RFC 7692 section 7.2.3.1; RSV1 says that it is.
+    let mut frame = client.frame(Opcode::Text, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    frame.header.rsv = 0b100;
+    client.send_frame(&frame);
+    let heard = client.hear();
+    let came = Frame::decode(client.raw()).map(|(frame, _)| frame);
+    match came {
+        Some(frame) if frame.header.rsv == 0b100 || frame.payload == b"Hello" => Ok(()),
+        _ => Err(Finding::fail(
+            "Your server accepted the extension permessage-deflate by echoing the header, but does not \
+             speak it: from then on a browser compresses its messages. Leave Sec-WebSocket-Extensions \
+             out of the answer.",
+        )
+        .sent(sent.into_iter().chain(client.sent()).collect())
+        .received([answer.evidence(&[EXTENSIONS]), client.heard_evidence(&heard)].concat())
+        .expected("an answer without Sec-WebSocket-Extensions")),
+    }
+}
+
+fn subprotocol(target: &Target) -> Outcome {
+    let offered = ["one.chalkwire", "two.chalkwire"];
+    let request = Request::new(target).with(PROTOCOL, &offered.join(", "));
+    let (_, answer) = ask(target, &request)?;
+    let finding = match (answer.status(), answer.get(PROTOCOL)) {
+        (Some(101), None) => return Ok(()),
+        (Some(101), Some(chosen)) if offered.contains(&chosen) => return Ok(()),
+        (Some(101), Some(chosen)) if chosen.contains(',') => Finding::fail(format!(
+            "Your server chose {chosen:?}: that is the whole list. It chooses one, or leaves the header out."
+        )),
+        (Some(101), Some(chosen)) => Finding::fail(format!(
+            "Your server chose {chosen:?}, which was not offered. The client must give up."
+        )),
+        _ => Finding::warn(
+            "Your server refuses a client that offers subprotocols it does not know. It may; but to go on \
+             without one, and leave the header out, is what the RFC has for this case.",
+        ),
+    };
+    Err(finding
+        .sent(request.evidence(&[PROTOCOL]))
+        .received(answer.evidence(&[PROTOCOL]))
+        .expected("no Sec-WebSocket-Protocol in the answer, or one of the two"))
+}
+
+fn unasked(target: &Target) -> Outcome {
+    let request = Request::new(target);
+    let (_, answer) = ask(target, &request)?;
+    let chosen = [PROTOCOL, EXTENSIONS].into_iter().find(|name| answer.get(name).is_some());
+    let Some(name) = chosen else { return Ok(()) };
+    Err(Finding::fail(format!(
+        "The answer has {name}, and the request has none. The client must give up."
+    ))
+    .sent(request.evidence(&[]))
+    .received(answer.evidence(&[name]))
+    .expected(format!("an answer without {name}")))
+}
+
+/// A handshake that must not be accepted.
+fn refused(
+    target: &Target,
+    request: &Request,
+    names: &[&str],
+    expected: &str,
+    why: &str,
+) -> Outcome {
+    let (_, answer) = ask(target, request)?;
+    let finding = match answer.status() {
+        Some(101) => Finding::fail(why),
+        Some(_) => return Ok(()),
+        None if answer.raw.is_empty() && answer.ended => Finding::warn(
+            "Your server closed the connection without an answer. That refuses it; a status would tell the \
+             client why.",
+        ),
+        None if answer.raw.is_empty() => Finding::fail(
+            "Your server neither answered nor closed: whoever sent this waits, and holds a thread of yours.",
+        ),
+        None => {
+            Finding::fail("What came is no HTTP answer: that begins with HTTP/1.1 and a status.")
+        }
+    };
+    Err(finding
+        .sent(request.evidence(names))
+        .received(answer.evidence(&[]))
+        .expected(format!("HTTP/1.1 {expected}")))
+}
+
+fn no_key(target: &Target) -> Outcome {
+    let request = Request::new(target).without(KEY);
+    let why =
+        "There is no Sec-WebSocket-Key, so there is nothing to prove: this is no WebSocket client.";
+    refused(target, &request, &["Upgrade", VERSION], "400 Bad Request", why)
+}
+
+fn post(target: &Target) -> Outcome {
+    let request = Request::new(target).with_line("GET", "POST");
+    let why = "A handshake is a GET. Look at the request line too, not at the headers only.";
+    refused(target, &request, &["Upgrade"], "405 Method Not Allowed", why)
+}
+
+fn no_upgrade(target: &Target) -> Outcome {
+    let request = Request::new(target).without("Upgrade");
+    let why = "The request does not ask for WebSocket, and got it. Somebody who opens the address in a \
+               browser sends such a request, and then waits for a page.";
+    refused(target, &request, &["Connection", KEY], "426 Upgrade Required", why)
+}
+
+fn other_upgrade(target: &Target) -> Outcome {
+    let request = Request::new(target).with("Upgrade", "h2c");
+    let why = "The request asks for another protocol than WebSocket, and got WebSocket.";
+    refused(target, &request, &["Upgrade"], "426 Upgrade Required", why)
+}
+
+fn no_connection(target: &Target) -> Outcome {
+    let request = Request::new(target).with("Connection", "keep-alive");
+    let why = "Upgrade holds for the next hop only, and must be named in Connection. Without that a proxy may \
+               have passed it on without understanding it.";
+    refused(target, &request, &["Upgrade", "Connection"], "400 Bad Request", why)
+}
+
+fn no_version(target: &Target) -> Outcome {
+    let request = Request::new(target).without(VERSION);
+    let why = "There is no Sec-WebSocket-Version. It must be there, and be 13.";
+    refused(target, &request, &["Upgrade", KEY], "400 Bad Request", why)
+}
+
+fn version_8(target: &Target) -> Outcome {
+    let request = Request::new(target).with(VERSION, "8");
+    let why = "Version 8 was a draft, with other rules. Only 13 is the WebSocket of RFC 6455. (The npm \
+               package ws accepts it too; so this is a warning.)";
+    refused(target, &request, &[VERSION], "426 Upgrade Required", why)
+        .map_err(|finding| finding.at_most(Verdict::Warn))
+}
+
+fn names_13(target: &Target) -> Outcome {
+    let request = Request::new(target).with(VERSION, "99");
+    let (_, answer) = ask(target, &request)?;
+    let finding = match answer.status() {
+        Some(101) => Finding::fail("Version 99 does not exist, and your server accepted it."),
+        Some(_) if answer.lists(VERSION, "13") => return Ok(()),
+        Some(_) => Finding::warn(
+            "Your server refuses version 99, but does not say which one it speaks. With \
+             Sec-WebSocket-Version: 13 in the answer a client can try again. (PyPI's websockets does not \
+             say so either; so this is a warning.)",
+        ),
+        None => Finding::warn(
+            "Version 99 got no HTTP answer, so the client does not learn which to use.",
+        ),
+    };
+    Err(finding
+        .sent(request.evidence(&[VERSION]))
+        .received(answer.evidence(&[VERSION]))
+        .expected("HTTP/1.1 426 Upgrade Required, with Sec-WebSocket-Version: 13"))
+}
+
+/// What widely used servers take too: no more than a warning.
+fn better_refused(target: &Target, request: &Request, names: &[&str], why: &str) -> Outcome {
+    refused(target, request, names, "400 Bad Request", why)
+        .map_err(|finding| finding.at_most(Verdict::Warn))
+}
+
+fn short_key(target: &Target) -> Outcome {
+    // 15 bytes in base64.
+    let request = Request::new(target).with(KEY, "AQIDBAUGBwgJCgsMDQ4P");
+    let why = "The key decodes to 15 bytes, not 16. A client that sends it has not understood something. \
+               (gorilla accepts it too; so this is a warning.)";
+    better_refused(target, &request, &[KEY], why)
+}
+
+fn no_host(target: &Target) -> Outcome {
+    let request = Request::new(target).without("Host");
+    let why = "HTTP/1.1 requires Host. By it a server knows which of its names was meant, and that no \
+               stranger's name leads to it. (ws and websockets accept it too; so this is a warning.)";
+    better_refused(target, &request, &["Upgrade", KEY], why)
+}
+
+fn http_1_0(target: &Target) -> Outcome {
+    let request = Request::new(target).with_line("HTTP/1.1", "HTTP/1.0");
+    let why = "A handshake needs HTTP/1.1: HTTP/1.0 knows no Upgrade. (ws and gorilla accept it too; so \
+               this is a warning.)";
+    better_refused(target, &request, &["Upgrade"], why)
+}

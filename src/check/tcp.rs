@@ -1,0 +1,272 @@
+//! Chapter 9: TCP is a stream of bytes, not of frames; and a server has more than one client.
+
+use super::client::{Client, Heard};
+use super::finding::{Finding, Outcome};
+use super::request::Request;
+use super::step::{Needs, Step};
+use super::target::Target;
+use crate::frame::Opcode;
+
+/// The steps.
+pub const STEPS: &[Step] = &[
+    Step::talk(
+        "9.1",
+        "a request that comes byte by byte",
+        "4.2.1",
+        Needs::Passed("1.2"),
+        slow_request,
+    ),
+    Step::talk("9.2", "a frame that comes byte by byte", "5.2", NEEDS_TEXT, slow_frame),
+    Step::talk("9.3", "a frame whose payload comes later", "5.2", NEEDS_TEXT, in_two),
+    Step::talk("9.4", "two frames in one segment", "5.2", NEEDS_TEXT, glued),
+    Step::talk("9.5", "one frame and a half in one segment", "5.2", NEEDS_TEXT, one_and_a_half),
+    Step::talk("9.6", "300 messages before an answer is read", "5.2", NEEDS_TEXT, pipelined),
+    Step::talk("9.7", "twenty clients at once", "-", Needs::Probe, twenty),
+    Step::hold(
+        "9.8",
+        "who connects and says nothing holds up nobody",
+        "-",
+        Needs::Probe,
+        silent_one,
+    ),
+    Step::hold("9.9", "who stops within a frame holds up nobody", "-", Needs::Probe, stalled_one),
+    Step::hold(
+        "9.10",
+        "who leaves within a request harms nobody",
+        "-",
+        Needs::Probe,
+        half_a_request,
+    ),
+    Step::hold("9.11", "who leaves within a frame harms nobody", "-", Needs::Probe, half_a_frame),
+    Step::hold("9.12", "who leaves without reading harms nobody", "-", Needs::Probe, never_reads),
+];
+
+const NEEDS_TEXT: Needs = Needs::Echo("2.1");
+
+/// Whether somebody answers: a text comes back, or a Ping is answered.
+fn answers(client: &mut Client) -> Outcome {
+    if client.echoes() {
+        client.say(Opcode::Text, b"Hello");
+        client.expect_back(Opcode::Text, b"Hello")
+    } else {
+        client.say(Opcode::Ping, b"Hello");
+        client.expect_pong(b"Hello")
+    }
+}
+
+fn slow_request(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    let request = Request::new(target);
+    client.send_slowly(&request.encode());
+    let answer = client.answer();
+    if answer.status() == Some(101) {
+        return Ok(());
+    }
+    Err(Finding::fail(
+        "The request came in many small pieces. One recv is not one request: read on, and append, until the \
+         blank line has come.",
+    )
+    .sent(request.evidence(&[]))
+    .received(answer.evidence(&[]))
+    .expected("HTTP/1.1 101 Switching Protocols"))
+}
+
+/// What is said when a frame was not found because of where the bytes were cut.
+const ONE_RECV: &str = " The same frame in one piece came back: so one recv is taken for one frame. TCP is a \
+                        stream of bytes: append what comes to a buffer, and take frames from its start as \
+                        long as there is a whole one.";
+
+fn about_recv(mut finding: Box<Finding>) -> Box<Finding> {
+    finding.why += ONE_RECV;
+    finding
+}
+
+fn slow_frame(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let frame = client.frame(Opcode::Text, b"Hello");
+    client.remember(&frame);
+    client.send_slowly(&frame.encode());
+    client.expect_back(Opcode::Text, b"Hello").map_err(about_recv)
+}
+
+fn in_two(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let frame = client.frame(Opcode::Text, b"Hello");
+    client.remember(&frame);
+    let bytes = frame.encode();
+    let (header, payload) = bytes.split_at(6);
+    client.send_slowly(&[header[0]]);
+    client.send(&header[1..]);
+    // Long enough for a server to have read the header alone, and to have done something wrong.
+    if client.hear_within(std::time::Duration::from_millis(30)) == Heard::Silence {
+        client.send(payload);
+    }
+    client.expect_back(Opcode::Text, b"Hello").map_err(about_recv)
+}
+
+fn glued(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let first = client.frame(Opcode::Text, b"first");
+    let second = client.frame(Opcode::Text, b"second");
+    client.send(&[first.encode(), second.encode()].concat());
+    client.remember(&first);
+    client.expect_back(Opcode::Text, b"first").map_err(about_recv)?;
+    client.remember(&second);
+    client.expect_back(Opcode::Text, b"second").map_err(about_recv)
+}
+
+fn one_and_a_half(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let first = client.frame(Opcode::Text, b"first");
+    let second = client.frame(Opcode::Text, b"second");
+    let bytes = [first.encode(), second.encode()].concat();
+    // Two bytes of the second frame come with the first.
+    let (now, later) = bytes.split_at(first.encode().len() + 2);
+    client.send(now);
+    client.remember(&first);
+    client.expect_back(Opcode::Text, b"first").map_err(about_recv)?;
+    client.send(later);
+    client.remember(&second);
+    client.expect_back(Opcode::Text, b"second").map_err(about_recv)
+}
+
+fn pipelined(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let texts: Vec<String> = (1..=300).map(|number| format!("message {number:03}")).collect();
+    let mut bytes = Vec::new();
+    let mut frames = Vec::new();
+    for text in &texts {
+        let frame = client.frame(Opcode::Text, text.as_bytes());
+        bytes.extend(frame.encode());
+        frames.push(frame);
+    }
+    client.send(&bytes);
+    for (text, frame) in texts.iter().zip(&frames) {
+        client.remember(frame);
+        client.expect_back(Opcode::Text, text.as_bytes()).map_err(|mut finding| {
+            finding.why += " It was one of 300 messages sent without waiting for answers; all must come back, \
+                            in order.";
+            finding
+        })?;
+    }
+    Ok(())
+}
+
+const ONE_AT_A_TIME: &str = "Your server serves one client at a time: this one was answered only after the \
+                             others had gone. accept() must go on while clients are served: give each a thread \
+                             of its own.";
+
+fn twenty(target: &Target) -> Outcome {
+    let request = Request::new(target);
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(target)?;
+        client.send(&request.encode());
+        clients.push(client);
+    }
+    for number in 0..clients.len() {
+        let answer = clients[number].answer();
+        if answer.status() == Some(101) {
+            continue;
+        }
+        let mut waiting = clients.swap_remove(number);
+        drop(clients);
+        let late = if answer.raw.is_empty() { waiting.answer() } else { answer };
+        let why = if late.status() == Some(101) {
+            ONE_AT_A_TIME.to_owned()
+        } else {
+            format!("Client {} of 20 got no 101, while the others were still there.", number + 1)
+        };
+        return Err(Finding::fail(why)
+            .sent(request.evidence(&[]))
+            .received(late.evidence(&[]))
+            .expected("HTTP/1.1 101 Switching Protocols, for each of them at once"));
+    }
+    for client in &mut clients {
+        answers(client)?;
+    }
+    // And once more, the last one first.
+    for client in clients.iter_mut().rev() {
+        answers(client)?;
+    }
+    Ok(())
+}
+
+/// Another client is served as if nothing had happened.
+fn another_is_served(target: &Target, why: &str) -> Outcome {
+    let served = Client::open(target).and_then(|mut client| answers(&mut client));
+    served.map_err(|mut finding| {
+        finding.why = format!("{why} {}", finding.why);
+        finding
+    })
+}
+
+fn silent_one(target: &Target) -> Outcome {
+    let silent = Client::connect(target)?;
+    let served = another_is_served(
+        target,
+        "Somebody connected and said nothing; the next client was not served. The server waits for the \
+         silent one: give each client a thread, and a deadline for its request.",
+    );
+    drop(silent);
+    served
+}
+
+fn stalled_one(target: &Target) -> Outcome {
+    let mut stalled = Client::open(target)?;
+    let frame = stalled.frame(Opcode::Text, b"Hello");
+    stalled.send(&frame.encode()[..7]);
+    let served = another_is_served(
+        target,
+        "Somebody stopped in the middle of a frame; the next client was not served. The server waits for the \
+         rest of that frame: give each client a thread of its own.",
+    );
+    drop(stalled);
+    served
+}
+
+fn half_a_request(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    let request = Request::new(target).encode();
+    client.send(&request[..request.len() / 2]);
+    leave(client);
+    another_is_served(
+        target,
+        "Somebody left in the middle of a request; then the next client was not served. recv giving nothing \
+         means that the client is gone: end that client's thread, not the server.",
+    )
+}
+
+fn half_a_frame(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    let frame = client.frame(Opcode::Text, b"Hello");
+    client.send(&frame.encode()[..7]);
+    leave(client);
+    another_is_served(
+        target,
+        "Somebody left in the middle of a frame; then the next client was not served. recv giving nothing \
+         means that the client is gone: end that client's thread, not the server.",
+    )
+}
+
+/// Says no more, and waits until the server has seen that.
+fn leave(mut client: Client) {
+    client.half_close();
+    client.hear_within(std::time::Duration::from_millis(100));
+}
+
+fn never_reads(target: &Target) -> Outcome {
+    let mut client = Client::open(target)?;
+    if client.echoes() {
+        for _ in 0..50 {
+            client.say(Opcode::Text, &[b'x'; 100]);
+        }
+    }
+    // What has come and is not read makes this a reset.
+    drop(client);
+    another_is_served(
+        target,
+        "Somebody left without reading what your server sent; then the next client was not served. A send that \
+         fails ends that client's thread, not the server.",
+    )
+}
