@@ -3,6 +3,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod program;
+pub mod student;
 pub mod trouble;
 
 use std::io::{self, Read, Write};
