@@ -165,9 +165,6 @@ impl Connection {
     /// Answers a Close with its code: the closing handshake (section 7.1.2).
     fn answer_close(&mut self, header: &Header) -> Result<(), End> {
         let payload = self.read_payload(header)?;
-        if self.makes(Mistake::CloseIgnored) {
-            return Ok(());
-        }
         let (code, reason) = match payload.split_first_chunk::<2>() {
             Some((code, reason)) => (&code[..], reason),
             None if payload.is_empty() || self.makes(Mistake::OneByteCloseAccepted) => {
@@ -185,6 +182,7 @@ impl Connection {
             return Err(End::Broken(1007, "the reason is not UTF-8"));
         }
         match self.mistake() {
+            Some(Mistake::CloseIgnored) => return Ok(()),
             Some(Mistake::CloseNotAnswered) => return Err(End::HungUp),
             Some(Mistake::CloseAnsweredWith1000) => self.send(CLOSE, &1000_u16.to_be_bytes())?,
             Some(Mistake::CloseAnsweredEmpty) => self.send(CLOSE, b"")?,
