@@ -544,7 +544,7 @@ fn drop_ends_everything() {
         }
         let threads = format!("student {}", address.port());
         let is_linux = cfg!(target_os = "linux");
-        assert!(!is_linux || threads_named(&threads) > 0);
+        wait_until("its threads", || !is_linux || threads_named(&threads) > 0);
         drop(student);
         assert!(!is_linux || threads_named(&threads) == 0);
         for mut client in clients {
