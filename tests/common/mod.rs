@@ -2,7 +2,9 @@
 //! socket just what it is told to. Every wait has a deadline.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod foreign;
 pub mod program;
+pub mod student;
 pub mod trouble;
 
 use std::io::{self, Read, Write};

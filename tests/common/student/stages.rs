@@ -1,0 +1,77 @@
+//! Servers that a student really has on the way to the whole: correct as far as they go.
+
+use std::net::TcpStream;
+
+use super::connection::{Connection, End};
+use super::frame::*;
+use super::{After, Student};
+
+/// How far the student has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Answers the opening handshake. Whatever comes then is ignored.
+    Handshake,
+    /// Echoes whole messages, text and binary, of any length. Looks at no other frame, and at no
+    /// rule.
+    Frames,
+    /// Answers Ping and Close as well. Still no fragments, no rules, no UTF-8.
+    ControlFrames,
+}
+
+impl Stage {
+    pub const ALL: &[Stage] = &[Stage::Handshake, Stage::Frames, Stage::ControlFrames];
+
+    /// In snake case, fit for a file name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Handshake => "handshake",
+            Stage::Frames => "frames",
+            Stage::ControlFrames => "control_frames",
+        }
+    }
+}
+
+impl Student {
+    /// A server that is not finished yet.
+    pub fn start_at(stage: Stage) -> Student {
+        Student::listen(false, move |socket| {
+            serve(socket, stage);
+            After::GoOn
+        })
+    }
+}
+
+fn serve(socket: TcpStream, stage: Stage) {
+    let mut connection = Connection::new(socket, None);
+    let end = match connection.shake_hands() {
+        Ok(()) if stage == Stage::Handshake => {
+            connection.read_to_end();
+            return;
+        }
+        Ok(()) => talk(&mut connection, stage),
+        Err(end) => end,
+    };
+    connection.finish(end);
+}
+
+fn talk(connection: &mut Connection, stage: Stage) -> End {
+    loop {
+        if let Err(end) = answer_frame(connection, stage) {
+            return end;
+        }
+    }
+}
+
+fn answer_frame(connection: &mut Connection, stage: Stage) -> Result<(), End> {
+    let header = connection.read_header()?;
+    let payload = connection.read_payload(&header)?;
+    match header.opcode {
+        TEXT | BINARY => connection.send(header.opcode, &payload),
+        PING if stage == Stage::ControlFrames => connection.send(PONG, &payload),
+        CLOSE if stage == Stage::ControlFrames => {
+            connection.send(CLOSE, &payload)?;
+            Err(End::Closed)
+        }
+        _ => Ok(()),
+    }
+}
