@@ -93,7 +93,8 @@ impl Connection {
             return broken("the top bit of a length is set");
         }
         let so_far = self.message.as_ref().map_or(0, |message| message.payload.len() as u64);
-        if header.length > MAX_MESSAGE - so_far && !self.makes(Mistake::LengthHasNoLimit) {
+        let left = MAX_MESSAGE.saturating_sub(so_far);
+        if !is_control && header.length > left && !self.makes(Mistake::LengthHasNoLimit) {
             return Err(End::Broken(1009, "a message is too big"));
         }
         self.check_order(header)

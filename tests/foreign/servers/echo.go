@@ -23,6 +23,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		return // Upgrade has answered
 	}
 	defer conn.Close()
+	conn.SetReadLimit(64 << 20) // or there is none
 	for {
 		// It answers Ping and Close, and tells the client of a broken rule, by itself.
 		kind, message, err := conn.ReadMessage()
