@@ -28,8 +28,9 @@ pub mod target;
 mod tcp;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use client::Client;
+use client::{Client, Heard};
 use finding::{Finding, Verdict};
 use request::Request;
 use step::{Chapter, Needs, Step};
@@ -97,12 +98,15 @@ impl Only {
     }
 }
 
-/// Whether there is a server to test.
+/// How long a greeting is waited for.
+const GREETING: Duration = Duration::from_millis(100);
+
+/// Whether there is a server to test, and whether it speaks first.
 ///
 /// # Errors
 /// A sentence that says why not.
-pub fn reach(target: &Target) -> Result<(), String> {
-    let host = &target.host;
+pub fn reach(target: &mut Target) -> Result<(), String> {
+    let host = target.host.clone();
     let stream = target.connect().map_err(|error| {
         format!("nothing answers at {host} ({error}). Is your server running, and on this port?")
     })?;
@@ -122,6 +126,9 @@ pub fn reach(target: &Target) -> Result<(), String> {
     if matches!(answer.raw[..], [21 | 22, 3, ..]) {
         return Err(format!("{host} answers in TLS. This tests ws:// without it."));
     }
+    if answer.status() == Some(101) {
+        target.greets = matches!(client.hear_within(GREETING), Heard::Message(..));
+    }
     Ok(())
 }
 
@@ -132,7 +139,7 @@ pub fn run(
     mut before: impl FnMut(&Step),
     mut after: impl FnMut(&'static Chapter, &'static Step, &Tried),
 ) -> Vec<Tried> {
-    let mut run = Run { target, verdicts: HashMap::new() };
+    let mut run = Run { target, verdicts: HashMap::new(), gone_after: None };
     let mut tried = Vec::new();
     for chapter in &CHAPTERS {
         for step in chapter.steps.iter().filter(|step| only.has(step)) {
@@ -149,6 +156,8 @@ struct Run<'a> {
     target: &'a Target,
     /// Of the steps that have been tried: those asked for, and those that they need.
     verdicts: HashMap<&'static str, Verdict>,
+    /// The step after which the server took no more connections.
+    gone_after: Option<&'static str>,
 }
 
 impl Run<'_> {
@@ -158,12 +167,18 @@ impl Run<'_> {
             None => (step.run)(self.target).err(),
         };
         let verdict = finding.as_ref().map_or(Verdict::Pass, |finding| finding.verdict);
+        if verdict == Verdict::Fail && self.target.connect().is_err() {
+            self.gone_after.get_or_insert(step.id);
+        }
         self.verdicts.insert(step.id, verdict);
         Tried { id: step.id, verdict, finding }
     }
 
     /// Why the step cannot be tried.
     fn what_is_missing(&mut self, step: &Step) -> Option<String> {
+        if let Some(id) = self.gone_after {
+            return Some(format!("the server is gone since {id}"));
+        }
         let needed = match step.needs {
             Needs::Nothing => return None,
             Needs::Echo(_) if !self.target.echoes => {
@@ -175,13 +190,16 @@ impl Run<'_> {
             Needs::Probe if self.target.echoes => "2.1",
             Needs::Probe => "1.2",
         };
-        match self.verdict_of(needed) {
-            Verdict::Pass | Verdict::Warn => None,
-            Verdict::Fail | Verdict::Skip => {
-                let first = self.root_of(needed);
-                Some(format!("needs {first} to pass first"))
+        let text_comes_back = match step.needs {
+            Needs::Echo(_) if step.id != "2.1" => Some("2.1"),
+            _ => None,
+        };
+        for needed in [Some(needed), text_comes_back].into_iter().flatten() {
+            if let Verdict::Fail | Verdict::Skip = self.verdict_of(needed) {
+                return Some(format!("needs {} to pass first", self.root_of(needed)));
             }
         }
+        None
     }
 
     /// How a step went that another needs. It is tried for that where it has not been.

@@ -70,9 +70,9 @@ impl Check {
             return Err("--timeout is 0.1 to 60 seconds".to_owned());
         }
         let timeout = Duration::from_secs_f64(self.timeout);
-        let target = Target::new(url, timeout, !self.no_echo)?;
+        let mut target = Target::new(url, timeout, !self.no_echo)?;
         let only = self.only.as_deref().map_or(Ok(Only::all()), Only::of)?;
-        check::reach(&target)?;
+        check::reach(&mut target)?;
 
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let mut report = Report::new(&target, std::io::stdout().is_terminal() && !plain);

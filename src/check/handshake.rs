@@ -206,9 +206,8 @@ fn answers_key(target: &Target, key: &str) -> Outcome {
             };
             let browser =
                 "Error during WebSocket handshake: Incorrect 'Sec-WebSocket-Accept' header value";
-            let line = Evidence::line(&format!("{ACCEPT}: {found}")).with_mark(found, "");
             Finding::fail(format!("{why} A browser refuses to connect."))
-                .received(vec![line])
+                .received(vec![compared(found, &right)])
                 .browser(browser)
         }
         None => {
@@ -219,7 +218,22 @@ fn answers_key(target: &Target, key: &str) -> Outcome {
                 )
         }
     };
-    Err(finding.sent(request.evidence(&[KEY])).expected(format!("{ACCEPT}: {right}")))
+    Err(finding.sent(request.evidence(&[KEY])).expected(right))
+}
+
+/// A value, marked from where it differs from the right one to where it no longer does. One that differs
+/// from its start has no mark.
+fn compared(found: &str, right: &str) -> Evidence {
+    let shorter = found.len().min(right.len());
+    let start = found.bytes().zip(right.bytes()).take_while(|(a, b)| a == b).count();
+    let same_end = found.bytes().rev().zip(right.bytes().rev()).take_while(|(a, b)| a == b).count();
+    let end = found.len() - same_end.min(shorter - start);
+    match found.get(start..end) {
+        Some(part) if start > 0 && !part.is_empty() => {
+            Evidence::line(found).with_mark(part, "here")
+        }
+        _ => Evidence::line(found),
+    }
 }
 
 /// A handshake that must be accepted, though naive servers do not.

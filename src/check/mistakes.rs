@@ -8,6 +8,7 @@ use sha1::{Digest, Sha1};
 
 use super::client::{Heard, describe};
 use super::finding::Evidence;
+use crate::close::CloseCode;
 use crate::frame::{Frame, FrameHeader, LengthForm, Opcode, mask};
 use crate::wire::{AcceptKey, GUID};
 
@@ -405,13 +406,21 @@ pub fn of_what_came(heard: &Heard, raw: &[u8], opcode: Opcode, payload: &[u8]) -
         ),
         Heard::Ended => "Your server ended the connection in the middle of this.".to_owned(),
         Heard::Close(body) => match super::client::close_code(body) {
+            Some(code) if code == CloseCode::INVALID_DATA => {
+                "Your server closed with 1007: it took this for text that is not UTF-8. So what it looked at \
+                 is not what was sent: which length did it read, and which key did it unmask with?"
+                    .to_owned()
+            }
             Some(code) => format!("Your server closed with {code} here, where nothing was wrong."),
             None => "Your server closed here, where nothing was wrong.".to_owned(),
         },
         Heard::Control(Opcode::Reserved(bits), _) => {
             format!("A frame with opcode {bits:x} came. That opcode means nothing.")
         }
-        Heard::Control(found, _) => format!("A {found} came, and not {wanted} as it should be."),
+        Heard::Control(found, _) if *found == opcode => {
+            format!("A {found} came, but not with the payload that it should have.")
+        }
+        Heard::Control(found, _) => format!("A {found} came, and not {wanted}."),
         Heard::Message(_, found) => of_another_message(found, payload),
     }
 }
@@ -436,8 +445,8 @@ fn of_another_message(found: &[u8], payload: &[u8]) -> String {
     if payload.starts_with(found) && !found.is_empty() {
         return format!("Only {} of {} bytes came back.", found.len(), payload.len());
     }
-    "Another message came than was sent. If your server greets each client, or answers in words of its \
-     own, test it with --no-echo."
+    "Another message came than was sent. If your server answers in words of its own, test it with \
+     --no-echo."
         .to_owned()
 }
 

@@ -43,7 +43,12 @@ impl Report {
         let count = steps.filter(|step| only.has(step)).count();
         let steps = if count == 1 { "1 step".to_owned() } else { format!("{count} steps") };
         let echo = if target.echoes { " It should send every message back." } else { "" };
-        format!("Checking {}: {steps}.{echo}\n", printable(&self.url))
+        let greets = if target.greets {
+            "It greets each client: that message is passed over.\n"
+        } else {
+            ""
+        };
+        format!("Checking {}: {steps}.{echo}\n{greets}", printable(&self.url))
     }
 
     /// What there is to say when a step has ended.
@@ -93,12 +98,15 @@ impl Report {
             self.told.insert(finding.why.clone(), step.id);
             evidence_lines("we sent", &finding.sent, &mut lines);
             evidence_lines("you sent", &finding.received, &mut lines);
+            if !finding.expected.is_empty() {
+                let (shown, note) =
+                    finding.expected.split_once("  ").unwrap_or((&finding.expected, ""));
+                let (shown, note) = (shown.to_owned(), note.to_owned());
+                evidence_lines("expected", &[Evidence { shown, note, mark: None }], &mut lines);
+            }
             let mut say = |label: &str, what: &str| {
                 lines.extend(wrap(&format!("{INDENT}{label:<10}"), INDENT_TEXT, what));
             };
-            if !finding.expected.is_empty() {
-                say("expected", &finding.expected);
-            }
             say("why", &finding.why);
             if let Some(says) = &finding.browser {
                 say("Chrome", &format!("says \"{says}\""));

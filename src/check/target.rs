@@ -21,6 +21,8 @@ pub struct Target {
     pub timeout: Duration,
     /// Whether messages come back.
     pub echoes: bool,
+    /// Whether each client is sent a message before it has said anything.
+    pub greets: bool,
 }
 
 impl Target {
@@ -67,7 +69,7 @@ impl Target {
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let host = authority.as_str().to_owned();
-        Ok(Target { url: url.to_owned(), host, path, addresses, timeout, echoes })
+        Ok(Target { url: url.to_owned(), host, path, addresses, timeout, echoes, greets: false })
     }
 
     /// A new TCP connection to the server.

@@ -1,7 +1,7 @@
 //! Chapter 9: TCP is a stream of bytes, not of frames; and a server has more than one client.
 
 use super::client::{Client, Heard};
-use super::finding::{Finding, Outcome};
+use super::finding::{Evidence, Finding, Outcome};
 use super::request::Request;
 use super::step::{Needs, Step};
 use super::target::Target;
@@ -24,21 +24,21 @@ pub const STEPS: &[Step] = &[
     Step::talk("9.7", "twenty clients at once", "-", Needs::Probe, twenty),
     Step::hold(
         "9.8",
-        "who connects and says nothing holds up nobody",
-        "-",
-        Needs::Probe,
-        silent_one,
-    ),
-    Step::hold("9.9", "who stops within a frame holds up nobody", "-", Needs::Probe, stalled_one),
-    Step::hold(
-        "9.10",
         "who leaves within a request harms nobody",
         "-",
         Needs::Probe,
         half_a_request,
     ),
-    Step::hold("9.11", "who leaves within a frame harms nobody", "-", Needs::Probe, half_a_frame),
-    Step::hold("9.12", "who leaves without reading harms nobody", "-", Needs::Probe, never_reads),
+    Step::hold("9.9", "who leaves within a frame harms nobody", "-", Needs::Probe, half_a_frame),
+    Step::hold("9.10", "who leaves without reading harms nobody", "-", Needs::Probe, never_reads),
+    Step::hold(
+        "9.11",
+        "who connects and says nothing holds up nobody",
+        "-",
+        Needs::Probe,
+        silent_one,
+    ),
+    Step::hold("9.12", "who stops within a frame holds up nobody", "-", Needs::Probe, stalled_one),
 ];
 
 const NEEDS_TEXT: Needs = Needs::Echo("2.1");
@@ -76,8 +76,11 @@ const ONE_RECV: &str = " The same frame in one piece came back: so one recv is t
                         stream of bytes: append what comes to a buffer, and take frames from its start as \
                         long as there is a whole one.";
 
+/// Says so where nothing came; where something else came, that says more.
 fn about_recv(mut finding: Box<Finding>) -> Box<Finding> {
-    finding.why += ONE_RECV;
+    if finding.received.iter().any(|evidence| evidence.shown.starts_with('(')) {
+        finding.why += ONE_RECV;
+    }
     finding
 }
 
@@ -95,8 +98,7 @@ fn in_two(target: &Target) -> Outcome {
     client.remember(&frame);
     let bytes = frame.encode();
     let (header, payload) = bytes.split_at(6);
-    client.send_slowly(&[header[0]]);
-    client.send(&header[1..]);
+    client.send(header);
     // Long enough for a server to have read the header alone, and to have done something wrong.
     if client.hear_within(std::time::Duration::from_millis(30)) == Heard::Silence {
         client.send(payload);
@@ -120,8 +122,8 @@ fn one_and_a_half(target: &Target) -> Outcome {
     let first = client.frame(Opcode::Text, b"first");
     let second = client.frame(Opcode::Text, b"second");
     let bytes = [first.encode(), second.encode()].concat();
-    // Two bytes of the second frame come with the first.
-    let (now, later) = bytes.split_at(first.encode().len() + 2);
+    // One byte of the second frame comes with the first.
+    let (now, later) = bytes.split_at(first.encode().len() + 1);
     client.send(now);
     client.remember(&first);
     client.expect_back(Opcode::Text, b"first").map_err(about_recv)?;
@@ -172,17 +174,23 @@ fn twenty(target: &Target) -> Outcome {
         let mut waiting = clients.swap_remove(number);
         drop(clients);
         let late = if answer.raw.is_empty() { waiting.answer() } else { answer };
-        let why = if late.status() == Some(101) {
+        let is_late = late.status() == Some(101);
+        let mut received = late.evidence(&[]);
+        if is_late {
+            received.push(Evidence::line("(only when the others had gone)"));
+        }
+        let why = if is_late {
             ONE_AT_A_TIME.to_owned()
         } else {
             format!("Client {} of 20 got no 101, while the others were still there.", number + 1)
         };
         return Err(Finding::fail(why)
             .sent(request.evidence(&[]))
-            .received(late.evidence(&[]))
+            .received(received)
             .expected("HTTP/1.1 101 Switching Protocols, for each of them at once"));
     }
     for client in &mut clients {
+        client.pass_over_greeting(target);
         answers(client)?;
     }
     // And once more, the last one first.
@@ -259,7 +267,8 @@ fn never_reads(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     if client.echoes() {
         for _ in 0..50 {
-            client.say(Opcode::Text, &[b'x'; 100]);
+            let frame = client.frame(Opcode::Text, &[b'x'; 100]);
+            client.send(&frame.encode());
         }
     }
     // What has come and is not read makes this a reset.

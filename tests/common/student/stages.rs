@@ -11,10 +11,10 @@ use super::{After, Student};
 pub enum Stage {
     /// Answers the opening handshake. Whatever comes then is ignored.
     Handshake,
-    /// Echoes whole messages, text and binary, of any length. Looks at no other frame, and at no
-    /// rule.
+    /// Echoes messages, text and binary, of any length and in any number of frames. Looks at no
+    /// other frame, and at no rule.
     Frames,
-    /// Answers Ping and Close as well. Still no fragments, no rules, no UTF-8.
+    /// Answers Ping and Close as well. Still no rules, no UTF-8.
     ControlFrames,
 }
 
@@ -55,18 +55,33 @@ fn serve(socket: TcpStream, stage: Stage) {
 }
 
 fn talk(connection: &mut Connection, stage: Stage) -> End {
+    let mut message = (TEXT, Vec::new());
     loop {
-        if let Err(end) = answer_frame(connection, stage) {
+        if let Err(end) = answer_frame(connection, &mut message, stage) {
             return end;
         }
     }
 }
 
-fn answer_frame(connection: &mut Connection, stage: Stage) -> Result<(), End> {
+/// `message` is the one that is open: its opcode, and what has come of it.
+fn answer_frame(
+    connection: &mut Connection,
+    message: &mut (u8, Vec<u8>),
+    stage: Stage,
+) -> Result<(), End> {
     let header = connection.read_header()?;
     let payload = connection.read_payload(&header)?;
     match header.opcode {
-        TEXT | BINARY => connection.send(header.opcode, &payload),
+        TEXT | BINARY | CONTINUATION => {
+            if header.opcode != CONTINUATION {
+                *message = (header.opcode, Vec::new());
+            }
+            message.1.extend(payload);
+            if header.fin {
+                connection.send(message.0, &std::mem::take(&mut message.1))?;
+            }
+            Ok(())
+        }
         PING if stage == Stage::ControlFrames => connection.send(PONG, &payload),
         CLOSE if stage == Stage::ControlFrames => {
             connection.send(CLOSE, &payload)?;
