@@ -324,9 +324,7 @@ impl Client {
         opcode: Opcode,
         payload: &[u8],
     ) -> Box<Finding> {
-        // What follows at once helps to tell one mistake from another.
-        let deadline = Instant::now() + AFTER_MISTAKE;
-        while self.read_more(deadline) {}
+        self.hear_the_rest();
         let expected = Frame::new(opcode, None, payload);
         let shown = Evidence::bytes(&expected.encode(), describe(&expected));
         let named = mistakes.iter().find(|mistake| mistake.is(&self.raw));
@@ -345,8 +343,15 @@ impl Client {
         finding.sent(self.sent.clone()).expected(format!("{}  {}", shown.shown, shown.note))
     }
 
+    /// Takes in what follows at once: it helps to tell one mistake from another.
+    fn hear_the_rest(&mut self) {
+        let deadline = Instant::now() + AFTER_MISTAKE;
+        while self.raw.len() < MOST && self.read_more(deadline) {}
+    }
+
     /// What has come, as evidence.
-    pub fn heard_evidence(&self, heard: &Heard) -> Vec<Evidence> {
+    pub fn heard_evidence(&mut self, heard: &Heard) -> Vec<Evidence> {
+        self.hear_the_rest();
         let mut evidence = Vec::new();
         if !self.raw.is_empty() {
             let note = match Frame::decode(&self.raw) {

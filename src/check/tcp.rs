@@ -1,5 +1,7 @@
 //! Chapter 9: TCP is a stream of bytes, not of frames; and a server has more than one client.
 
+use std::time::Duration;
+
 use super::client::{Client, Heard};
 use super::finding::{Evidence, Finding, Outcome};
 use super::request::Request;
@@ -100,7 +102,7 @@ fn in_two(target: &Target) -> Outcome {
     let (header, payload) = bytes.split_at(6);
     client.send(header);
     // Long enough for a server to have read the header alone, and to have done something wrong.
-    if client.hear_within(std::time::Duration::from_millis(30)) == Heard::Silence {
+    if client.hear_within(Duration::from_millis(30)) == Heard::Silence {
         client.send(payload);
     }
     client.expect_back(Opcode::Text, b"Hello").map_err(about_recv)
@@ -204,6 +206,13 @@ fn twenty(target: &Target) -> Outcome {
 fn another_is_served(target: &Target, why: &str) -> Outcome {
     let served = Client::open(target).and_then(|mut client| answers(&mut client));
     served.map_err(|mut finding| {
+        // Long enough for a server that has seen its last client to be gone.
+        std::thread::sleep(Duration::from_millis(100));
+        if target.connect().is_err() {
+            return Finding::fail(format!(
+                "{why} The server itself has ended: nothing listens any more."
+            ));
+        }
         finding.why = format!("{why} {}", finding.why);
         finding
     })
@@ -260,7 +269,7 @@ fn half_a_frame(target: &Target) -> Outcome {
 /// Says no more, and waits until the server has seen that.
 fn leave(mut client: Client) {
     client.half_close();
-    client.hear_within(std::time::Duration::from_millis(100));
+    client.hear_within(Duration::from_millis(100));
 }
 
 fn never_reads(target: &Target) -> Outcome {
