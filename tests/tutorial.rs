@@ -37,7 +37,7 @@ use std::time::Duration;
 use command::CargoRun;
 use console::{Outcome, free_port, start_server};
 use document::{Document, Problem, expect_none, write_block};
-use tree::{chapters, documents, examples, is_chosen, programs, stem};
+use tree::{chapters, documents, examples, is_chosen, parts, programs, stem};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -200,7 +200,8 @@ fn every_anchor_is_used() {
         .filter_map(|(file, anchor)| Some((file, anchor?.to_owned())))
         .collect();
     let mut problems = Vec::new();
-    for file in programs(root()).into_iter().filter(|file| is_chosen(file)) {
+    let chosen = programs(root()).into_iter().filter(|file| is_chosen(file));
+    for file in chosen.chain(parts(root())) {
         let source = std::fs::read_to_string(root().join(&file)).expect("a program");
         for (index, name) in code::anchors(&source) {
             if !used.contains(&(file.clone(), name.to_owned())) {
