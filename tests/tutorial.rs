@@ -185,6 +185,11 @@ fn a_chapter_is_of_one_sitting() {
 }
 
 #[test]
+fn blocks_fit_a_page() {
+    expect_none(documents(root()).iter().flat_map(form::check_width).collect());
+}
+
+#[test]
 fn minutes_add_up() {
     expect_none(chapters(root()).iter().filter_map(form::check_minutes).collect());
 }
