@@ -35,7 +35,8 @@
 //! [`cutter`] and [`utf8`] make frames of it, [`watch`] sees how it hangs together, [`wire`] takes it apart, [`blackboard`] writes it down,
 //! `event_stream` sends it to pages.
 //! [`explain`] does the same with bytes that somebody types, [`rules`] breaks rules on purpose, and
-//! [`workbench`] lets the page ask for all that. [`check`] tests other people's servers.
+//! [`workbench`] lets the page ask for all that. [`check`] tests other people's servers, and
+//! [`tutorial`] explains it all in pages to read.
 //!
 //! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
 //! ends by letting go: when the last client's thread has ended, the last sender is gone, and the
@@ -74,6 +75,7 @@ pub mod stream;
 pub mod tap;
 pub mod threads;
 pub mod transport;
+pub mod tutorial;
 pub mod upgrade;
 pub mod utf8;
 pub mod watch;

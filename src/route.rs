@@ -5,6 +5,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 use crate::config::{MAX_ROOM_NAME, Mode};
+use crate::tutorial;
 
 /// The subprotocol spoken in rooms by clients that ask for it.
 pub const CLASSROOM: &str = "classroom.v1";
@@ -50,6 +51,8 @@ pub enum Route {
     WebSocket(Service),
     /// A part of the lab page.
     Asset(&'static Asset),
+    /// A page of the tutorial, or a program that it shows.
+    Tutorial(&'static tutorial::File),
     /// The statistics.
     Stats,
     /// What crosses the wire, live.
@@ -79,10 +82,13 @@ macro_rules! asset {
     };
 }
 
-/// The lab page itself, which is at `/`, and its parts, at the paths they are loaded from.
-static ASSETS: [Asset; 10] = [
+/// The lab page itself, which is at `/`, and its parts and the tutorial's style, at the paths they
+/// are loaded from.
+static ASSETS: [Asset; 12] = [
     asset!("index.html", "text/html"),
+    asset!("base.css", "text/css"),
     asset!("lab.css", "text/css"),
+    asset!("tutorial.css", "text/css"),
     asset!("lab.js", "text/javascript"),
     asset!("connection.js", "text/javascript"),
     asset!("link.js", "text/javascript"),
@@ -119,7 +125,8 @@ pub fn find(path: &str, mode: Mode) -> Option<Route> {
         let room = Service::Group(Group::Room(name.to_string()));
         return (printable && name.len() <= MAX_ROOM_NAME).then_some(Route::WebSocket(room));
     }
-    ASSETS[1..].iter().find(|asset| asset.path == path).map(Route::Asset)
+    let asset = ASSETS[1..].iter().find(|asset| asset.path == path).map(Route::Asset);
+    asset.or_else(|| tutorial::find(path).map(Route::Tutorial))
 }
 
 impl Service {
@@ -188,6 +195,11 @@ mod tests {
         assert!(
             matches!(find("/lab/lab.js"), Some(Route::Asset(asset)) if asset.path == "/lab/lab.js")
         );
+        assert!(matches!(
+            find("/tutorial/"),
+            Some(Route::Tutorial(file)) if file.path == "tutorial/README.md"
+        ));
+        assert_eq!(find("/tutorial/99_nothing"), None);
     }
 
     #[test]

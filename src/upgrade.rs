@@ -84,8 +84,12 @@ fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Dec
             Err(upgrade_required("only WebSocket is spoken here: open it with new WebSocket(url)"))
         }
         _ if wants_websocket => refuse(404, "there is no WebSocket at this path"),
-        Route::Root(_) => Ok(Decision::Answer(page(route::lab_page()))),
-        Route::Asset(asset) => Ok(Decision::Answer(page(asset))),
+        Route::Root(_) => Ok(Decision::Answer(asset(route::lab_page()))),
+        Route::Asset(found) => Ok(Decision::Answer(asset(found))),
+        Route::Tutorial(file) => {
+            let (content_type, body) = file.content();
+            Ok(Decision::Answer(page(content_type, body)))
+        }
         Route::Stats | Route::WireEvents | Route::Workbench => {
             match origins.may_read_private(head) {
                 Ok(()) if route == Route::Stats => Ok(Decision::Stats),
@@ -150,9 +154,13 @@ fn upgrade_required(why: &str) -> Response {
     Response::new(426, why).header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13")
 }
 
-fn page(asset: &'static route::Asset) -> Response {
+fn asset(asset: &'static route::Asset) -> Response {
+    page(asset.content_type, Bytes::from_static(asset.body))
+}
+
+fn page(content_type: &str, body: Bytes) -> Response {
     // The page may load only what comes from here, and connect to any WebSocket.
-    Response::with_body(200, asset.content_type, Bytes::from_static(asset.body)).header(
+    Response::with_body(200, content_type, body).header(
         "Content-Security-Policy",
         "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'",
     )

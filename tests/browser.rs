@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chalkwire::frame::{Frame, Opcode};
-use chalkwire::{Config, Mode};
+use chalkwire::{Config, Mode, tutorial};
 use common::*;
+use headless_chrome::protocol::cdp::Emulation::SetDeviceMetricsOverride;
 use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption::Png;
 use headless_chrome::{Browser, LaunchOptions, Tab};
 use serde_json::Value;
@@ -86,6 +87,39 @@ impl Page {
 
     fn click(&self, selector: &str) {
         self.value(&format!("document.querySelector({selector:?}).click(); 0"));
+    }
+
+    fn resize(&self, width: u32) {
+        self.0
+            .call_method(SetDeviceMetricsOverride {
+                width,
+                height: 800,
+                device_scale_factor: 1.0,
+                mobile: width < 500,
+                scale: None,
+                screen_width: None,
+                screen_height: None,
+                position_x: None,
+                position_y: None,
+                dont_set_visible_size: None,
+                screen_orientation: None,
+                viewport: None,
+                display_feature: None,
+                device_posture: None,
+            })
+            .expect("a size");
+    }
+
+    /// The page as a whole does not scroll sideways.
+    fn expect_no_overflow(&self, when: &str) {
+        let overflow = self
+            .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        let culprits = self.value(
+            "[...document.querySelectorAll('body *')]
+                .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth)
+                .map((e) => e.id || e.className || e.tagName).join()",
+        );
+        assert_eq!(overflow, 0, "{when}: {culprits}");
     }
 
     /// Leaves a picture for people below target/screenshots.
@@ -696,34 +730,9 @@ fn the_lab_fits_every_screen() {
     let server = serve(Config::default());
     let page = Page::open(&browser, &format!("http://{}/", server.address));
     for width in [360, 768, 1280, 1920] {
-        page.0
-            .call_method(headless_chrome::protocol::cdp::Emulation::SetDeviceMetricsOverride {
-                width,
-                height: 800,
-                device_scale_factor: 1.0,
-                mobile: width < 500,
-                scale: None,
-                screen_width: None,
-                screen_height: None,
-                position_x: None,
-                position_y: None,
-                dont_set_visible_size: None,
-                screen_orientation: None,
-                viewport: None,
-                display_feature: None,
-                device_posture: None,
-            })
-            .expect("a size");
+        page.resize(width);
         for larger in 0..8 {
-            let overflow = page.value(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-            );
-            let culprits = page.value(
-                "[...document.querySelectorAll('body *')]
-                    .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth)
-                    .map((e) => e.id || e.className || e.tagName).join()",
-            );
-            assert_eq!(overflow, 0, "{width} px, text {larger} steps larger: {culprits}");
+            page.expect_no_overflow(&format!("{width} px, text {larger} steps larger"));
             page.click("#larger");
         }
         for _ in 0..8 {
@@ -731,4 +740,29 @@ fn the_lab_fits_every_screen() {
         }
         page.screenshot(&format!("lab-{width}.png"));
     }
+}
+
+#[test]
+fn the_tutorial_fits_every_screen_and_leads_to_the_wire() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let host = server.address;
+    let page = Page::open(&browser, &format!("http://{host}/"));
+    for file in tutorial::files().filter(|file| file.path.ends_with(".md")) {
+        let address = format!("http://{host}{}", file.address());
+        page.0.navigate_to(&address).and_then(|tab| tab.wait_until_navigated()).expect(&address);
+        page.value("document.querySelectorAll('details').forEach((e) => (e.open = true)); 0");
+        for width in [360, 768, 1280] {
+            page.resize(width);
+            page.expect_no_overflow(&format!("{address}, {width} px"));
+        }
+    }
+    page.screenshot("tutorial.png");
+    page.click("header nav a[href='/#/echo!wire']");
+    page.wait_for_text("#tab-wire[aria-selected=true]", "Wire");
+    page.wait_for_text("#ladder", "101 Switching Protocols");
+    page.wait_for_text("#url", "/echo");
+    // And back.
+    page.click("header a[href='/tutorial/']");
+    page.wait_for_text("h1", "The Chalkwire tutorial");
 }

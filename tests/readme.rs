@@ -92,6 +92,7 @@ fn the_paths_are_what_the_table_says() {
             "others" => "/others".to_owned(),
             "/wire/…" => "/wire/rules".to_owned(),
             "/lab/…" => "/lab/lab.css".to_owned(),
+            "/tutorial/…" => "/tutorial/".to_owned(),
             path => path.replace("NAME", "blue"),
         };
         let upgraded = server.status(&handshake(server.address, &path, ""));
@@ -103,7 +104,7 @@ fn the_paths_are_what_the_table_says() {
         assert_eq!(got, expected, "a plain GET of {path}");
         rows += 1;
     }
-    assert_eq!(rows, 9);
+    assert_eq!(rows, 10);
 }
 
 /// Links within the repository lead somewhere.

@@ -324,11 +324,12 @@ $("smaller").addEventListener("click", () => resize(-2));
 $("larger").addEventListener("click", () => resize(2));
 if (localStorage.getItem("size")) resize(0);
 
-/** Shows the event that the address means, if it means one. */
+/** Shows the event that the address means, if it means one, or the wire as a whole. */
 function openLink() {
-  if (!eventInAddress()) return;
+  const event = eventInAddress();
+  if (!event) return;
   show("wire");
-  wire.openLink(eventInAddress());
+  if (event !== "wire") wire.openLink(event);
 }
 
 // Whoever opens the page is connected at once: type, Enter, and the echo is there.
