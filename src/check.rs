@@ -202,6 +202,18 @@ impl Run<'_> {
         None
     }
 
+    /// The steps that this one needs.
+    fn needed_by(&self, step: &Step) -> Vec<&'static str> {
+        match step.needs {
+            Needs::Nothing => Vec::new(),
+            Needs::Passed(id) => vec![id],
+            Needs::Echo(ids) if step.id == "2.1" => ids.to_vec(),
+            Needs::Echo(ids) => ["2.1"].iter().chain(ids).copied().collect(),
+            Needs::Probe if self.target.echoes => vec!["2.1"],
+            Needs::Probe => vec!["1.2"],
+        }
+    }
+
     /// How a step went that another needs. It is tried for that where it has not been.
     fn verdict_of(&mut self, id: &'static str) -> Verdict {
         if let Some(verdict) = self.verdicts.get(id) {
@@ -212,13 +224,14 @@ impl Run<'_> {
 
     /// The step at the beginning of what is missing.
     fn root_of(&mut self, id: &'static str) -> &'static str {
-        match find(id).map(|step| step.needs) {
-            Some(Needs::Passed(before) | Needs::Echo(before))
-                if self.verdicts.get(id) == Some(&Verdict::Skip) =>
-            {
-                self.root_of(before)
-            }
-            _ => id,
+        let is_bad = |verdict| matches!(verdict, Verdict::Fail | Verdict::Skip);
+        let before = match (self.verdicts.get(id), find(id)) {
+            (Some(Verdict::Skip), Some(step)) => self.needed_by(step),
+            _ => Vec::new(),
+        };
+        match before.into_iter().find(|before| is_bad(self.verdict_of(before))) {
+            Some(before) => self.root_of(before),
+            None => id,
         }
     }
 }
@@ -239,8 +252,13 @@ mod tests {
             for (place, step) in chapter.steps.iter().enumerate() {
                 assert_eq!(step.id, format!("{}.{}", chapter.number, place + 1));
                 assert!(step.title.len() <= 60, "{}", step.title);
-                if let Needs::Passed(id) | Needs::Echo(id) = step.needs {
-                    assert!(earlier.contains(&id), "{} needs {id}", step.id);
+                let needed: &[&str] = match &step.needs {
+                    Needs::Passed(id) => std::slice::from_ref(id),
+                    Needs::Echo(ids) => ids,
+                    Needs::Nothing | Needs::Probe => &[],
+                };
+                for id in needed {
+                    assert!(earlier.contains(id), "{} needs {id}", step.id);
                 }
                 earlier.push(step.id);
             }

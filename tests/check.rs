@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use common::foreign::{ForeignServer, Library};
 use common::program::Serving;
@@ -51,6 +52,11 @@ fn report(address: SocketAddr) -> String {
 
 /// Compares with the file, or writes it.
 fn compare(name: &str, found: &str) -> Result<(), String> {
+    let wide =
+        found.lines().find(|line| line.chars().count() > 80 && !line.starts_with("chalkwire"));
+    if let Some(wide) = wide {
+        return Err(format!("{name}: wider than 80 columns: {wide}"));
+    }
     let path = folder().join(format!("{name}.txt"));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, found).expect("the file is written");
@@ -256,6 +262,40 @@ fn listens(says: &'static [u8]) -> SocketAddr {
         }
     });
     address
+}
+
+/// Whoever shakes hands, and then sends Pings without end instead of what it is asked for.
+fn pings_for_ever() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        // Each until its client is gone; all until the test program ends.
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { return };
+            std::thread::spawn(move || {
+                let mut request = [0; 1024];
+                let answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+                let mut sent = socket.read(&mut request).and_then(|_| socket.write(answer));
+                while sent.is_ok() {
+                    std::thread::sleep(Duration::from_millis(5));
+                    sent = socket.write(b"\x89\x00");
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A step ends, whatever the server goes on to send, and the next one runs.
+#[test]
+fn a_server_that_never_stops_ends_no_step_late() {
+    let url = url(pings_for_ever());
+    let (code, stdout, _) = run(&[&url, "--timeout", "0.1", "--only", "2"]);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains("FAIL  2.1") && stdout.contains("2.2 to 2.10"), "{stdout}");
+    let (code, stdout, _) = run(&[&url, "--timeout", "0.1", "--only", "8"]);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains("FAIL  8.1"), "{stdout}");
 }
 
 #[test]

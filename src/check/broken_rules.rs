@@ -72,7 +72,7 @@ pub const UTF8: &[Step] = &[
     Step::hold("7.10", "... before the message is complete", "8.1", NEEDS_TEXT, fails_fast),
 ];
 
-const NEEDS_TEXT: Needs = Needs::Echo("2.1");
+const NEEDS_TEXT: Needs = Needs::Echo(&["2.1"]);
 
 /// Sends one bad frame, and expects Close 1002.
 fn breaks(target: &Target, frame: Frame, broken: &str) -> Outcome {

@@ -26,6 +26,9 @@ const KEYS: [[u8; 4]; 4] = [
 /// loses the second then has a mistake of chapter 9, and should be told so there.
 const APART: Duration = Duration::from_millis(20);
 
+/// A step ends after so many times the patience for one answer, whatever the server still sends.
+const ANSWERS: u32 = 10;
+
 /// Bytes kept of what a server sends: more than any step asks for.
 const MOST: usize = 4 * 1024 * 1024;
 
@@ -54,6 +57,8 @@ pub enum Heard {
 pub struct Client {
     stream: TcpStream,
     timeout: Duration,
+    /// When there is no more to be waited for on this connection.
+    deadline: Instant,
     /// Whether messages come back, so that one can be a probe.
     echoes: bool,
     /// What has come and is not taken apart yet.
@@ -83,6 +88,7 @@ impl Client {
         Ok(Client {
             stream,
             timeout: target.timeout,
+            deadline: Instant::now() + target.timeout * ANSWERS,
             echoes: target.echoes,
             inbox: Vec::new(),
             raw: Vec::new(),
@@ -197,7 +203,7 @@ impl Client {
 
     /// Reads the answer to a request, up to the blank line.
     pub fn answer(&mut self) -> Answer {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = self.deadline.min(Instant::now() + self.timeout);
         loop {
             let (mut answer, length) = Answer::read(&self.inbox);
             if answer.is_complete || !self.read_more(deadline) {
@@ -216,7 +222,7 @@ impl Client {
 
     /// What comes next within `patience`, or that it is one of `mistakes`.
     fn hear_unless(&mut self, mistakes: &[Mistake], patience: Duration) -> Heard {
-        let deadline = Instant::now() + patience;
+        let deadline = self.deadline.min(Instant::now() + patience);
         loop {
             if self.inbox.starts_with(b"HTTP")
                 || mistakes.iter().any(|mistake| mistake.breaks_frames && mistake.is(&self.raw))

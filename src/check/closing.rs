@@ -19,14 +19,14 @@ pub const STEPS: &[Step] = &[
         "8.7",
         "what was said before is answered first",
         "5.5.1",
-        Needs::Echo("8.1"),
+        Needs::Echo(&["8.1"]),
         said_before,
     ),
     Step::hold(
         "8.8",
         "after the Close nothing is answered",
         "5.5.1",
-        Needs::Echo("8.1"),
+        Needs::Echo(&["8.1"]),
         said_after,
     ),
     Step::hold("8.9", "1005, 1006 and 1015 never travel", "7.4.1", CLOSE, |t| {

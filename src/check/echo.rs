@@ -9,7 +9,7 @@ use crate::frame::{Frame, FrameHeader, LengthForm, Opcode};
 
 /// The steps of chapter 2.
 pub const ECHO: &[Step] = &[
-    Step::talk("2.1", "a text message comes back", "5.6", Needs::Echo("1.2"), text),
+    Step::talk("2.1", "a text message comes back", "5.6", Needs::Echo(&["1.2"]), text),
     Step::talk("2.2", "the server does not mask its frames", "5.1", NEEDS_TEXT, not_masked),
     Step::talk("2.3", "each frame is unmasked with its own key", "5.3", NEEDS_TEXT, own_keys),
     Step::talk("2.4", "the index into the key begins anew", "5.3", NEEDS_TEXT, index_begins_anew),
@@ -37,7 +37,7 @@ pub const LENGTHS: &[Step] = &[
     }),
 ];
 
-const NEEDS_TEXT: Needs = Needs::Echo("2.1");
+const NEEDS_TEXT: Needs = Needs::Echo(&["2.1"]);
 
 fn text(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;

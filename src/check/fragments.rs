@@ -30,12 +30,12 @@ pub const PING_PONG: &[Step] = &[
         "5.9",
         "... and the message stays whole",
         "5.4",
-        Needs::Echo("4.1"),
+        Needs::Echo(&["4.1", "5.8"]),
         between_message,
     ),
 ];
 
-const NEEDS_TEXT: Needs = Needs::Echo("2.1");
+const NEEDS_TEXT: Needs = Needs::Echo(&["2.1"]);
 const PONG: Needs = Needs::Passed("5.1");
 
 /// Sends a message in parts, and expects it back whole.

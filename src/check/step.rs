@@ -43,8 +43,8 @@ pub enum Needs {
     Nothing,
     /// That this step has not failed.
     Passed(&'static str),
-    /// That this step has not failed, and that messages come back.
-    Echo(&'static str),
+    /// That these steps have not failed, and that messages come back.
+    Echo(&'static [&'static str]),
     /// That a probe can be sent: messages come back; or it is waited for instead.
     Probe,
 }

@@ -43,7 +43,7 @@ pub const STEPS: &[Step] = &[
     Step::hold("9.12", "who stops within a frame holds up nobody", "-", Needs::Probe, stalled_one),
 ];
 
-const NEEDS_TEXT: Needs = Needs::Echo("2.1");
+const NEEDS_TEXT: Needs = Needs::Echo(&["2.1"]);
 
 /// Whether somebody answers: a text comes back, or a Ping is answered.
 fn answers(client: &mut Client) -> Outcome {
