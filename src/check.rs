@@ -179,22 +179,10 @@ impl Run<'_> {
         if let Some(id) = self.gone_after {
             return Some(format!("the server is gone since {id}"));
         }
-        let needed = match step.needs {
-            Needs::Nothing => return None,
-            Needs::Echo(_) if !self.target.echoes => {
-                return Some(
-                    "needs messages to come back, and --no-echo says they do not".to_owned(),
-                );
-            }
-            Needs::Passed(id) | Needs::Echo(id) => id,
-            Needs::Probe if self.target.echoes => "2.1",
-            Needs::Probe => "1.2",
-        };
-        let text_comes_back = match step.needs {
-            Needs::Echo(_) if step.id != "2.1" => Some("2.1"),
-            _ => None,
-        };
-        for needed in [Some(needed), text_comes_back].into_iter().flatten() {
+        if matches!(step.needs, Needs::Echo(_)) && !self.target.echoes {
+            return Some("needs messages to come back, and --no-echo says they do not".to_owned());
+        }
+        for needed in self.needed_by(step) {
             if let Verdict::Fail | Verdict::Skip = self.verdict_of(needed) {
                 return Some(format!("needs {} to pass first", self.root_of(needed)));
             }
