@@ -4,13 +4,9 @@
 //! See: a Pong with the Ping's payload; one echo for three frames with a Ping between them.
 //! Still wrong: no Close, and a text may be anything but UTF-8.
 
-use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
-use std::time::Duration;
-
-use tungstenite::handshake::derive_accept_key;
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::{error::Error, thread, time::Duration};
 
 /// An echo server that answers Pings and joins fragments, by hand.
 #[derive(argh::FromArgs)]
@@ -23,162 +19,98 @@ struct Flags {
     once: bool,
 }
 
+const FIN: u8 = 0b1000_0000;
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xa;
-/// The masking key of the RFC's examples. A real client draws a new one for every frame.
-const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-/// Nobody waits longer than this for the next byte.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// What is not complete after so many bytes never will be.
-const MOST: usize = 16 << 20;
-/// A frame as its receiver sees it: the payload is no longer masked.
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d]; // the RFC's; really, new for each frame
+const PATIENCE: Duration = Duration::from_secs(60); // for the next byte
+const MOST: u64 = 16 << 20; // bytes of payload that are read
+/// A frame that has been read. Its payload is no longer masked.
 struct Frame {
-    /// FIN, RSV1, RSV2, RSV3: the first four bits.
-    flags: u8,
-    opcode: u8,
+    first_byte: u8,
     masked: bool,
     payload: Vec<u8>,
 }
 
-/// The first frame in `bytes` and how many bytes it takes; `None` while some are missing.
-fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
-    let &[first, second, ref rest @ ..] = bytes else { return None };
-    let (length, mut start) = match second & 0b0111_1111 {
-        126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
-        127 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
-        length => (u64::from(length), 2),
+/// Reads one frame, in as many pieces as it comes, and not one byte more.
+fn decode(stream: &mut impl Read) -> io::Result<Frame> {
+    let [first_byte, second_byte] = take(stream)?;
+    let masked = second_byte & 0b1000_0000 != 0;
+    let length = match second_byte & 0b0111_1111 {
+        126 => u64::from(u16::from_be_bytes(take(stream)?)),
+        127 => u64::from_be_bytes(take(stream)?),
+        length => u64::from(length),
     };
-    let masked = second & 0b1000_0000 != 0;
-    let mut key = [0; 4];
-    if masked {
-        key = *bytes.get(start..)?.first_chunk()?;
-        start += 4;
+    let key = if masked { take(stream)? } else { [0; 4] };
+    let mut payload = Vec::new();
+    if stream.take(length.min(MOST)).read_to_end(&mut payload)? as u64 != length {
+        return Err(ErrorKind::UnexpectedEof.into());
     }
-    let end = start.checked_add(usize::try_from(length).ok()?)?;
-    let mut payload = bytes.get(start..end)?.to_vec();
-    mask(&mut payload, key);
-    Some((Frame { flags: first >> 4, opcode: first & 0b1111, masked, payload }, end))
+    Ok(Frame { first_byte, masked, payload: mask(&payload, key) })
+}
+
+/// The next bytes, as many as the caller has room for.
+fn take<const COUNT: usize>(stream: &mut impl Read) -> io::Result<[u8; COUNT]> {
+    let mut bytes = [0; COUNT];
+    stream.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 /// Masks, and unmasks: a second XOR undoes the first. A key of zeros changes nothing.
-fn mask(payload: &mut [u8], key: [u8; 4]) {
-    for (i, byte) in payload.iter_mut().enumerate() {
-        *byte ^= key[i % 4];
-    }
+fn mask(payload: &[u8], key: [u8; 4]) -> Vec<u8> {
+    payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
 }
-/// A frame that is a whole message: FIN 1. A client gives a key, a server does not.
-fn encode(opcode: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
+
+/// A frame with the shortest form of its length. A client gives a key, a server does not.
+fn encode(first_byte: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
+    let length = payload.len() as u64;
+    // The seven bits hold the length, or say in how many of its bytes it follows.
+    let (seven_bits, bytes_of_length) = match length {
+        0..=125 => (length as u8, 0),
+        126..=0xffff => (126, 2),
+        _ => (127, 8),
+    };
     let mask_bit = if key.is_some() { 0b1000_0000 } else { 0 };
-    let mut bytes = vec![0b1000_0000 | opcode];
-    match payload.len() {
-        length @ 0..=125 => bytes.push(mask_bit | length as u8),
-        length @ 126..=0xffff => {
-            bytes.push(mask_bit | 126);
-            bytes.extend((length as u16).to_be_bytes());
-        }
-        length => {
-            bytes.push(mask_bit | 127);
-            bytes.extend((length as u64).to_be_bytes());
-        }
-    }
+    let mut bytes = vec![first_byte, mask_bit | seven_bits];
+    bytes.extend(&length.to_be_bytes()[8 - bytes_of_length..]);
     bytes.extend(key.iter().flatten());
-    let start = bytes.len();
-    bytes.extend(payload);
-    mask(&mut bytes[start..], key.unwrap_or_default());
+    bytes.extend(mask(payload, key.unwrap_or_default()));
     bytes
 }
-/// A socket, and the bytes that have been read from it but not used yet.
-struct Connection {
-    socket: TcpStream,
-    inbox: Vec<u8>,
-}
-
-impl Connection {
-    /// Reads until `find` sees what it looks for at the start of the inbox; takes that out.
-    fn next<T>(&mut self, find: impl Fn(&[u8]) -> Option<(T, usize)>) -> io::Result<T> {
-        loop {
-            if let Some((found, length)) = find(&self.inbox) {
-                self.inbox.drain(..length);
-                return Ok(found);
-            }
-            let mut chunk = [0; 4096];
-            let count = self.socket.read(&mut chunk)?;
-            if count == 0 || self.inbox.len() > MOST {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            self.inbox.extend(&chunk[..count]);
-        }
-    }
-
-    fn new(socket: TcpStream) -> io::Result<Connection> {
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Connection { socket, inbox: Vec::new() })
-    }
-}
 /// Echoes messages, whole or in fragments, and answers Pings; at anything else it hangs up.
-fn serve(socket: TcpStream) -> io::Result<()> {
-    let mut connection = Connection::new(socket)?;
-    shake_hands(&mut connection)?;
+fn serve(mut socket: &TcpStream) -> io::Result<()> {
+    socket.set_read_timeout(Some(PATIENCE))?;
+    if tungstenite::accept(socket).is_err() {
+        return write!(socket, "HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    }
+    let mut reader = BufReader::new(socket);
     // ANCHOR: fragments
-    // The message whose last frame has not come yet: its opcode, and its payload so far.
+    // The message whose last frame has not come: its opcode, and its payload so far.
     let mut open: Option<(u8, Vec<u8>)> = None;
     loop {
-        let frame = connection.next(decode)?;
-        let fin = frame.flags == 0b1000;
-        if !frame.masked || frame.flags & 0b0111 != 0 {
-            return Ok(());
-        }
-        match (frame.opcode, &mut open) {
+        let Frame { first_byte, masked, payload } = decode(&mut reader)?;
+        let (fin, opcode) = (first_byte & FIN != 0, first_byte & !FIN);
+        match (opcode, &mut open) {
+            _ if !masked => return Ok(()),
             // ANCHOR: ping
-            (PING, _) if fin && frame.payload.len() <= 125 => {
-                connection.socket.write_all(&encode(PONG, None, &frame.payload))?;
+            (PING, _) if fin && payload.len() <= 125 => {
+                socket.write_all(&encode(FIN | PONG, None, &payload))?;
                 continue;
             }
             // ANCHOR_END: ping
-            (TEXT | BINARY, None) => open = Some((frame.opcode, frame.payload)),
-            (CONTINUATION, Some((_, so_far))) if so_far.len() + frame.payload.len() <= MOST => {
-                so_far.extend(frame.payload);
+            (TEXT | BINARY, None) => open = Some((opcode, payload)),
+            (CONTINUATION, Some((_, so_far))) if so_far.len() < MOST as usize => {
+                so_far.extend(payload);
             }
             _ => return Ok(()),
         }
         if fin && let Some((opcode, payload)) = open.take() {
-            connection.socket.write_all(&encode(opcode, None, &payload))?;
+            socket.write_all(&encode(FIN | opcode, None, &payload))?;
         }
     }
     // ANCHOR_END: fragments
-}
-
-/// The head of a request or an answer: all up to the empty line.
-fn head(bytes: &[u8]) -> Option<(String, usize)> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    Some((String::from_utf8_lossy(&bytes[..end]).into_owned(), end))
-}
-
-/// Chapter 03 in short: 101 for a good request, one refusal for all others.
-fn shake_hands(connection: &mut Connection) -> io::Result<()> {
-    let head = connection.next(head)?;
-    let header = |name: &str| {
-        let mut headers = head.lines().filter_map(|line| line.split_once(": "));
-        headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |found| found.1)
-    };
-    let key = header("Sec-WebSocket-Key");
-    let good = head.starts_with("GET ")
-        && head.lines().next().is_some_and(|line| line.ends_with(" HTTP/1.1"))
-        && header("Connection").to_ascii_lowercase().contains("upgrade")
-        && header("Upgrade").eq_ignore_ascii_case("websocket")
-        && header("Sec-WebSocket-Version") == "13"
-        && key.len() == 24;
-    let answer = if good {
-        let accept = derive_accept_key(key.as_bytes());
-        format!("101 Switching Protocols\r\nSec-WebSocket-Accept: {accept}\r\nConnection: Upgrade")
-    } else {
-        "426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nConnection: close".to_owned()
-    };
-    write!(connection.socket, "HTTP/1.1 {answer}\r\nUpgrade: websocket\r\n\r\n")?;
-    if good { Ok(()) } else { Err(ErrorKind::InvalidData.into()) }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -188,17 +120,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     println!("listening at {address}");
     let server = thread::spawn(move || {
-        for socket in listener.incoming() {
-            let client = thread::Builder::new().name("client".to_owned());
-            // A client that leaves, however it does, ends its own thread only.
-            let started = socket.and_then(|socket| client.spawn(|| serve(socket).ok()));
-            if started.is_err() {
-                // Too many sockets or threads. Some will end; until then, do not spin.
-                thread::sleep(Duration::from_millis(100));
-            }
+        for socket in listener.incoming().flatten() {
+            thread::spawn(move || serve(&socket).ok());
         }
     });
-    demonstrate(address)?;
+    demonstrate(&TcpStream::connect(address)?)?;
     if !flags.once {
         println!("\nServing frames at ws://{address}/ until Ctrl-C.");
         server.join().map_err(|_| "the server's thread panicked")?;
@@ -206,40 +132,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn demonstrate(address: SocketAddr) -> io::Result<()> {
-    let mut client = connect(address)?;
-    let part = |opcode, text: &[u8]| {
-        let mut bytes = encode(opcode, Some(KEY), text);
-        bytes[0] &= 0b0111_1111;
-        bytes
-    };
-    let frames = [
-        ("Ping \"Hello\"", encode(PING, Some(KEY), b"Hello")),
-        ("text \"Hel\", FIN 0", part(TEXT, b"Hel")),
-        ("Ping \"?\"", encode(PING, Some(KEY), b"?")),
-        ("continuation \"l\", FIN 0", part(CONTINUATION, b"l")),
-        ("continuation \"o\", FIN 1", encode(CONTINUATION, Some(KEY), b"o")),
-    ];
-    for (what, bytes) in frames {
+fn demonstrate(mut socket: &TcpStream) -> Result<(), Box<dyn Error>> {
+    socket.set_read_timeout(Some(PATIENCE))?;
+    tungstenite::client("ws://localhost/", socket).map_err(|error| error.to_string())?;
+    for (what, first_byte, payload) in [
+        ("Ping \"Hello\"", FIN | PING, "Hello"),
+        ("text \"Hel\", FIN 0", TEXT, "Hel"),
+        ("Ping \"?\"", FIN | PING, "?"),
+        ("continuation \"l\", FIN 0", CONTINUATION, "l"),
+        ("continuation \"o\", FIN 1", FIN | CONTINUATION, "o"),
+    ] {
         println!("sent {what}");
-        client.socket.write_all(&bytes)?;
+        socket.write_all(&encode(first_byte, Some(KEY), payload.as_bytes()))?;
         // A Ping and the last fragment are answered, the other fragments are not.
-        if bytes[0] & 0b1000_0000 != 0 {
-            let answer = client.next(decode)?;
-            let text = String::from_utf8_lossy(&answer.payload);
-            println!("  got opcode {:x}, {text:?}", answer.opcode);
+        if first_byte & FIN != 0 {
+            let answer = decode(&mut socket)?;
+            let text = String::from_utf8(answer.payload)?;
+            println!("  got opcode {:x}, {text:?}", answer.first_byte & !FIN);
         }
     }
     Ok(())
-}
-
-fn connect(address: SocketAddr) -> io::Result<Connection> {
-    let mut client = Connection::new(TcpStream::connect(address)?)?;
-    write!(
-        client.socket,
-        "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )?;
-    client.next(head)?;
-    Ok(client)
 }
