@@ -121,7 +121,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening at {address}");
     let server = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            thread::spawn(move || serve(&socket).ok());
+            thread::Builder::new().spawn(move || serve(&socket).ok()).ok();
         }
     });
     demonstrate(&TcpStream::connect(address)?)?;
