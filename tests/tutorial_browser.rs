@@ -1,0 +1,99 @@
+//! The pages of the tutorial's examples, in a real Chromium. They are served by the examples
+//! themselves, which `cargo test` has built.
+
+mod common;
+#[path = "common/page.rs"]
+mod page;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::program::{Serving, program};
+use page::{Page, browser};
+
+/// An example that serves, on a free port.
+fn example(name: &str) -> Serving {
+    let directory = program().parent().expect("a directory").join("examples");
+    let path = directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(Path::new(&path).exists(), "there is no {}: cargo build --examples", path.display());
+    let mut command = Command::new(path);
+    command.args(["--listen", "127.0.0.1:0"]);
+    Serving::start(command)
+}
+
+#[test]
+fn what_05_sends_comes_back_and_an_object_is_no_text() {
+    let Some(browser) = browser() else { return };
+    let server = example("05_echo");
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#log", "open");
+    page.0.press_key("Enter").expect("a key");
+    page.wait_for_text("#log", "received Hello");
+    page.click("#object");
+    page.wait_for_text("#log", "received [object Object]");
+    // The check of exercise "64 KiB and no more" types this into the console.
+    page.value("socket.send('x'.repeat(70000))");
+    page.wait_for_text("#log", "xxxxxxxxxx");
+}
+
+#[test]
+fn the_page_of_06_shows_what_happens_to_its_socket() {
+    let Some(browser) = browser() else { return };
+    let server = example("06_browser_api");
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    let state = "#states [aria-current=true]";
+    page.wait_for_text("#log", "1 open protocol \"demo.v1\"");
+    page.wait_for_text(state, "1 OPEN");
+    page.wait_for_text("#protocol", "\"demo.v1\"");
+    page.wait_for_text("#extensions", "\"\"");
+
+    // Text, and bytes in both forms.
+    page.click("#send button");
+    page.wait_for_text("#log", "1 message text \"Hello\"");
+    page.click("#bytes");
+    page.wait_for_text("#log", "1 message Blob of 3 bytes");
+    page.value("binary.value = 'arraybuffer'; binary.onchange(); 0");
+    page.wait_for_text("#binaryType", "\"arraybuffer\"");
+    page.click("#bytes");
+    page.wait_for_text("#log", "1 message ArrayBuffer of 3 bytes, from 1,2,255");
+
+    // What is sent waits in the browser, and then is gone.
+    page.click("#much");
+    page.wait_for_text("#log", "1 send readyState 1, bufferedAmount 8388608");
+    page.wait_for_text("#log", "1 message ArrayBuffer of 8388608 bytes");
+    page.wait_for_text("#bufferedAmount", "0");
+
+    // A Ping cannot be seen, only heard of.
+    page.click("#ask button[value='/ping']");
+    page.wait_for_text("#log", "1 message text \"your Pong came after ");
+
+    // A code that a page may not give; then one that it may, by keyboard.
+    page.fill("#code", "1002");
+    page.click("#close button");
+    page.wait_for_text("#log", "1 close throws InvalidAccessError");
+    page.fill("#code", "4000");
+    page.value("document.querySelector('#reason').focus(); 0");
+    page.0.press_key("Enter").expect("a key");
+    page.wait_for_text("#log", "1 close code 4000, reason \"enough\", wasClean true");
+    page.wait_for_text(state, "3 CLOSED");
+    page.click("#send button");
+    page.wait_for_text("#log", "1 send readyState 3, bufferedAmount ");
+
+    // The server closes, and vanishes.
+    page.click("#connect button");
+    page.wait_for_text("#log", "2 open");
+    page.click("#ask button[value='/close 4001']");
+    page.wait_for_text("#log", "2 close code 4001, reason \"as asked\", wasClean true");
+    page.click("#connect button");
+    page.wait_for_text("#log", "3 open");
+    page.click("#ask button[value='/vanish']");
+    page.wait_for_text("#log", "3 close code 1006, reason \"\", wasClean false");
+    assert!(!page.text("#log").contains("2 error"), "a clean end is no error");
+
+    // No subprotocol in common: the server takes none, and the browser gives up.
+    page.fill("#protocols", "other.v9");
+    page.click("#connect button");
+    page.wait_for_text("#log", "4 error");
+    page.wait_for_text("#log", "4 close code 1006");
+    page.screenshot("06_browser_api.png");
+}
