@@ -44,7 +44,6 @@ fn main() -> Result<(), Box<dyn StdError>> {
         .map_err(|error| format!("cannot listen at {}: {error}", flags.listen))?;
     let address = listener.local_addr()?;
     println!("listening at http://{address}/");
-
     let (events, inbox) = bounded(64);
     thread::spawn(move || dispatch(&inbox));
     let server = thread::spawn(move || {
