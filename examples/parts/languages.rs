@@ -1,0 +1,99 @@
+//! The dispatcher's state in chapter 09: rooms in which some speak plain text, and some `classroom.v1`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chalkwire::classroom::{Classroom, Delivery, parse};
+use chalkwire::frame::{Frame, Opcode};
+use tungstenite::Message;
+
+use crate::connection::Connection;
+
+/// The subprotocol that we speak.
+pub const CLASSROOM: &str = "classroom.v1";
+
+// ANCHOR: event
+/// Everything the dispatcher is ever told.
+pub enum Event {
+    /// A client has shaken hands. `speaks` is the subprotocol agreed on, if there is one.
+    Joined { client: u64, room: String, speaks: Option<&'static str>, connection: Arc<Connection> },
+    /// A client has sent a text or binary message.
+    Said { client: u64, message: Message },
+    /// A client has gone.
+    Left { client: u64 },
+}
+// ANCHOR_END: event
+
+/// All the dispatcher knows of a client; the names are in the [`Classroom`].
+struct Client {
+    room: String,
+    speaks: Option<&'static str>,
+    connection: Arc<Connection>,
+}
+
+/// The dispatcher's state.
+#[derive(Default)]
+pub struct Rooms {
+    clients: BTreeMap<u64, Client>,
+    /// One for each room in which somebody speaks `classroom.v1`.
+    classrooms: BTreeMap<String, Classroom>,
+}
+
+impl Rooms {
+    // ANCHOR: take
+    /// Does what an event asks for.
+    pub fn take(&mut self, event: Event) {
+        match event {
+            Event::Joined { client, room, speaks, connection } => {
+                self.clients.insert(client, Client { room, speaks, connection });
+            }
+            Event::Said { client, message } => {
+                let Some(Client { room, speaks, .. }) = self.clients.get(&client) else { return };
+                if speaks.is_none() {
+                    return self.tell_plain(room, message);
+                }
+                let request = match &message {
+                    Message::Text(text) => parse(text),
+                    _ => Err("classroom.v1 messages are text, not binary".to_owned()),
+                };
+                let new = || Classroom::new(room);
+                let classroom = self.classrooms.entry(room.clone()).or_insert_with(new);
+                let deliveries = classroom.take(client, request);
+                self.deliver(deliveries);
+            }
+            Event::Left { client } => self.leave(client),
+        }
+    }
+
+    /// Those in a room who have agreed on nothing hear what was said, as it was said.
+    fn tell_plain(&self, room: &str, message: Message) {
+        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
+        let frame = Frame::new(opcode, None, &message.into_data()).encode();
+        for client in self.clients.values() {
+            if client.room == room && client.speaks.is_none() {
+                let _ = client.connection.send(&frame);
+            }
+        }
+    }
+    // ANCHOR_END: take
+
+    fn leave(&mut self, id: u64) {
+        let Some(client) = self.clients.remove(&id) else { return };
+        let Some(classroom) = self.classrooms.get_mut(&client.room) else { return };
+        let farewell = classroom.leave(id);
+        let another = |other: &Client| other.speaks.is_some() && other.room == client.room;
+        if !self.clients.values().any(another) {
+            self.classrooms.remove(&client.room);
+        }
+        self.deliver(farewell);
+    }
+
+    fn deliver(&self, deliveries: impl IntoIterator<Item = Delivery>) {
+        for Delivery { to, text } in deliveries {
+            let frame = Frame::new(Opcode::Text, None, text.as_bytes()).encode();
+            for client in to.iter().filter_map(|id| self.clients.get(id)) {
+                let _ = client.connection.send(&frame);
+            }
+        }
+    }
+}
