@@ -5,20 +5,17 @@ mod common;
 #[path = "common/page.rs"]
 mod page;
 
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use chalkwire::frame::{Frame, Opcode};
 use chalkwire::{Config, Mode};
 use common::*;
-use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption::Png;
-use headless_chrome::{Browser, LaunchOptions, Tab};
-use serde_json::Value;
+use headless_chrome::Browser;
+use page::{Page, browser};
 
 /// A page from `tests/pages`, opened from disk, with its port changed to the server's.
 fn from_disk(browser: &Browser, server: &Running, name: &str, port: u16) -> Page {
