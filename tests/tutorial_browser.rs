@@ -59,7 +59,7 @@ fn the_page_of_06_shows_what_happens_to_its_socket() {
 
     // What is sent waits in the browser, and then is gone.
     page.click("#much");
-    page.wait_for_text("#log", "1 send readyState 1, bufferedAmount 8388608");
+    page.wait_for_text("#log", "1 send() readyState 1, bufferedAmount 8388608");
     page.wait_for_text("#log", "1 message ArrayBuffer of 8388608 bytes");
     page.wait_for_text("#bufferedAmount", "0");
 
@@ -70,14 +70,14 @@ fn the_page_of_06_shows_what_happens_to_its_socket() {
     // A code that a page may not give; then one that it may, by keyboard.
     page.fill("#code", "1002");
     page.click("#close button");
-    page.wait_for_text("#log", "1 close throws InvalidAccessError");
+    page.wait_for_text("#log", "1 close() throws InvalidAccessError");
     page.fill("#code", "4000");
     page.value("document.querySelector('#reason').focus(); 0");
     page.0.press_key("Enter").expect("a key");
     page.wait_for_text("#log", "1 close code 4000, reason \"enough\", wasClean true");
     page.wait_for_text(state, "3 CLOSED");
     page.click("#send button");
-    page.wait_for_text("#log", "1 send readyState 3, bufferedAmount ");
+    page.wait_for_text("#log", "1 send() readyState 3, bufferedAmount ");
 
     // The server closes, and vanishes.
     page.click("#connect button");
@@ -88,12 +88,23 @@ fn the_page_of_06_shows_what_happens_to_its_socket() {
     page.wait_for_text("#log", "3 open");
     page.click("#ask button[value='/vanish']");
     page.wait_for_text("#log", "3 close code 1006, reason \"\", wasClean false");
-    assert!(!page.text("#log").contains("2 error"), "a clean end is no error");
+    for number in [2, 3] {
+        let error = format!("{number} error");
+        assert!(!page.text("#log").contains(&error), "an end is no error, not even this one");
+    }
+
+    // To send before the socket is open is the page's own fault.
+    page.value(
+        "document.querySelector('#connect button').click();
+         document.querySelector('#send button').click(); 0",
+    );
+    page.wait_for_text("#log", "4 send() throws InvalidStateError");
+    page.wait_for_text("#log", "4 open");
 
     // No subprotocol in common: the server takes none, and the browser gives up.
     page.fill("#protocols", "other.v9");
     page.click("#connect button");
-    page.wait_for_text("#log", "4 error");
-    page.wait_for_text("#log", "4 close code 1006");
+    page.wait_for_text("#log", "5 error");
+    page.wait_for_text("#log", "5 close code 1006");
     page.screenshot("06_browser_api.png");
 }

@@ -1,0 +1,169 @@
+//! Chapter 06's exercises solved: only codes that may travel, and what the browser asked for.
+//!
+//! Run: `cargo run --example solution_06_browser_api`
+//! See: `/close 1006` is refused in words, `/headers` shows what no script can see.
+//! Still wrong: each client is alone.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::{error::Error as StdError, thread, time::Duration, time::Instant};
+
+use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
+use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tungstenite::http::{HeaderValue, Uri};
+use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
+use tungstenite::{ClientRequestBuilder, Error, HandshakeError, Message, accept_hdr, client};
+
+/// A server that does what a page asks for, if that is allowed.
+#[derive(argh::FromArgs)]
+struct Flags {
+    /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
+    #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
+    listen: String,
+    /// end after the demonstration
+    #[argh(switch)]
+    once: bool,
+}
+
+const PAGE: &str = include_str!("../../examples/06_browser_api.html");
+const SUBPROTOCOL: &str = "demo.v1";
+/// A client that is silent so long gets a Ping; when it stays silent, it is given up.
+const SILENCE: Duration = Duration::from_secs(20);
+/// Takes `demo.v1` if the client offers it, and otherwise no subprotocol.
+#[expect(clippy::result_large_err, reason = "tungstenite's type")]
+fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+    let offers = request.headers().get_all("Sec-WebSocket-Protocol").into_iter();
+    let mut names = offers.flat_map(|list| list.to_str().unwrap_or_default().split(','));
+    if names.any(|name| name.trim() == SUBPROTOCOL) {
+        let chosen = HeaderValue::from_static(SUBPROTOCOL);
+        response.headers_mut().insert("Sec-WebSocket-Protocol", chosen);
+    }
+    Ok(response)
+}
+
+fn serve(socket: &TcpStream) -> Result<(), Error> {
+    socket.set_read_timeout(Some(SILENCE))?;
+    // ANCHOR: headers
+    let mut asked = String::new();
+    #[expect(clippy::result_large_err, reason = "tungstenite's type")]
+    let look_and_choose = |request: &Request, response: Response| {
+        for (name, value) in request.headers() {
+            asked += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        }
+        choose(request, response)
+    };
+    let mut websocket = match accept_hdr(socket, look_and_choose) {
+        // ANCHOR_END: headers
+        Ok(websocket) => websocket,
+        Err(HandshakeError::Failure(error)) => return answer(socket, error),
+        Err(HandshakeError::Interrupted(_)) => return Ok(()), // it took too long
+    };
+    let mut pinged: Option<Instant> = None;
+    let error = loop {
+        let message = match websocket.read() {
+            Ok(message) => message,
+            // Silence: a Ping, as if it were asked for. Silence after a Ping: the end.
+            Err(Error::Io(_)) if pinged.is_none() => Message::text("/ping"),
+            Err(error) => break error,
+        };
+        match message {
+            Message::Text(text) if text == "/vanish" => return Ok(()),
+            Message::Text(text) if text == "/ping" => {
+                pinged = Some(Instant::now());
+                websocket.send(Message::Ping("are you there?".into()))?;
+            }
+            // ANCHOR: close
+            Message::Text(text) if text.starts_with("/close ") => {
+                match text[7..].parse::<u16>().map(CloseCode::from) {
+                    Ok(code) if code.is_allowed() => {
+                        websocket.close(Some(CloseFrame { code, reason: "as asked".into() }))?;
+                    }
+                    _ => {
+                        let refusal = format!("{} may not be sent", &text[7..]);
+                        websocket.send(Message::text(refusal))?;
+                    }
+                }
+            }
+            // ANCHOR_END: close
+            // ANCHOR: tell
+            Message::Text(text) if text == "/headers" => {
+                websocket.send(Message::text(asked.as_str()))?;
+            }
+            // ANCHOR_END: tell
+            Message::Pong(_) if let Some(at) = pinged.take() => {
+                let ms = at.elapsed().as_millis();
+                websocket.send(Message::text(format!("your Pong came after {ms} ms")))?;
+            }
+            Message::Text(_) | Message::Binary(_) => websocket.send(message)?,
+            _ => {}
+        }
+    };
+    let code = match error {
+        Error::Protocol(_) => CloseCode::Protocol,
+        Error::Utf8(_) => CloseCode::Invalid,
+        Error::Capacity(_) => CloseCode::Size,
+        _ => return Err(error),
+    };
+    websocket.close(Some(CloseFrame { code, reason: error.to_string().into() }))
+}
+
+/// A request that is no opening handshake gets the page, or a refusal.
+fn answer(mut socket: &TcpStream, error: Error) -> Result<(), Error> {
+    let (status, body) = match error {
+        Error::Protocol(MissingConnectionUpgradeHeader) => ("200 OK", PAGE),
+        Error::Protocol(_) => ("400 Bad Request", "That is no opening handshake."),
+        _ => return Err(error),
+    };
+    let headers = "Connection: close\r\nContent-Type: text/html\r\nSec-WebSocket-Version: 13";
+    Ok(write!(socket, "HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}")?)
+}
+
+fn visit(socket: TcpStream) -> io::Result<u64> {
+    serve(&socket).ok();
+    socket.shutdown(Shutdown::Write)?;
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+    io::copy(&mut socket.take(1 << 24), &mut io::sink())
+}
+
+fn main() -> Result<(), Box<dyn StdError>> {
+    let flags: Flags = argh::from_env();
+    let listener = TcpListener::bind(&flags.listen)
+        .map_err(|error| format!("cannot listen at {}: {error}", flags.listen))?;
+    let address = listener.local_addr()?;
+    println!("listening at http://{address}/");
+    let server = thread::spawn(move || {
+        for socket in listener.incoming() {
+            let started = socket.and_then(|it| thread::Builder::new().spawn(|| visit(it)));
+            if started.is_err() {
+                thread::sleep(Duration::from_millis(100)); // too many sockets or threads
+            }
+        }
+    });
+    demonstrate(address)?;
+    if !flags.once {
+        println!("Open http://{address}/ in a browser. Ctrl-C ends the server.");
+        server.join().map_err(|_| "the server's thread panicked")?;
+    }
+    Ok(())
+}
+fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
+    let request = ClientRequestBuilder::new(Uri::from_static("ws://localhost/"))
+        .with_sub_protocol("other.v9")
+        .with_sub_protocol(SUBPROTOCOL);
+    let (mut websocket, _) = client(request, TcpStream::connect(address)?)?;
+    websocket.get_ref().set_read_timeout(Some(SILENCE))?;
+    for wish in ["/close 1006", "/close soon", "/headers", "/close 4001"] {
+        websocket.send(Message::text(wish))?;
+        match websocket.read()? {
+            Message::Close(Some(frame)) => println!("{wish:11}  Close {}", frame.code),
+            // The key is another in each run.
+            answer if wish == "/headers" => answer
+                .to_text()?
+                .lines()
+                .filter(|line| !line.contains("key"))
+                .for_each(|line| println!("{wish:11}  {line}")),
+            answer => println!("{wish:11}  {answer}"),
+        }
+    }
+    Ok(())
+}
