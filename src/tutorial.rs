@@ -21,7 +21,6 @@ macro_rules! file {
 }
 
 /// A chapter's text, its solutions and its programs; then what else of `examples` it shows.
-#[expect(unused_macros, reason = "no chapter is here yet")]
 macro_rules! chapter {
     ($name:literal $(, $more:literal)*) => {
         &[
@@ -35,7 +34,22 @@ macro_rules! chapter {
 }
 
 /// The chapters, in order: this list is the only one.
-const CHAPTERS: &[&[File]] = &[];
+const CHAPTERS: &[&[File]] = &[
+    chapter!("01_polling_and_push", "01_polling_and_push.html", "wrong/01_unasked_answer.rs"),
+    chapter!("02_tcp_echo", "wrong/02_one_at_a_time.rs"),
+    chapter!("03_handshake", "wrong/03_old_answer.rs"),
+    chapter!("04_frames", "wrong/04_one_order.rs", "wrong/04_one_read_one_frame.rs"),
+    chapter!("05_echo", "05_echo.html", "wrong/05_sends_the_object.rs"),
+    chapter!("06_browser_api", "06_browser_api.html"),
+    chapter!(
+        "07_broadcast",
+        "07_broadcast.html",
+        "wrong/07_growing_list.rs",
+        "wrong/07_lock_around_read.rs"
+    ),
+    chapter!("08_rooms", "08_rooms.html"),
+    chapter!("09_subprotocol", "09_subprotocol.html", "wrong/09_chooses_for_you.rs"),
+];
 
 /// What belongs to no chapter, the contents first.
 static OTHERS: [File; 1] = [file!("tutorial/README.md")];
