@@ -70,32 +70,33 @@ pub struct Tried {
     pub finding: Option<Box<Finding>>,
 }
 
-/// Which steps run: all, those of a chapter, or one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Only(Option<String>);
+/// Which steps run: these, or all where none is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Only(Vec<String>);
 
 impl Only {
-    /// All of them.
-    pub fn all() -> Only {
-        Only(None)
-    }
-
-    /// A chapter such as `3`, or a step such as `3.4`.
+    /// Chapters such as `3`, and steps such as `3.4`.
     ///
     /// # Errors
     /// When there is no such thing.
-    pub fn of(id: &str) -> Result<Only, String> {
-        let only = Only(Some(id.to_owned()));
-        let found = CHAPTERS.iter().any(|chapter| chapter.steps.iter().any(|step| only.has(step)));
-        if found { Ok(only) } else { Err(format!("there is no step {id:?}; --list shows them")) }
+    pub fn of(ids: &[String]) -> Result<Only, String> {
+        let steps = || CHAPTERS.iter().flat_map(|chapter| chapter.steps);
+        let unknown = ids.iter().find(|id| !steps().any(|step| is_named(step, id)));
+        match unknown {
+            Some(id) => Err(format!("there is no step {id:?}; --list shows them")),
+            None => Ok(Only(ids.to_vec())),
+        }
     }
 
     /// Whether the step is among them.
     pub fn has(&self, step: &Step) -> bool {
-        self.0.as_deref().is_none_or(|id| {
-            step.id == id || step.id.split_once('.').is_some_and(|(chapter, _)| chapter == id)
-        })
+        self.0.is_empty() || self.0.iter().any(|id| is_named(step, id))
     }
+}
+
+/// Whether `id` is the step's, or its chapter's.
+fn is_named(step: &Step, id: &str) -> bool {
+    step.id == id || step.id.split_once('.').is_some_and(|(chapter, _)| chapter == id)
 }
 
 /// How long a greeting is waited for.
@@ -256,15 +257,18 @@ mod tests {
 
     #[test]
     fn a_chapter_or_a_step_can_be_chosen() {
-        let chosen = |id: &str| -> Vec<&str> {
-            let only = Only::of(id).expect("a step");
+        let chosen = |ids: &[&str]| -> Vec<&str> {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            let only = Only::of(&ids).expect("a step");
             let steps = CHAPTERS.iter().flat_map(|chapter| chapter.steps);
             steps.filter(|step| only.has(step)).map(|step| step.id).collect()
         };
-        assert_eq!(chosen("3.1"), ["3.1"]);
-        assert_eq!(chosen("3").len(), 10);
+        assert_eq!(chosen(&["3.1"]), ["3.1"]);
+        assert_eq!(chosen(&["4.2", "3.1"]), ["3.1", "4.2"]);
+        assert_eq!(chosen(&["3"]).len(), 10);
+        assert_eq!(chosen(&[]).len(), chosen(&["1", "2", "3", "4", "5", "6", "7", "8", "9"]).len());
         for nothing in ["", "0", "10", "3.", "3.11", ".1", "x"] {
-            assert!(Only::of(nothing).is_err(), "{nothing}");
+            assert!(Only::of(&[nothing.to_owned()]).is_err(), "{nothing}");
         }
     }
 }

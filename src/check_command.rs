@@ -23,9 +23,9 @@ pub struct Check {
     #[argh(switch)]
     json: bool,
 
-    /// only this step, such as 3.4, or this chapter, such as 3
+    /// only this step, such as 3.4, or this chapter, such as 3; repeatable
     #[argh(option, arg_name = "id")]
-    only: Option<String>,
+    only: Vec<String>,
 
     /// show the steps, and test nothing
     #[argh(switch)]
@@ -71,7 +71,7 @@ impl Check {
         }
         let timeout = Duration::from_secs_f64(self.timeout);
         let mut target = Target::new(url, timeout, !self.no_echo)?;
-        let only = self.only.as_deref().map_or(Ok(Only::all()), Only::of)?;
+        let only = Only::of(&self.only)?;
         check::reach(&mut target)?;
 
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

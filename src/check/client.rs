@@ -132,10 +132,11 @@ impl Client {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Sends bytes one by one, each in a segment of its own as far as the system goes along.
-    pub fn send_slowly(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.send(&[*byte]);
+    /// Sends bytes in pieces of so many, each in a segment of its own as far as the system goes
+    /// along.
+    pub fn send_slowly(&mut self, bytes: &[u8], piece: usize) {
+        for piece in bytes.chunks(piece.max(1)) {
+            self.send(piece);
             // The pause is the subject here: nothing relies on its length.
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -381,6 +382,8 @@ impl Client {
         let mistakes = mistakes::of_pong(&self.frames, payload);
         loop {
             match self.hear_unless(&mistakes, self.timeout) {
+                // Where messages do not come back, they come from others.
+                Heard::Message(_, found) if !self.echoes && found != payload => {}
                 Heard::Control(Opcode::Pong, found) if found == payload => {
                     self.settled();
                     return Ok(());
@@ -421,6 +424,7 @@ impl Client {
                 Heard::Message(_, payload) if payload == probe => Finding::fail(format!(
                     "{broken} Your server took it and went on: the text sent after it came back."
                 )),
+                Heard::Message(..) if !self.echoes => continue,
                 Heard::Message(..) | Heard::Control(..) => {
                     took.get_or_insert_with(|| heard.clone());
                     continue;

@@ -53,6 +53,7 @@ fn close(target: &Target, body: &[u8]) -> Result<(Client, Option<CloseCode>), Bo
             Heard::Close(found) => return Ok((client, close_code(found))),
             // It may have been on its way.
             Heard::Control(Opcode::Ping | Opcode::Pong, _) => continue,
+            Heard::Message(_, found) if found != body && !client.echoes() => continue,
             Heard::Message(_, found) if found == body => {
                 "You took the Close for a message, and sent it back as one. Look at the opcode: 8 is a \
                  Close, and is answered with a Close."
@@ -212,7 +213,10 @@ fn close_refused(target: &Target, body: &[u8], why: &str, right: &[CloseCode]) -
     let mut client = Client::open(target)?;
     client.say(Opcode::Close, body);
     let sent = client.sent();
-    let heard = client.hear();
+    let mut heard = client.hear();
+    while matches!(heard, Heard::Message(..)) && !client.echoes() {
+        heard = client.hear();
+    }
     let finding = match &heard {
         Heard::Close(found) => match close_code(found) {
             Some(code) if right.contains(&code) => return Ok(()),

@@ -81,7 +81,10 @@ fn answered(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     client.say(Opcode::Ping, b"Hello");
     let sent = client.sent();
-    let heard = client.hear();
+    let mut heard = client.hear();
+    while matches!(heard, Heard::Message(..)) && !client.echoes() {
+        heard = client.hear();
+    }
     let why = match heard {
         Heard::Control(..) | Heard::Message(..) => return Ok(()),
         Heard::Silence => {
