@@ -65,7 +65,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
         // ANCHOR: answer
         let target = head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
         let (path, after) = target.split_once("?after=").unwrap_or((target, "now"));
-        let after = after.parse().unwrap_or_else(|_| updates().len());
+        let after = after.parse().unwrap_or(usize::MAX).min(updates().len());
         let body = match path {
             "/polling" => next(after, Duration::ZERO),
             "/long-polling" => next(after, PATIENCE),
@@ -89,7 +89,7 @@ fn push(mut socket: &TcpStream, after: usize, head: &[String]) -> io::Result<()>
     };
     socket.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes())?;
     (after..).try_for_each(|number| {
-        let text = next(number, PATIENCE);
+        let text = next(number, Duration::MAX);
         socket.write_all(&match key {
             None => format!("data: {text}\n").into_bytes(),
             Some(_) => [&[0x81, text.len() as u8], text.as_bytes()].concat(),

@@ -14,7 +14,10 @@ use tungstenite::handshake::derive_accept_key;
 /// Asks for a WebSocket where there is none.
 #[derive(argh::FromArgs)]
 struct Flags {
-    /// ask this server; without it, a cache that the program starts itself
+    /// where the cache listens (default: any free port of 127.0.0.1)
+    #[argh(option, default = "\"127.0.0.1:0\".to_owned()")]
+    listen: String,
+    /// ask this server, and start no cache
     #[argh(option)]
     to: Option<SocketAddr>,
 }
@@ -65,11 +68,12 @@ fn read_head(socket: &TcpStream) -> io::Result<Vec<String>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Flags { to } = argh::from_env();
+    let Flags { listen, to } = argh::from_env();
     let server = match to {
         Some(server) => server,
         None => {
-            let listener = TcpListener::bind("127.0.0.1:0")?;
+            let listener =
+                TcpListener::bind(&listen).map_err(|error| format!("{listen}: {error}"))?;
             let server = listener.local_addr()?;
             thread::spawn(move || cache(listener.accept()?.0));
             server

@@ -61,14 +61,15 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
         let header = |name: &str| head.iter().find_map(|line| line.strip_prefix(name));
         let target = head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
         let (path, after) = target.split_once("?after=").unwrap_or((target, "now"));
-        let after = after.parse().unwrap_or_else(|_| updates().len());
+        let after = after.parse().unwrap_or(usize::MAX).min(updates().len());
         let body = match path {
             "/polling" => next(after, Duration::ZERO),
             "/long-polling" => next(after, PATIENCE),
             // ANCHOR: last_event_id
             "/sse" | "/websocket" => {
-                let last = header("Last-Event-ID: ").and_then(|id| id.parse().ok());
-                return push(socket, last.unwrap_or(after), header("Sec-WebSocket-Key: "));
+                let last: Option<usize> = header("Last-Event-ID: ").and_then(|id| id.parse().ok());
+                let after = last.unwrap_or(after).min(updates().len());
+                return push(socket, after, header("Sec-WebSocket-Key: "));
             }
             // ANCHOR_END: last_event_id
             "/" => include_str!("../../examples/01_polling_and_push.html").to_owned(),
@@ -93,7 +94,7 @@ fn push(mut socket: &TcpStream, after: usize, key: Option<&str>) -> io::Result<(
     socket.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes())?;
     // ANCHOR: breaks_off
     for number in after.. {
-        let text = next(number, PATIENCE);
+        let text = next(number, Duration::MAX);
         socket.write_all(&match key {
             None => format!("id: {}\ndata: {text}\n", number + 1).into_bytes(),
             Some(_) => [&[0x81, text.len() as u8], text.as_bytes()].concat(),
