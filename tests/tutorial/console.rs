@@ -147,6 +147,10 @@ fn run(root: &Path, wishes: &Wishes, found: &[String], mode: Mode) -> Result<Vec
             let should = if wishes.fails { "should fail, but ends well" } else { "fails" };
             return Err(format!("`{command}` {should}; it said\n{said}"));
         }
+        // A program without the flags that are added here would fail too, but not for its own sake.
+        if said.contains("Unrecognized argument") {
+            return Err(format!("`{command}` does not know its flags; it said\n{said}"));
+        }
         let blank = |line: &String| line.trim().is_empty();
         let space_behind = step.output.iter().rev().take_while(|line| blank(line)).count();
         step.output = said.lines().map(|line| line.trim_end().to_owned()).collect();

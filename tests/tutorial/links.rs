@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::document::{Document, Problem};
-use crate::tree::is_planned;
 
 /// The targets of the links of a line.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
@@ -53,9 +52,6 @@ pub fn check(root: &Path, document: &Document) -> Vec<Problem> {
                 file => directory.join(file),
             };
             let exists = root.join(&path).exists();
-            if !exists && is_planned(&path) {
-                continue;
-            }
             if target.starts_with('/') || !exists {
                 let what = format!("`{target}` leads nowhere: there is no {}", path.display());
                 problems.push(document.problem(index, what));

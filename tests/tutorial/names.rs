@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::command::CargoRun;
 use crate::document::{Document, Problem};
-use crate::tree::{example_name, is_planned, programs};
+use crate::tree::{example_name, programs};
 
 /// What there is.
 pub struct Known {
@@ -45,10 +45,6 @@ impl Known {
         known.flags.extend(FOREIGN_FLAGS.map(str::to_owned));
         known.add_help(root, "cargo run --quiet -- --help");
         let commands = known.commands(root);
-        if !commands.iter().any(|command| command == "check") {
-            // Not there yet; the chapters name its flags already.
-            known.flags.extend(["--only", "--no-echo"].map(str::to_owned));
-        }
         for command in commands {
             known.add_help(root, &format!("cargo run --quiet -- {command} --help"));
         }
@@ -109,7 +105,7 @@ impl Known {
                 return Some(format!("no program has the flag `{flag}`"));
             }
             let missing = looks_like_a_path(word) && !self.has_file(word, directory);
-            if missing && !is_planned(Path::new(word)) {
+            if missing {
                 return Some(format!("there is no file `{word}`"));
             }
         }

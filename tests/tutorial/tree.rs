@@ -9,30 +9,6 @@ pub fn stem(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// All chapters that there will be.
-const PLANNED: [&str; 15] = [
-    "01_polling_and_push",
-    "02_tcp_echo",
-    "03_handshake",
-    "04_frames",
-    "05_echo",
-    "06_browser_api",
-    "07_broadcast",
-    "08_rooms",
-    "09_subprotocol",
-    "10_binary_and_fragments",
-    "11_heartbeat",
-    "12_closing",
-    "13_slow_clients",
-    "14_hostile_clients",
-    "15_fanout_cost",
-];
-
-/// Whether a file that is not there belongs to a chapter that will be.
-pub fn is_planned(file: &Path) -> bool {
-    PLANNED.contains(&&*stem(file))
-}
-
 fn is_numbered(file: &Path) -> bool {
     let name = stem(file);
     name.len() > 3 && name[..2].chars().all(|c| c.is_ascii_digit()) && name[2..].starts_with('_')
