@@ -4,14 +4,19 @@
 //! Run:   `cargo run --example 05_echo`, then open <http://127.0.0.1:8080/>
 //! See:   a Ping, fragments and a Close, and what comes back.
 //! Still wrong: the page shows little of what a browser knows. Chapter 06 shows it.
-use std::io::{self, ErrorKind::*, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+
+use std::io::{ErrorKind::*, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration};
 
 use tungstenite::error::ProtocolError::*;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::{Error, HandshakeError, Message, accept, client};
+
+#[path = "parts/manners.rs"]
+mod manners;
+use manners::{WholeHead, hang_up};
 
 /// An echo server: tungstenite reads the frames, each client has a thread.
 #[derive(argh::FromArgs)]
@@ -47,7 +52,7 @@ fn is_goodbye(error: &Error) -> bool {
 /// One client, from its request to its end.
 fn serve(socket: &TcpStream) -> Result<(), Error> {
     socket.set_read_timeout(Some(PATIENCE))?;
-    let mut websocket = match accept(socket) {
+    let mut websocket = match accept(WholeHead::new(socket)) {
         Ok(websocket) => websocket,
         Err(HandshakeError::Failure(error)) => return answer(socket, error),
         Err(HandshakeError::Interrupted(_)) => return Ok(()), // it took too long
@@ -98,13 +103,6 @@ fn accept_clients(listener: &TcpListener) {
             thread::sleep(Duration::from_millis(100)); // too many sockets or threads
         }
     }
-}
-
-/// Lets the peer hang up first, so that our last bytes arrive (chapter 12 says why).
-fn hang_up(socket: &TcpStream) -> io::Result<u64> {
-    socket.shutdown(Shutdown::Write)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    io::copy(&mut socket.take(1 << 24), &mut io::sink())
 }
 // ANCHOR_END: accept
 

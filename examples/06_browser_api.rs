@@ -4,8 +4,9 @@
 //! Run:   `cargo run --example 06_browser_api`, then open <http://127.0.0.1:8080/>
 //! See:   without a browser, a client that asks the server for what the page asks it for.
 //! Still wrong: each client is alone. In chapter 07 they hear each other.
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration, time::Instant};
 
 use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
@@ -13,6 +14,10 @@ use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::{HeaderValue, Uri};
 use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tungstenite::{ClientRequestBuilder, Error, HandshakeError, Message, accept_hdr, client};
+
+#[path = "parts/manners.rs"]
+mod manners;
+use manners::{WholeHead, hang_up};
 
 /// A server that does to a browser's page what the page asks for.
 #[derive(argh::FromArgs)]
@@ -45,7 +50,7 @@ fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorRe
 
 fn serve(socket: &TcpStream) -> Result<(), Error> {
     socket.set_read_timeout(Some(SILENCE))?;
-    let mut websocket = match accept_hdr(socket, choose) {
+    let mut websocket = match accept_hdr(WholeHead::new(socket), choose) {
         Ok(websocket) => websocket,
         Err(HandshakeError::Failure(error)) => return answer(socket, error),
         Err(HandshakeError::Interrupted(_)) => return Ok(()), // it took too long
@@ -97,13 +102,6 @@ fn answer(mut socket: &TcpStream, error: Error) -> Result<(), Error> {
     Ok(write!(socket, "HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}")?)
 }
 
-fn visit(socket: TcpStream) -> io::Result<u64> {
-    serve(&socket).ok();
-    socket.shutdown(Shutdown::Write)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    io::copy(&mut socket.take(1 << 24), &mut io::sink())
-}
-
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
     let listener = TcpListener::bind(&flags.listen)
@@ -112,7 +110,9 @@ fn main() -> Result<(), Box<dyn StdError>> {
     println!("listening at http://{address}/");
     let server = thread::spawn(move || {
         for socket in listener.incoming() {
-            let started = socket.and_then(|it| thread::Builder::new().spawn(|| visit(it)));
+            let started = socket.and_then(|socket| {
+                thread::Builder::new().spawn(move || (serve(&socket).ok(), hang_up(&socket).ok()))
+            });
             if started.is_err() {
                 thread::sleep(Duration::from_millis(100)); // too many sockets or threads
             }

@@ -4,8 +4,8 @@
 //! See: two clients come and go; the second sends too much, and is told so by a Close 1009.
 //! Still wrong: the page shows little of what a browser knows.
 
-use std::io::{self, ErrorKind::*, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{ErrorKind::*, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration};
 
 use tungstenite::error::ProtocolError::*;
@@ -13,6 +13,10 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, HandshakeError, Message, accept_with_config, client};
+
+#[path = "../../examples/parts/manners.rs"]
+mod manners;
+use manners::{WholeHead, hang_up};
 
 /// An echo server that tells who comes and goes, and takes 64 KiB at most.
 #[derive(argh::FromArgs)]
@@ -44,7 +48,7 @@ fn serve(number: usize, socket: &TcpStream) -> Result<(), Error> {
     socket.set_read_timeout(Some(PATIENCE))?;
     // ANCHOR: limit
     let limits = WebSocketConfig::default().max_message_size(Some(MOST)).max_frame_size(Some(MOST));
-    let mut websocket = match accept_with_config(socket, Some(limits)) {
+    let mut websocket = match accept_with_config(WholeHead::new(socket), Some(limits)) {
         // ANCHOR_END: limit
         Ok(websocket) => websocket,
         Err(HandshakeError::Failure(error)) => return answer(socket, error),
@@ -95,13 +99,6 @@ fn accept_clients(listener: &TcpListener) {
             thread::sleep(Duration::from_millis(100)); // too many sockets or threads
         }
     }
-}
-
-/// Lets the peer hang up first, so that our last bytes arrive (chapter 12 says why).
-fn hang_up(socket: &TcpStream) -> io::Result<u64> {
-    socket.shutdown(Shutdown::Write)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    io::copy(&mut socket.take(1 << 24), &mut io::sink())
 }
 
 fn main() -> Result<(), Box<dyn StdError>> {

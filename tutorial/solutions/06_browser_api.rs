@@ -4,8 +4,8 @@
 //! See: `/close 1006` is refused in words, `/headers` shows what no script can see.
 //! Still wrong: each client is alone.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration, time::Instant};
 
 use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
@@ -13,6 +13,10 @@ use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::{HeaderValue, Uri};
 use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tungstenite::{ClientRequestBuilder, Error, HandshakeError, Message, accept_hdr, client};
+
+#[path = "../../examples/parts/manners.rs"]
+mod manners;
+use manners::{WholeHead, hang_up};
 
 /// A server that does what a page asks for, if that is allowed.
 #[derive(argh::FromArgs)]
@@ -52,7 +56,7 @@ fn serve(socket: &TcpStream) -> Result<(), Error> {
         }
         choose(request, response)
     };
-    let mut websocket = match accept_hdr(socket, look_and_choose) {
+    let mut websocket = match accept_hdr(WholeHead::new(socket), look_and_choose) {
         // ANCHOR_END: headers
         Ok(websocket) => websocket,
         Err(HandshakeError::Failure(error)) => return answer(socket, error),
@@ -118,13 +122,6 @@ fn answer(mut socket: &TcpStream, error: Error) -> Result<(), Error> {
     Ok(write!(socket, "HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}")?)
 }
 
-fn visit(socket: TcpStream) -> io::Result<u64> {
-    serve(&socket).ok();
-    socket.shutdown(Shutdown::Write)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    io::copy(&mut socket.take(1 << 24), &mut io::sink())
-}
-
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
     let listener = TcpListener::bind(&flags.listen)
@@ -133,7 +130,9 @@ fn main() -> Result<(), Box<dyn StdError>> {
     println!("listening at http://{address}/");
     let server = thread::spawn(move || {
         for socket in listener.incoming() {
-            let started = socket.and_then(|it| thread::Builder::new().spawn(|| visit(it)));
+            let started = socket.and_then(|socket| {
+                thread::Builder::new().spawn(move || (serve(&socket).ok(), hang_up(&socket).ok()))
+            });
             if started.is_err() {
                 thread::sleep(Duration::from_millis(100)); // too many sockets or threads
             }
