@@ -1,0 +1,233 @@
+//! 10, solved: a file that is announced and counted, and answers in frames of three bytes.
+//!
+//! Run: cargo run --example solution_10_binary_and_fragments
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use argh::FromArgs;
+use bytes::Bytes;
+use chalkwire::frame::{Frame, Opcode};
+use tungstenite::error::ProtocolError;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tungstenite::{Error as WsError, HandshakeError, Message, WebSocket};
+
+/// Text and binary messages, and messages in many frames.
+#[derive(FromArgs)]
+struct Flags {
+    /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
+    #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
+    listen: String,
+    /// end after the demonstration
+    #[argh(switch)]
+    once: bool,
+}
+
+/// Who does not shake hands, or does not take an answer, is waited for this long.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Who has shaken hands and says nothing is kept this long.
+const SILENCE: Duration = Duration::from_secs(300);
+const PAGE: &str = include_str!("../../examples/10_binary_and_fragments.html");
+/// The masking key of RFC 6455's examples. A real client takes four random bytes each time.
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// A file to send, and how many of its bytes go into one message.
+const FILE: &[u8] = include_bytes!("../../LICENSE-APACHE");
+const SLICE: usize = 4096;
+/// Bytes of an echo in one frame.
+const PIECE: usize = 3;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let flags: Flags = argh::from_env();
+    env_logger::init();
+    let listener = TcpListener::bind(&flags.listen)
+        .map_err(|error| format!("cannot listen at {}: {error}", flags.listen))?;
+    let address = listener.local_addr()?;
+    println!("listening at http://{address}/");
+    let server = thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            thread::spawn(move || match open(socket) {
+                Ok(websocket) => websocket.map_or((), echo),
+                Err(error) => log::info!("a client is refused: {error}"),
+            });
+        }
+    });
+    demonstrate(address)?;
+    if !flags.once {
+        println!("\nOpen http://{address}/ and send a file. Ctrl-C ends this.");
+        server.join().ok();
+    }
+    Ok(())
+}
+
+/// Shakes hands. A browser that asks for no WebSocket gets the page.
+fn open(socket: TcpStream) -> Result<Option<WebSocket<TcpStream>>, Box<dyn Error>> {
+    socket.set_read_timeout(Some(DEADLINE))?;
+    socket.set_write_timeout(Some(DEADLINE))?;
+    let mut plain = socket.try_clone()?;
+    match tungstenite::accept(socket) {
+        Ok(websocket) => {
+            plain.set_read_timeout(Some(SILENCE))?;
+            Ok(Some(websocket))
+        }
+        Err(HandshakeError::Failure(WsError::Protocol(
+            ProtocolError::MissingConnectionUpgradeHeader,
+        ))) => {
+            write!(plain, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")?;
+            write!(plain, "Content-Length: {}\r\n\r\n{PAGE}", PAGE.len())?;
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+// ANCHOR: upload
+/// A file of which a text message has told the name and the size.
+struct Upload {
+    name: String,
+    size: usize,
+    bytes: Vec<u8>,
+}
+
+/// Reads `file NAME SIZE`.
+fn announced(text: &str) -> Option<Upload> {
+    let (name, size) = text.strip_prefix("file ")?.rsplit_once(' ')?;
+    Some(Upload { name: name.to_owned(), size: size.parse().ok()?, bytes: Vec::new() })
+}
+
+/// Takes the next slice. The text says that the file is complete.
+fn take_slice(upload: &mut Option<Upload>, slice: &Bytes) -> Option<String> {
+    let open = upload.as_mut()?;
+    open.bytes.extend_from_slice(slice);
+    if open.bytes.len() < open.size {
+        return None;
+    }
+    let done = upload.take()?;
+    Some(format!("{}: {} of {} bytes", done.name, done.bytes.len(), done.size))
+}
+// ANCHOR_END: upload
+
+// ANCHOR: fragments
+/// Sends one message in frames of at most `PIECE` bytes.
+fn send_cut(
+    websocket: &mut WebSocket<TcpStream>,
+    mut kind: Data,
+    payload: &[u8],
+) -> Result<(), WsError> {
+    use tungstenite::protocol::frame::Frame;
+    let mut rest = payload;
+    loop {
+        let (piece, after) = rest.split_at(rest.len().min(PIECE));
+        let last = after.is_empty();
+        let frame = Frame::message(piece.to_vec(), OpCode::Data(kind), last);
+        websocket.write(Message::Frame(frame))?;
+        if last {
+            return websocket.flush();
+        }
+        kind = Data::Continue;
+        rest = after;
+    }
+}
+// ANCHOR_END: fragments
+
+/// Takes announced files, and sends every other message back in small frames.
+fn echo(mut websocket: WebSocket<TcpStream>) {
+    let mut upload = None;
+    let error = loop {
+        let done = match websocket.read() {
+            Ok(Message::Text(text)) => match announced(&text) {
+                Some(announced) => {
+                    upload = Some(announced);
+                    Ok(())
+                }
+                None => send_cut(&mut websocket, Data::Text, text.as_bytes()),
+            },
+            Ok(Message::Binary(slice)) if upload.is_some() => take_slice(&mut upload, &slice)
+                .map_or(Ok(()), |answer| websocket.send(Message::text(answer))),
+            Ok(Message::Binary(bytes)) => send_cut(&mut websocket, Data::Binary, &bytes),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            break error;
+        }
+    };
+    let code = match &error {
+        error if is_goodbye(error) => return,
+        WsError::Utf8(_) => CloseCode::Invalid,
+        WsError::Capacity(_) => CloseCode::Size,
+        _ => CloseCode::Protocol,
+    };
+    if websocket.close(Some(CloseFrame { code, reason: "".into() })).is_ok() {
+        while websocket.read().is_ok() {}
+    }
+}
+
+/// Whether the client has simply gone: that is no error.
+fn is_goodbye(error: &WsError) -> bool {
+    use ProtocolError::ResetWithoutClosingHandshake as Reset;
+    match error {
+        WsError::ConnectionClosed | WsError::AlreadyClosed | WsError::Io(_) => true,
+        WsError::Protocol(error) => *error == Reset,
+        _ => false,
+    }
+}
+
+/// A client's frame, by hand: no library cuts a character in half for us.
+fn send(socket: &mut TcpStream, opcode: Opcode, fin: bool, payload: &[u8]) -> io::Result<()> {
+    let mut frame = Frame::new(opcode, Some(KEY), payload);
+    frame.header.fin = fin;
+    show("->", &frame);
+    socket.write_all(&frame.encode())
+}
+
+/// Waits until a frame is complete.
+fn receive(socket: &mut TcpStream) -> io::Result<Frame> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some((frame, _)) = Frame::decode(&bytes) {
+            show("<-", &frame);
+            return Ok(frame);
+        }
+        let mut next = [0];
+        socket.read_exact(&mut next)?;
+        bytes.extend(next);
+    }
+}
+
+/// Writes down a frame's first bytes, and what they say.
+fn show(arrow: &str, frame: &Frame) {
+    let bytes = frame.encode();
+    let mut hex: String = bytes.iter().take(11).map(|byte| format!("{byte:02x} ")).collect();
+    hex += if bytes.len() > 11 { ".." } else { "" };
+    let fin = if frame.header.fin { "" } else { " FIN 0" };
+    let said = match frame.header.opcode {
+        Opcode::Binary | Opcode::Close => format!("{} bytes", frame.payload.len()).into(),
+        _ => String::from_utf8_lossy(&frame.payload),
+    };
+    println!("  {arrow} {hex:<36}{}{fin}: {said}", frame.header.opcode);
+}
+
+fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn Error>> {
+    let socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    // tungstenite shakes hands and gives the socket back.
+    let mut socket = tungstenite::client(format!("ws://{address}/"), socket)?.0.into_inner();
+    println!("\n1. An announced file, counted by the server");
+    let announcement = format!("file LICENSE-APACHE {}", FILE.len());
+    send(&mut socket, Opcode::Text, true, announcement.as_bytes())?;
+    for slice in FILE.chunks(SLICE) {
+        send(&mut socket, Opcode::Binary, true, slice)?;
+    }
+    receive(&mut socket)?;
+    println!("\n2. An answer in frames of {PIECE} bytes");
+    send(&mut socket, Opcode::Text, true, b"Hello")?;
+    while !receive(&mut socket)?.header.fin {}
+    let goodbye = 1000_u16.to_be_bytes();
+    send(&mut socket, Opcode::Close, true, &goodbye)?;
+    receive(&mut socket)?;
+    Ok(())
+}
