@@ -6,7 +6,6 @@
 //!            Then open http://127.0.0.1:8080/ and send a file of your own.
 //! Still wrong: a client whose cable is pulled stays for five minutes. Chapter 11 mends that.
 
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -14,6 +13,7 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use chalkwire::frame::{Frame, Opcode};
+use chalkwire::http::Response;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -30,6 +30,8 @@ struct Flags {
     once: bool,
 }
 
+type AnyError = Box<dyn std::error::Error>;
+
 /// Who does not shake hands, or does not take an answer, is waited for this long.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Who has shaken hands and says nothing is kept this long.
@@ -43,7 +45,7 @@ const FILE: &[u8] = include_bytes!("../LICENSE-APACHE");
 const SLICE: usize = 4096;
 // ANCHOR_END: given
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), AnyError> {
     let flags: Flags = argh::from_env();
     env_logger::init();
     let listener = TcpListener::bind(&flags.listen)
@@ -52,10 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening at http://{address}/");
     let server = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            thread::spawn(move || match open(socket) {
-                Ok(websocket) => websocket.map_or((), echo),
-                Err(error) => log::info!("a client is refused: {error}"),
-            });
+            thread::spawn(move || serve(&socket));
         }
     });
     demonstrate(address)?;
@@ -66,30 +65,36 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Shakes hands. A browser that asks for no WebSocket gets the page.
-fn open(socket: TcpStream) -> Result<Option<WebSocket<TcpStream>>, Box<dyn Error>> {
+/// One client, in a thread of its own.
+fn serve(socket: &TcpStream) {
+    match open(socket) {
+        Ok(None) => {}
+        Ok(Some(websocket)) => {
+            socket.set_read_timeout(Some(SILENCE)).ok();
+            echo(websocket);
+        }
+        Err(error) => log::info!("a client left in the handshake: {error}"),
+    }
+}
+
+/// Shakes hands. A browser that asks for no WebSocket gets the page, and anybody else a refusal.
+fn open(mut socket: &TcpStream) -> Result<Option<WebSocket<&TcpStream>>, AnyError> {
     socket.set_read_timeout(Some(DEADLINE))?;
     socket.set_write_timeout(Some(DEADLINE))?;
-    let mut plain = socket.try_clone()?;
-    match tungstenite::accept(socket) {
-        Ok(websocket) => {
-            plain.set_read_timeout(Some(SILENCE))?;
-            Ok(Some(websocket))
-        }
+    let answer = match tungstenite::accept(socket) {
+        Ok(websocket) => return Ok(Some(websocket)),
         Err(HandshakeError::Failure(WsError::Protocol(
             ProtocolError::MissingConnectionUpgradeHeader,
-        ))) => {
-            write!(plain, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")?;
-            write!(plain, "Content-Length: {}\r\n\r\n{PAGE}", PAGE.len())?;
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
+        ))) => Response::with_body(200, "text/html; charset=utf-8", PAGE.into()),
+        Err(error) => Response::new(400, &error.to_string()),
+    };
+    socket.write_all(&answer.encode().concat())?;
+    Ok(None)
 }
 
 // ANCHOR: echo
 /// Sends every message back as it came: text as text, binary as binary.
-fn echo(mut websocket: WebSocket<TcpStream>) {
+fn echo(mut websocket: WebSocket<&TcpStream>) {
     let error = loop {
         let done = match websocket.read() {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => websocket.send(message),
@@ -163,7 +168,7 @@ fn show(arrow: &str, frame: &Frame) {
     println!("  {arrow} {hex:<36}{}{fin}: {said}", frame.header.opcode);
 }
 
-fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn Error>> {
+fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(DEADLINE))?;
     // tungstenite shakes hands and gives the socket back.

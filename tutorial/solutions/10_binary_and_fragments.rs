@@ -2,7 +2,6 @@
 //!
 //! Run: cargo run --example solution_10_binary_and_fragments
 
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use argh::FromArgs;
 use bytes::Bytes;
 use chalkwire::frame::{Frame, Opcode};
+use chalkwire::http::Response;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -27,6 +27,8 @@ struct Flags {
     once: bool,
 }
 
+type AnyError = Box<dyn std::error::Error>;
+
 /// Who does not shake hands, or does not take an answer, is waited for this long.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Who has shaken hands and says nothing is kept this long.
@@ -40,7 +42,7 @@ const SLICE: usize = 4096;
 /// Bytes of an echo in one frame.
 const PIECE: usize = 3;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), AnyError> {
     let flags: Flags = argh::from_env();
     env_logger::init();
     let listener = TcpListener::bind(&flags.listen)
@@ -49,10 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening at http://{address}/");
     let server = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            thread::spawn(move || match open(socket) {
-                Ok(websocket) => websocket.map_or((), echo),
-                Err(error) => log::info!("a client is refused: {error}"),
-            });
+            thread::spawn(move || serve(&socket));
         }
     });
     demonstrate(address)?;
@@ -63,25 +62,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Shakes hands. A browser that asks for no WebSocket gets the page.
-fn open(socket: TcpStream) -> Result<Option<WebSocket<TcpStream>>, Box<dyn Error>> {
+/// One client, in a thread of its own.
+fn serve(socket: &TcpStream) {
+    match open(socket) {
+        Ok(None) => {}
+        Ok(Some(websocket)) => {
+            socket.set_read_timeout(Some(SILENCE)).ok();
+            echo(websocket);
+        }
+        Err(error) => log::info!("a client left in the handshake: {error}"),
+    }
+}
+
+/// Shakes hands. A browser that asks for no WebSocket gets the page, and anybody else a refusal.
+fn open(mut socket: &TcpStream) -> Result<Option<WebSocket<&TcpStream>>, AnyError> {
     socket.set_read_timeout(Some(DEADLINE))?;
     socket.set_write_timeout(Some(DEADLINE))?;
-    let mut plain = socket.try_clone()?;
-    match tungstenite::accept(socket) {
-        Ok(websocket) => {
-            plain.set_read_timeout(Some(SILENCE))?;
-            Ok(Some(websocket))
-        }
+    let answer = match tungstenite::accept(socket) {
+        Ok(websocket) => return Ok(Some(websocket)),
         Err(HandshakeError::Failure(WsError::Protocol(
             ProtocolError::MissingConnectionUpgradeHeader,
-        ))) => {
-            write!(plain, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")?;
-            write!(plain, "Content-Length: {}\r\n\r\n{PAGE}", PAGE.len())?;
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
+        ))) => Response::with_body(200, "text/html; charset=utf-8", PAGE.into()),
+        Err(error) => Response::new(400, &error.to_string()),
+    };
+    socket.write_all(&answer.encode().concat())?;
+    Ok(None)
 }
 
 // ANCHOR: upload
@@ -113,7 +118,7 @@ fn take_slice(upload: &mut Option<Upload>, slice: &Bytes) -> Option<String> {
 // ANCHOR: fragments
 /// Sends one message in frames of at most `PIECE` bytes.
 fn send_cut(
-    websocket: &mut WebSocket<TcpStream>,
+    websocket: &mut WebSocket<&TcpStream>,
     mut kind: Data,
     payload: &[u8],
 ) -> Result<(), WsError> {
@@ -134,7 +139,7 @@ fn send_cut(
 // ANCHOR_END: fragments
 
 /// Takes announced files, and sends every other message back in small frames.
-fn echo(mut websocket: WebSocket<TcpStream>) {
+fn echo(mut websocket: WebSocket<&TcpStream>) {
     let mut upload = None;
     let error = loop {
         let done = match websocket.read() {
@@ -211,7 +216,7 @@ fn show(arrow: &str, frame: &Frame) {
     println!("  {arrow} {hex:<36}{}{fin}: {said}", frame.header.opcode);
 }
 
-fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn Error>> {
+fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(DEADLINE))?;
     // tungstenite shakes hands and gives the socket back.
