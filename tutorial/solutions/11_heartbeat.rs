@@ -4,18 +4,24 @@
 //! Run: cargo run --example solution_11_heartbeat
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::http::Response;
 use crossbeam_channel::{Sender, unbounded};
-use tungstenite::error::ProtocolError;
-use tungstenite::{Error as WsError, HandshakeError, Message, WebSocket};
+use tungstenite::{Error as WsError, Message, WebSocket};
+
+#[path = "../../examples/parts/cable.rs"]
+mod cable;
+#[path = "../../examples/parts/door.rs"]
+mod door;
+
+use cable::relay;
+use door::{DEADLINE, is_goodbye, open};
 
 /// Pings, Pongs, a pulled cable, and a way back.
 #[derive(FromArgs, Clone)]
@@ -43,8 +49,6 @@ fn millis(text: &str) -> Result<Duration, String> {
 
 type AnyError = Box<dyn std::error::Error>;
 
-/// Nothing here takes as long as this.
-const DEADLINE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An open connection counts as a success when it has lasted as long.
 const HELD: Duration = Duration::from_millis(400);
@@ -72,70 +76,22 @@ fn main() -> Result<(), AnyError> {
 
 /// An echo that sends no Ping. It can also slam its door behind a client.
 fn serve(socket: &TcpStream, slam: bool) -> Result<(), AnyError> {
-    let Some(mut websocket) = open(socket)? else { return Ok(()) };
+    let Some(mut websocket) = open(socket, PAGE)? else { return Ok(()) };
     socket.set_read_timeout(None)?;
-    while !slam {
+    if slam {
+        return Ok(());
+    }
+    loop {
         let message = websocket.read()?;
         if message.is_text() || message.is_binary() {
             websocket.send(message)?;
         }
     }
-    Ok(())
-}
-
-/// Shakes hands. A browser that asks for no WebSocket gets the page, and anybody else a refusal.
-fn open(mut socket: &TcpStream) -> Result<Option<WebSocket<&TcpStream>>, AnyError> {
-    socket.set_read_timeout(Some(DEADLINE))?;
-    socket.set_write_timeout(Some(DEADLINE))?;
-    let answer = match tungstenite::accept(socket) {
-        Ok(websocket) => return Ok(Some(websocket)),
-        Err(HandshakeError::Failure(WsError::Protocol(
-            ProtocolError::MissingConnectionUpgradeHeader,
-        ))) => Response::with_body(200, "text/html; charset=utf-8", PAGE.into()),
-        Err(error) => Response::new(400, &error.to_string()),
-    };
-    socket.write_all(&answer.encode().concat())?;
-    Ok(None)
 }
 
 /// A read deadline has passed. Windows has another name for it than the others.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-/// Passes bytes between clients and the server. The first connection goes silent when `pulled` is
-/// set.
-fn relay(server: SocketAddr, pulled: Arc<AtomicBool>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for (number, client) in listener.incoming().flatten().enumerate() {
-            let pulled = if number == 0 { Arc::clone(&pulled) } else { Arc::default() };
-            join(client, server, pulled).ok();
-        }
-    });
-    Ok(address)
-}
-
-fn join(client: TcpStream, to: SocketAddr, pulled: Arc<AtomicBool>) -> io::Result<()> {
-    let server = TcpStream::connect(to)?;
-    let back = (server.try_clone()?, client.try_clone()?, Arc::clone(&pulled));
-    thread::spawn(move || pass(client, server, &pulled));
-    thread::spawn(move || pass(back.0, back.1, &back.2));
-    Ok(())
-}
-
-fn pass(mut from: TcpStream, mut to: TcpStream, pulled: &AtomicBool) {
-    let mut bytes = [0; 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
-        if pulled.load(Ordering::Relaxed) || to.write_all(&bytes[..count]).is_err() {
-            break;
-        }
-    }
-    while pulled.load(Ordering::Relaxed) {
-        thread::park(); // nothing passes, and both sockets stay open
-    }
-    to.shutdown(Shutdown::Both).ok();
 }
 
 // ANCHOR: held
@@ -194,9 +150,10 @@ fn beat(
                 }
             }
             Err(WsError::Io(error)) if is_timeout(&error) => {
-                return Ok(format!("no answer to beat {beats} for {}", shown(patience)));
+                return Ok(format!("no answer for {}", shown(patience)));
             }
-            Err(_) => return Ok("the connection has ended".to_owned()),
+            Err(error) if is_goodbye(&error) => return Ok("the connection has ended".to_owned()),
+            Err(error) => return Ok(error.to_string()),
         }
     }
 }
@@ -221,7 +178,7 @@ static OVER: AtomicBool = AtomicBool::new(false);
 
 fn demonstrate(address: SocketAddr, flags: &Flags) -> Result<(), AnyError> {
     let pulled = Arc::new(AtomicBool::new(false));
-    let relay = relay(address, Arc::clone(&pulled))?;
+    let relay = relay(address, Arc::clone(&pulled), 0)?;
     let (sender, told) = unbounded();
     let times = flags.clone();
     thread::spawn(move || stay_connected(relay, &times, &sender).ok());
@@ -238,7 +195,12 @@ fn demonstrate(address: SocketAddr, flags: &Flags) -> Result<(), AnyError> {
     show_until("client: beat 3")?;
     println!("   the cable is pulled");
     pulled.store(true, Ordering::Relaxed);
-    show_until("client: no answer")?;
+    // A last beat may have come back before that.
+    let mut line = told.recv_timeout(DEADLINE)?;
+    while line.contains("came back") {
+        line = told.recv_timeout(DEADLINE)?;
+    }
+    println!("   {line}");
     println!("\n2. A server that takes everybody, and drops the next three at once");
     show_until("client: beat 1")?;
     OVER.store(true, Ordering::Relaxed);
