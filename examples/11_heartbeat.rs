@@ -26,7 +26,6 @@ mod reconnect;
 use cable::relay;
 use door::{DEADLINE, is_goodbye, open};
 use reconnect::{OPEN, OVER, shown, stay_connected};
-
 /// Pings, Pongs, a pulled cable, and a way back.
 #[derive(FromArgs, Clone)]
 struct Flags {
@@ -78,9 +77,7 @@ fn main() -> Result<(), AnyError> {
 /// The body of a client's thread: an echo with a heartbeat.
 fn serve(socket: TcpStream, times: &Flags, tell: &Sender<String>) -> Result<(), AnyError> {
     let Some(mut websocket) = open(&socket, PAGE)? else { return Ok(()) };
-    let mut pings = 0;
-    let mut sent_at = Instant::now();
-    let mut waiting = false;
+    let (mut pings, mut waiting, mut sent_at) = (0, false, Instant::now());
     loop {
         let patience = if waiting { times.give_up_after } else { times.ping_after };
         socket.set_read_timeout(Some(patience))?;
@@ -112,10 +109,12 @@ fn serve(socket: TcpStream, times: &Flags, tell: &Sender<String>) -> Result<(), 
 }
 // ANCHOR_END: heartbeat
 
+// ANCHOR: is_timeout
 /// A read deadline has passed. Windows has another word for it.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
+// ANCHOR_END: is_timeout
 
 fn demonstrate(to: SocketAddr, flags: &Flags, server: &Receiver<String>) -> Result<(), AnyError> {
     let pulled = Arc::new(AtomicBool::new(false));
@@ -131,7 +130,7 @@ fn demonstrate(to: SocketAddr, flags: &Flags, server: &Receiver<String>) -> Resu
     let pulled_at = Instant::now();
     while server.recv_timeout(DEADLINE)? != NO_PONG {}
     println!("   {NO_PONG}, {} after the pull", shown(pulled_at.elapsed()));
-    show_until("client: nothing", &client)?;
+    show_until("client: no Ping", &client)?;
     println!("\n3. The client comes back; three times it is refused");
     show_until(OPEN, &client)?;
     show_until("server: Ping 1", server)?;

@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tungstenite::WebSocket;
+use tungstenite::{Error, WebSocket};
 
 use crate::door::DEADLINE;
-use crate::{AnyError, Flags};
+use crate::{AnyError, Flags, is_timeout};
 
 /// The first pause is at most so long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -37,11 +37,19 @@ pub fn stay_connected(
                 // The server asks after `ping_after`. A client that knows that may count on it.
                 let patience = flags.ping_after + flags.give_up_after;
                 websocket.get_ref().set_read_timeout(Some(patience))?;
-                while websocket.read().is_ok() && !OVER.load(Ordering::Relaxed) {}
-                tell.send(format!(
-                    "client: nothing came for {}, not even a Ping",
-                    shown(patience)
-                ))?;
+                let error = loop {
+                    match websocket.read() {
+                        Ok(_) if OVER.load(Ordering::Relaxed) => return Ok(()),
+                        Ok(_) => {}
+                        Err(error) => break error,
+                    }
+                };
+                tell.send(match error {
+                    Error::Io(error) if is_timeout(&error) => {
+                        format!("client: no Ping for {}, it gives up", shown(patience))
+                    }
+                    error => format!("client: {error}"),
+                })?;
             }
             Err(_) => tell.send("client: refused".to_owned())?,
         }

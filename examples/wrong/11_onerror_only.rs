@@ -67,12 +67,12 @@ fn serve(listener: &TcpListener, opened: &Sender<()>) -> Result<(), AnyError> {
     Ok(())
 }
 
-// ANCHOR: events
 /// A browser's events, from what tungstenite says: `error` comes only before an unclean `close`.
 fn client(address: SocketAddr) -> Result<(), AnyError> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(DEADLINE))?;
     let (mut websocket, _) = tungstenite::client(format!("ws://{address}/"), socket)?;
+    // ANCHOR: events
     let was_clean = loop {
         match websocket.read() {
             Ok(Message::Close(Some(frame))) => println!("the server says {frame}"),
@@ -85,6 +85,7 @@ fn client(address: SocketAddr) -> Result<(), AnyError> {
         on_error(address)?;
     }
     println!("event close, wasClean {was_clean}");
+    // ANCHOR_END: events
     Ok(())
 }
 
@@ -93,4 +94,3 @@ fn on_error(address: SocketAddr) -> Result<(), AnyError> {
     println!("event error: connecting again");
     client(address)
 }
-// ANCHOR_END: events

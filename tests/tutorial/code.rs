@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::document::{Block, Document, Problem};
+use crate::document::{Block, Document, Problem, UPDATE};
 
 /// Languages whose blocks must come from a file.
 pub const WOVEN: [&str; 4] = ["rust", "js", "html", "css"];
@@ -82,8 +82,7 @@ pub fn compare(
     };
     let index = (block.content.start + n).min(block.content.end);
     let what = format!(
-        "here stands\n    {}\nwhere {origin} has\n    {}\n\
-         UPDATE=1 cargo test --test tutorial writes it anew",
+        "here stands\n    {}\nwhere {origin} has\n    {}\n{UPDATE}",
         shown(found.get(n)),
         shown(expected.get(n))
     );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::code::compare;
 use crate::command::{CargoRun, replace_port};
-use crate::document::{Block, Document, Problem};
+use crate::document::{Block, Document, Problem, UPDATE};
 use crate::mask::{mask, mask_measured};
 use crate::process::Running;
 
@@ -211,7 +211,7 @@ fn differs(
     let missing = lines.iter().find(|line| !rest.any(|found| found == mask_measured(line)))?;
     let what = format!(
         "the block lacks this line of the program, or has it elsewhere (figures aside)\n    \
-         `{missing}`\nUPDATE=1 cargo test --test tutorial measures anew"
+         `{missing}`\n{UPDATE}"
     );
     Some(document.problem(block.fence, what))
 }

@@ -5,6 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+/// What to do when the text should follow the programs.
+pub const UPDATE: &str = "UPDATE=1 cargo test --test tutorial writes it anew";
+
 /// Something wrong, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -132,6 +135,14 @@ pub fn write_block(root: &Path, file: &Path, n: usize, lines: &[String]) {
     let _writing = WRITING.lock();
     let text = Document::read(root, file).with_block(n, lines);
     std::fs::write(root.join(file), text).expect("the chapter is written");
+}
+
+/// Writes one line of a file.
+pub fn write_line(root: &Path, file: &Path, index: usize, line: &str) {
+    let _writing = WRITING.lock();
+    let mut lines = Document::read(root, file).lines;
+    lines[index] = line.to_owned();
+    std::fs::write(root.join(file), lines.join("\n") + "\n").expect("the file is written");
 }
 
 #[test]

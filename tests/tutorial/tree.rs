@@ -88,6 +88,14 @@ pub fn programs(root: &Path) -> Vec<PathBuf> {
     .collect()
 }
 
+/// What several programs share. It belongs to no chapter alone.
+pub fn parts(root: &Path) -> Vec<PathBuf> {
+    match std::env::var_os("TUTORIAL") {
+        Some(_) => Vec::new(),
+        None => files(root, "examples/parts", "rs"),
+    }
+}
+
 /// What cargo calls the program of this source.
 pub fn example_name(file: &Path) -> Option<String> {
     if file.extension()? != "rs" {
