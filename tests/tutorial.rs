@@ -19,6 +19,8 @@ mod contents;
 mod document;
 #[path = "tutorial/form.rs"]
 mod form;
+#[path = "tutorial/green.rs"]
+mod green;
 #[path = "tutorial/links.rs"]
 mod links;
 #[path = "tutorial/mask.rs"]
@@ -35,7 +37,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use command::CargoRun;
-use console::{Outcome, free_port, start_server};
+use console::{Outcome, free_port};
 use document::{Document, Problem, expect_none, write_block};
 use tree::{chapters, documents, examples, is_chosen, parts, programs, stem};
 
@@ -116,51 +118,6 @@ fn check_console(document: &Document) -> Vec<Problem> {
     problems
 }
 
-/// `<!-- green: 1 2 --no-echo -->`: the checker finds these steps right in the chapter's example.
-#[test]
-fn the_checker_finds_green_what_the_chapters_say() {
-    let help = CargoRun::parse("cargo run --quiet -- check --help").expect("a command");
-    let program = help.program(root(), false).expect("the program");
-    let has_check = program.run(root(), Duration::from_secs(10)).expect("help").success;
-    let mut problems = Vec::new();
-    for document in chapters(root()) {
-        let inside = |line: &str| {
-            Some(line.strip_prefix("<!-- green:")?.strip_suffix("-->")?.trim().to_owned())
-        };
-        let lines = document.prose().map(|(index, line)| (index, inside(line.trim())));
-        let green: Vec<(usize, String)> =
-            lines.filter_map(|(index, words)| Some((index, words?))).collect();
-        if green.is_empty() && *stem(&document.file) >= *"03" {
-            problems.push(document.problem(0, "has no line `<!-- green: … -->`"));
-        }
-        for (index, words) in green {
-            let result =
-                if has_check { check_green(&stem(&document.file), &words) } else { Ok(()) };
-            problems.extend(result.err().map(|why| document.problem(index, why)));
-        }
-    }
-    expect_none(problems);
-}
-
-fn check_green(example: &str, words: &str) -> Result<(), String> {
-    let port = free_port();
-    let _server = start_server(root(), &format!("cargo run --quiet --example {example}"), port)?;
-    let mut command = format!("cargo run --quiet -- check ws://127.0.0.1:{port}/");
-    for word in words.split_whitespace() {
-        match word {
-            "all" => {}
-            flag if flag.starts_with("--") => command += &format!(" {flag}"),
-            step => command += &format!(" --only {step}"),
-        }
-    }
-    let program = CargoRun::parse(&command)?.program(root(), false)?;
-    let output = program.run(root(), Duration::from_secs(120))?;
-    match output.success {
-        true => Ok(()),
-        false => Err(format!("`{command}` says\n{}{}", output.stdout, output.stderr)),
-    }
-}
-
 #[test]
 fn links_lead_somewhere() {
     let documents = documents(root());
@@ -182,6 +139,11 @@ fn every_chapter_has_the_same_form() {
 #[test]
 fn a_chapter_is_of_one_sitting() {
     expect_none(chapters(root()).iter().filter_map(form::check_length).collect());
+}
+
+#[test]
+fn blocks_fit_a_page() {
+    expect_none(documents(root()).iter().flat_map(form::check_width).collect());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::document::{Document, Problem};
 use crate::tree::stem;
 
@@ -122,6 +124,20 @@ pub fn check_length(document: &Document) -> Option<Problem> {
     (!fits).then(|| document.problem(0, format!("{count} words, and not 1,200 to 2,000")))
 }
 
+/// The widest line of a block, in columns: what rustfmt allows. A page shows about 90 without scrolling.
+const WIDEST: usize = 100;
+
+/// Lines that are too wide for a page.
+pub fn check_width(document: &Document) -> Vec<Problem> {
+    let indexes = document.blocks.iter().flat_map(|block| block.content.clone());
+    let widths = indexes.map(|index| (index, document.lines[index].width()));
+    let wide = widths.filter(|(_, width)| *width > WIDEST);
+    wide.map(|(index, width)| {
+        document.problem(index, format!("{width} columns, and not {WIDEST} at most"))
+    })
+    .collect()
+}
+
 /// The cells of a table's row.
 fn cells(line: &str) -> Vec<&str> {
     let inside = line.trim().trim_start_matches('|').trim_end_matches('|');
@@ -175,6 +191,13 @@ pub fn row(document: &Document) -> Option<String> {
     let sections = head.next()?.strip_prefix("RFC 6455 section")?;
     let sections = sections.trim_start_matches('s').trim();
     Some(format!("| [{title}]({name}.md) | {example} | {opens} | {minutes} | {sections} |"))
+}
+
+#[test]
+fn a_wide_line_is_reported_where_it_is() {
+    let text = format!("```text\n{}\n{}─\n```\n", "─".repeat(100), "─".repeat(100));
+    let problems = check_width(&Document::parse(Path::new("a.md"), &text));
+    assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [3]);
 }
 
 #[test]
