@@ -22,7 +22,6 @@ mod cable;
 mod door;
 #[path = "parts/reconnect.rs"]
 mod reconnect;
-
 use cable::relay;
 use door::{DEADLINE, is_goodbye, open};
 use reconnect::{OPEN, OVER, shown, stay_connected};
@@ -140,10 +139,12 @@ fn demonstrate(to: SocketAddr, flags: &Flags, server: &Receiver<String>) -> Resu
 
 /// Prints what is told, up to the first line that begins so.
 fn show_until(begin: &str, told: &Receiver<String>) -> Result<(), AnyError> {
-    let mut line = String::new();
-    while !line.starts_with(begin) {
-        line = told.recv_timeout(DEADLINE)?;
+    for _ in 0..20 {
+        let line = told.recv_timeout(DEADLINE)?;
         println!("   {line}");
+        if line.starts_with(begin) {
+            return Ok(());
+        }
     }
-    Ok(())
+    Err(format!("{begin:?} does not come").into())
 }

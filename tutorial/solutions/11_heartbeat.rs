@@ -183,13 +183,14 @@ fn demonstrate(address: SocketAddr, flags: &Flags) -> Result<(), AnyError> {
     let times = flags.clone();
     thread::spawn(move || stay_connected(relay, &times, &sender).ok());
     let show_until = |end: &str| -> Result<(), AnyError> {
-        loop {
+        for _ in 0..20 {
             let line = told.recv_timeout(DEADLINE)?;
             println!("   {line}");
             if line.starts_with(end) {
                 return Ok(());
             }
         }
+        Err(format!("{end:?} does not come").into())
     };
     println!("\n1. The client asks after {} of silence", shown(flags.beat_after));
     show_until("client: beat 3")?;
