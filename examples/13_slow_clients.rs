@@ -123,7 +123,6 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-// ANCHOR: demonstrate
 /// Client 1 does not read. Client 2 talks; it goes on when 2, 3 and 4 have heard it.
 fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     const MESSAGES: usize = 500;
@@ -147,4 +146,3 @@ fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     println!("client 1 reads again: 1 to {heard}, in order, then {end}");
     Ok(())
 }
-// ANCHOR_END: demonstrate

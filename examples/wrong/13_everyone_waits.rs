@@ -61,7 +61,6 @@ fn dispatch(events: &Receiver<Event>) {
 }
 // ANCHOR_END: dispatch
 
-// ANCHOR: writer
 /// The one way out to a client, as in chapter 07, but nothing limits the wait.
 #[derive(Clone)]
 struct Writer(Arc<Mutex<TcpStream>>);
@@ -71,7 +70,6 @@ impl Writer {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(frame)
     }
 }
-// ANCHOR_END: writer
 
 struct Stream {
     socket: TcpStream,

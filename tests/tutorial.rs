@@ -1,0 +1,295 @@
+//! The tutorial says what is so: its code is the programs' own, its output is what they print, its
+//! links and names exist, and every chapter has the same form.
+//!
+//! ```sh
+//! cargo build --examples && cargo test --test tutorial
+//! cargo build --examples && UPDATE=1 cargo test --test tutorial   # writes the blocks
+//! TUTORIAL=03 cargo test --test tutorial                          # one chapter only
+//! ```
+
+#[path = "tutorial/code.rs"]
+mod code;
+#[path = "tutorial/command.rs"]
+mod command;
+#[path = "tutorial/console.rs"]
+mod console;
+#[path = "tutorial/document.rs"]
+mod document;
+#[path = "tutorial/form.rs"]
+mod form;
+#[path = "tutorial/links.rs"]
+mod links;
+#[path = "tutorial/mask.rs"]
+mod mask;
+#[path = "tutorial/names.rs"]
+mod names;
+#[path = "tutorial/process.rs"]
+mod process;
+#[path = "tutorial/tree.rs"]
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use command::CargoRun;
+use console::{Outcome, free_port, start_server};
+use document::{Document, Problem, expect_none, write_block};
+use tree::{chapters, documents, examples, is_chosen, programs, stem};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn updating() -> bool {
+    std::env::var_os("UPDATE").is_some()
+}
+
+#[test]
+fn code_blocks_are_the_programs_own_lines() {
+    let mut problems = Vec::new();
+    for document in documents(root()) {
+        for (n, block) in document.blocks.iter().enumerate() {
+            let known = ["text", "console"].iter().chain(&code::WOVEN);
+            if !known.into_iter().any(|known| *known == block.language) {
+                let what = format!("a block is text, console, or {:?}", code::WOVEN);
+                problems.push(document.problem(block.fence, what));
+            }
+            let expected = match code::expected(root(), block) {
+                Ok(Some(expected)) => expected,
+                Ok(None) => continue,
+                Err(why) => {
+                    problems.push(document.problem(block.fence, why));
+                    continue;
+                }
+            };
+            let (file, anchor) = code::source_of(block).expect("it has been read");
+            let origin = format!("{} {}", file.display(), anchor.unwrap_or_default());
+            let compared =
+                code::compare(&document, block, &expected, origin.trim_end(), |a, b| a == b);
+            match compared {
+                Some(_) if updating() => write_block(root(), &document.file, n, &expected),
+                found => problems.extend(found),
+            }
+        }
+    }
+    expect_none(problems);
+}
+
+/// Chapters wait more than they work, so some are looked at side by side; but figures that are
+/// written are not disturbed by others.
+#[test]
+fn console_blocks_are_what_the_programs_print() {
+    let waiting = Mutex::new(documents(root()));
+    let problems = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..if updating() { 1 } else { 3 } {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("no panic").pop();
+                    let Some(document) = next else { return };
+                    let found = check_console(&document);
+                    problems.lock().expect("no panic").extend(found);
+                }
+            });
+        }
+    });
+    let mut problems = problems.into_inner().expect("no panic");
+    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    expect_none(problems);
+}
+
+fn check_console(document: &Document) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (n, block) in document.blocks.iter().enumerate() {
+        if block.language != "console" {
+            continue;
+        }
+        match console::check(root(), document, block, updating()) {
+            Outcome::Right => {}
+            Outcome::Wrong(problem) => problems.push(problem),
+            Outcome::Other(lines) => write_block(root(), &document.file, n, &lines),
+        }
+    }
+    problems
+}
+
+/// `<!-- green: 1 2 --no-echo -->`: the checker finds these steps right in the chapter's example.
+#[test]
+fn the_checker_finds_green_what_the_chapters_say() {
+    let help = CargoRun::parse("cargo run --quiet -- check --help").expect("a command");
+    let program = help.program(root(), false).expect("the program");
+    let has_check = program.run(root(), Duration::from_secs(10)).expect("help").success;
+    let mut problems = Vec::new();
+    for document in chapters(root()) {
+        let inside = |line: &str| {
+            Some(line.strip_prefix("<!-- green:")?.strip_suffix("-->")?.trim().to_owned())
+        };
+        let lines = document.prose().map(|(index, line)| (index, inside(line.trim())));
+        let green: Vec<(usize, String)> =
+            lines.filter_map(|(index, words)| Some((index, words?))).collect();
+        if green.is_empty() && *stem(&document.file) >= *"03" {
+            problems.push(document.problem(0, "has no line `<!-- green: … -->`"));
+        }
+        for (index, words) in green {
+            let result =
+                if has_check { check_green(&stem(&document.file), &words) } else { Ok(()) };
+            problems.extend(result.err().map(|why| document.problem(index, why)));
+        }
+    }
+    expect_none(problems);
+}
+
+fn check_green(example: &str, words: &str) -> Result<(), String> {
+    let port = free_port();
+    let _server = start_server(root(), &format!("cargo run --quiet --example {example}"), port)?;
+    let mut command = format!("cargo run --quiet -- check ws://127.0.0.1:{port}/");
+    for word in words.split_whitespace() {
+        match word {
+            "all" => {}
+            flag if flag.starts_with("--") => command += &format!(" {flag}"),
+            step => command += &format!(" --only {step}"),
+        }
+    }
+    let program = CargoRun::parse(&command)?.program(root(), false)?;
+    let output = program.run(root(), Duration::from_secs(120))?;
+    match output.success {
+        true => Ok(()),
+        false => Err(format!("`{command}` says\n{}{}", output.stdout, output.stderr)),
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let documents = documents(root());
+    expect_none(documents.iter().flat_map(|d| links::check(root(), d)).collect());
+}
+
+#[test]
+fn names_in_backticks_exist() {
+    let known = names::Known::gather(root());
+    let documents = documents(root());
+    expect_none(documents.iter().flat_map(|document| names::check(&known, document)).collect());
+}
+
+#[test]
+fn every_chapter_has_the_same_form() {
+    expect_none(chapters(root()).iter().flat_map(form::check).collect());
+}
+
+#[test]
+fn a_chapter_is_of_one_sitting() {
+    expect_none(chapters(root()).iter().filter_map(form::check_length).collect());
+}
+
+/// The minutes at the head of a chapter, in its teacher notes and in the table of all chapters.
+#[test]
+fn minutes_add_up() {
+    let contents = root().join("tutorial/README.md");
+    let contents = std::fs::read_to_string(contents).unwrap_or_default();
+    let documents = chapters(root());
+    expect_none(documents.iter().flat_map(|d| form::check_minutes(d, &contents)).collect());
+}
+
+/// Whoever marks a piece of a program wants it shown.
+#[test]
+fn every_anchor_is_used() {
+    let documents = documents(root());
+    let used: Vec<(PathBuf, String)> = documents
+        .iter()
+        .flat_map(|document| &document.blocks)
+        .filter_map(code::source_of)
+        .filter_map(|(file, anchor)| Some((file, anchor?.to_owned())))
+        .collect();
+    let mut problems = Vec::new();
+    for file in programs(root()).into_iter().filter(|file| is_chosen(file)) {
+        let source = std::fs::read_to_string(root().join(&file)).expect("a program");
+        for (index, name) in code::anchors(&source) {
+            if !used.contains(&(file.clone(), name.to_owned())) {
+                let what = format!("no chapter shows `ANCHOR: {name}`");
+                problems.push(Problem { file: file.clone(), line: index + 1, what });
+            }
+        }
+    }
+    expect_none(problems);
+}
+
+#[test]
+fn every_example_is_short_and_has_a_chapter() {
+    let mut problems = Vec::new();
+    let mut complain = |file: &Path, line, what: String| {
+        problems.push(Problem { file: file.to_owned(), line, what });
+    };
+    for file in examples(root()) {
+        let lines =
+            std::fs::read_to_string(root().join(&file)).expect("an example").lines().count();
+        if lines > 150 {
+            complain(&file, 151, format!("an example has at most 150 lines, not {lines}"));
+        }
+        let chapter = format!("tutorial/{}.md", stem(&file));
+        if !root().join(&chapter).exists() {
+            complain(&file, 1, format!("there is no {chapter}"));
+        }
+    }
+    for chapter in chapters(root()) {
+        let name = stem(&chapter.file);
+        for file in [
+            format!("examples/{name}.rs"),
+            format!("tutorial/solutions/{name}.md"),
+            format!("tutorial/solutions/{name}.rs"),
+        ] {
+            if !root().join(&file).exists() {
+                complain(&chapter.file, 1, format!("there is no {file}"));
+            }
+        }
+    }
+    expect_none(problems);
+}
+
+/// A program that must fail is seen to fail, and a solution is seen to work: in some console block.
+#[test]
+fn every_program_is_run_in_the_text() {
+    let documents = documents(root());
+    let mut run = String::new();
+    for block in
+        documents.iter().flat_map(|document| document.blocks.iter().map(move |b| (document, b)))
+    {
+        let (document, block) = block;
+        if block.language == "console" {
+            run += &document.content(block).join(" \n");
+            run.extend(block.comments.iter().map(|(_, text)| format!(" {text} ")));
+        }
+    }
+    let mut problems = Vec::new();
+    for file in programs(root()).into_iter().filter(|file| is_chosen(file)) {
+        let Some(name) = tree::example_name(&file) else { continue };
+        if !run.contains(&format!("--example {name} ")) {
+            let what = format!("no console block runs `--example {name}`");
+            problems.push(Problem { file, line: 1, what });
+        }
+    }
+    expect_none(problems);
+}
+
+#[test]
+fn every_example_ends_by_itself_when_asked() {
+    let mut problems = Vec::new();
+    for file in programs(root()).into_iter().filter(|file| is_chosen(file)) {
+        let Some(name) = tree::example_name(&file) else { continue };
+        if name.starts_with("wrong_") {
+            continue;
+        }
+        let mut complain = |what| problems.push(Problem { file: file.clone(), line: 1, what });
+        let run = CargoRun::parse(&format!("cargo run --quiet --example {name} -- --once"));
+        let program = run.and_then(|run| run.at_port(free_port()).program(root(), false));
+        match program.and_then(|program| program.run(root(), Duration::from_secs(60))) {
+            Err(why) => complain(why),
+            Ok(output) if !output.success || !output.stderr.is_empty() => complain(format!(
+                "with --once it should end well and say nothing on standard error, but\n{}{}",
+                output.stdout, output.stderr
+            )),
+            Ok(_) => {}
+        }
+    }
+    expect_none(problems);
+}
