@@ -145,6 +145,6 @@ fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     if !texts.iter().zip(1..).all(|(text, n)| text.trim() == n.to_string()) {
         return Err("client 1 has a gap".into());
     }
-    println!("client 1 reads again: 1 to {}, in order, and then: {end}", texts.len());
+    println!("client 1 reads again: 1 to {}, in order, and then\n  {end}", texts.len());
     Ok(())
 }
