@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("    left out: it would take about {:.0} s", expected / 1e3);
         } else {
             let before = server.usage();
-            let (delivered, time) = all_talk(&crowd, n)?;
+            let (delivered, time) = all_talk(&crowd)?;
             let cpu = before.zip(server.usage()).map(|(before, after)| after.0 - before.0);
             let cpu = cpu.map_or("-".to_owned(), |cpu| format!("{} ms", cpu.as_millis()));
             let rate = delivered as f64 / time.as_secs_f64() / 1e6;
@@ -107,17 +107,26 @@ fn one_talks(crowd: &Crowd) -> io::Result<(usize, Duration)> {
         let begin = Instant::now();
         crowd.say(1)?;
         let delivered = crowd.hear(1)?;
-        results.push((delivered, begin.elapsed()));
+        results.push((exactly(crowd.members(), delivered)?, begin.elapsed()));
     }
     results.sort_by_key(|(_, time)| *time);
     Ok(results[4])
 }
 
 /// All say one thing at the same time, and all hear all of it.
-fn all_talk(crowd: &Crowd, members: usize) -> io::Result<(usize, Duration)> {
+fn all_talk(crowd: &Crowd) -> io::Result<(usize, Duration)> {
+    let members = crowd.members();
     let begin = Instant::now();
     crowd.say(members)?;
     let delivered = crowd.hear(members)?;
-    Ok((delivered, begin.elapsed()))
+    Ok((exactly(members * members, delivered)?, begin.elapsed()))
+}
+
+/// N, or N times N, and not one more or less.
+fn exactly(expected: usize, delivered: usize) -> io::Result<usize> {
+    match delivered == expected {
+        true => Ok(delivered),
+        false => Err(io::Error::other(format!("{delivered} delivered, not {expected}"))),
+    }
 }
 // ANCHOR_END: talk

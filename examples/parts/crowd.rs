@@ -29,6 +29,11 @@ impl Crowd {
         (0..members).map(join).collect::<io::Result<_>>().map(Crowd)
     }
 
+    /// How many they are.
+    pub fn members(&self) -> usize {
+        self.0.len()
+    }
+
     // ANCHOR: say
     /// So many members, from the first on, say one thing each.
     pub fn say(&self, speakers: usize) -> io::Result<()> {

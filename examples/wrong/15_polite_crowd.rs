@@ -51,7 +51,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     neighbour.talk()?;
     println!("alone, the neighbour waits {:.1} ms at most", millis(neighbour.longest));
     let crowd = Crowd::join(address, "/room/loud", MEMBERS)?;
-    // ANCHOR: talk
     neighbour.longest = Duration::ZERO;
     let delivered = thread::scope(|scope| {
         let talking = scope.spawn(|| {
@@ -63,7 +62,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         let delivered: io::Result<usize> = talking.join().expect("it does not panic");
         delivered
     })?;
-    // ANCHOR_END: talk
     println!("{MEMBERS} members of another room say {} things", MEMBERS * TIMES);
     println!("nobody is refused, and {delivered} messages are delivered");
     println!("meanwhile the neighbour waits {:.1} ms at most", millis(neighbour.longest));

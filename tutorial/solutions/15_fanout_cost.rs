@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening at http://{}/", server.address);
     let people = flags.people;
     let crowd = Crowd::join(server.address, "/room/all", people)?;
-    limit(&crowd, people)?;
+    limit(&crowd)?;
 
     println!("all {people} in one room, and all talk once:");
     all_talk(&[crowd], people)?;
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 // ANCHOR: limit
 /// Each member says something every 10 s, and the room may take half of one core.
-fn limit(crowd: &Crowd, members: usize) -> io::Result<()> {
+fn limit(crowd: &Crowd) -> io::Result<()> {
     const TIMES: u32 = 20;
     let begin = Instant::now();
     for _ in 0..TIMES {
@@ -76,7 +76,7 @@ fn limit(crowd: &Crowd, members: usize) -> io::Result<()> {
     }
     // One send to one member. N members say N/10 things a second, each of them is N sends, and
     // N/10 x N x cost = 0.5 s is to be solved for N.
-    let cost = (begin.elapsed() / TIMES).as_secs_f64() / members as f64;
+    let cost = (begin.elapsed() / TIMES).as_secs_f64() / crowd.members() as f64;
     println!("one send costs {:.1} µs", cost * 1e6);
     println!("so a room may have {:.0} members", (0.5 * 10.0 / cost).sqrt());
     Ok(())
