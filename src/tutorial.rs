@@ -40,7 +40,7 @@ const CHAPTERS: &[&[File]] = &[
     chapter!("03_handshake", "wrong/03_old_answer.rs"),
     chapter!("04_frames", "wrong/04_one_order.rs", "wrong/04_one_read_one_frame.rs"),
     chapter!("05_echo", "05_echo.html", "wrong/05_sends_the_object.rs"),
-    chapter!("06_browser_api", "06_browser_api.html"),
+    chapter!("06_browser_api", "06_browser_api.html", "wrong/06_ignores_subprotocols.rs"),
     chapter!(
         "07_broadcast",
         "07_broadcast.html",
@@ -49,10 +49,47 @@ const CHAPTERS: &[&[File]] = &[
     ),
     chapter!("08_rooms", "08_rooms.html"),
     chapter!("09_subprotocol", "09_subprotocol.html", "wrong/09_chooses_for_you.rs"),
+    chapter!("10_binary_and_fragments", "10_binary_and_fragments.html", "wrong/10_file_as_text.rs"),
+    chapter!(
+        "11_heartbeat",
+        "11_heartbeat.html",
+        "wrong/11_no_ping.rs",
+        "wrong/11_onerror_only.rs"
+    ),
+    chapter!(
+        "12_closing",
+        "12_closing.html",
+        "wrong/12_close_destroyed.rs",
+        "wrong/12_stop_at_close.rs"
+    ),
+    chapter!("13_slow_clients", "wrong/13_everyone_waits.rs"),
+    chapter!("14_hostile_clients", "wrong/14_no_limits.rs"),
+    chapter!("15_fanout_cost", "wrong/15_polite_crowd.rs"),
 ];
 
 /// What belongs to no chapter, the contents first.
-static OTHERS: [File; 1] = [file!("tutorial/README.md")];
+static OTHERS: [File; 20] = [
+    file!("tutorial/README.md"),
+    file!("tutorial/15_fanout_cost.svg"),
+    file!("examples/parts/by_hand.rs"),
+    file!("examples/parts/cable.rs"),
+    file!("examples/parts/connection.rs"),
+    file!("examples/parts/crowd.rs"),
+    file!("examples/parts/door.rs"),
+    file!("examples/parts/languages.rs"),
+    file!("examples/parts/linger.rs"),
+    file!("examples/parts/manners.rs"),
+    file!("examples/parts/member.rs"),
+    file!("examples/parts/offer.rs"),
+    file!("examples/parts/outbox.rs"),
+    file!("examples/parts/own_process.rs"),
+    file!("examples/parts/plot.rs"),
+    file!("examples/parts/raw_client.rs"),
+    file!("examples/parts/reconnect.rs"),
+    file!("examples/parts/rooms.rs"),
+    file!("examples/parts/upload.rs"),
+    file!("examples/parts/visitor.rs"),
+];
 
 /// All files that are served.
 pub fn files() -> impl Iterator<Item = &'static File> {

@@ -1,0 +1,103 @@
+//! A client that writes bytes by itself, so that it can write wrong ones.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use chalkwire::frame::{Frame, Opcode};
+
+/// The masking key of the RFC's examples. A real client draws a new one for every frame.
+pub const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
+
+// ANCHOR: neighbour
+/// Somebody in the room who was there before and goes on talking.
+pub struct Neighbour {
+    socket: TcpStream,
+    /// Messages sent, and heard again.
+    pub sent: u32,
+    /// The longest time between the two.
+    pub longest: Duration,
+}
+
+impl Neighbour {
+    pub fn new(socket: TcpStream) -> Neighbour {
+        Neighbour { socket, sent: 0, longest: Duration::ZERO }
+    }
+
+    /// Says something and waits until it hears itself.
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
+        let begin = Instant::now();
+        self.socket.write_all(&Frame::new(Opcode::Text, KEY, text.as_bytes()).encode())?;
+        let heard = next_payload(&mut self.socket)?;
+        if heard != text {
+            return Err(io::Error::other(format!("heard {heard:?} instead of {text:?}")));
+        }
+        self.sent += 1;
+        self.longest = self.longest.max(begin.elapsed());
+        Ok(())
+    }
+
+    /// Says a hundred things, one after the other.
+    pub fn talk(&mut self) -> io::Result<()> {
+        (0..100).try_for_each(|n| self.say(&n.to_string()))
+    }
+}
+// ANCHOR_END: neighbour
+
+/// A connection on which nobody waits longer than 5 s for a byte.
+pub fn dial(server: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect(server)?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
+
+// ANCHOR: knock
+/// The opening handshake that a browser makes for a page from `origin`, and its answer.
+pub fn knock(server: SocketAddr, path: &str, origin: &str) -> io::Result<(TcpStream, String)> {
+    let mut socket = dial(server)?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {server}\r\nOrigin: {origin}\r\n\
+         Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes())?;
+    let answer = answer(&mut socket)?;
+    Ok((socket, answer))
+}
+// ANCHOR_END: knock
+
+/// An answer's status; of a refusal, the line that is its body.
+pub fn answer(socket: &mut TcpStream) -> io::Result<String> {
+    let head = read_until(socket, |bytes| bytes.ends_with(b"\r\n\r\n").then(|| bytes.to_vec()))?;
+    let mut line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+    if !line.contains(" 101 ") {
+        line.clear();
+        socket.read_to_string(&mut line)?;
+    }
+    Ok(line.trim_end().to_owned())
+}
+
+/// What the next frame says: a text, or the code and the reason of a Close.
+pub fn next_payload(socket: &mut TcpStream) -> io::Result<String> {
+    let frame = read_until(socket, |bytes| Frame::decode(bytes).map(|(frame, _)| frame))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(match (frame.header.opcode, frame.payload.split_first_chunk()) {
+        (Opcode::Close, Some((code, reason))) => {
+            format!("Close {}\n         {}", u16::from_be_bytes(*code), text(reason))
+        }
+        _ => text(&frame.payload),
+    })
+}
+
+/// Reads until the bytes make a whole. One at a time: what follows is not to be taken yet.
+fn read_until<T>(socket: &mut TcpStream, whole: fn(&[u8]) -> Option<T>) -> io::Result<T> {
+    let (mut bytes, mut byte) = (Vec::new(), [0]);
+    loop {
+        socket.read_exact(&mut byte)?;
+        bytes.extend(byte);
+        if let Some(whole) = whole(&bytes) {
+            return Ok(whole);
+        }
+    }
+}

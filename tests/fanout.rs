@@ -1,0 +1,45 @@
+//! Chapter 15's example: what it counts is exact. Times are the machine's and are not looked at.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `cargo test` builds the examples beside the tests.
+fn example() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let profile = test.ancestors().nth(2).expect("a directory above deps");
+    let path = profile.join(format!("examples/15_fanout_cost{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is not built: cargo build --examples", path.display());
+    path
+}
+
+#[test]
+fn one_message_goes_to_n_and_n_messages_are_n_times_n() {
+    let output = Command::new(example())
+        .args(["--once", "--most", "100", "--listen", "127.0.0.1:0"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("RUST_LOG", "off")
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    let rows: Vec<[u64; 3]> = text.lines().filter_map(counts).collect();
+    let expected = [10, 20, 50, 100].map(|n| [n, n, n * n]);
+    assert_eq!(rows, expected, "{text}");
+    // Ten times as many members: ten times as much if one talks, a hundred times as much if all do.
+    assert_eq!([rows[3][1] / rows[0][1], rows[3][2] / rows[0][2]], [10, 100]);
+
+    let plot = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/15_fanout_cost.svg");
+    let plot = std::fs::read_to_string(plot).expect("the plot");
+    assert!(plot.starts_with("<svg") && plot.trim_end().ends_with("</svg>"));
+    for name in ["one talks", "all talk at once", "all talk in turn", "members of the room"] {
+        assert!(plot.contains(name), "the plot does not say {name:?}");
+    }
+}
+
+/// Members, deliveries if one talks, deliveries if all talk: `10  10 0.15 ms  100 0.3 ms …`.
+fn counts(line: &str) -> Option<[u64; 3]> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number = |n: usize| words.get(n)?.parse().ok();
+    Some([number(0)?, number(1)?, number(4)?])
+}
