@@ -3,6 +3,9 @@
 //! Run:   `cargo run --example 04_frames`
 //! See:   "Hello" as bits, headers that grow, an echo, frames that arrive in pieces.
 //! Still wrong: no Ping, no fragments, no Close. In chapter 05 a library does those.
+#[path = "parts/handshake.rs"]
+mod handshake;
+use handshake::{HEADERS, ask, shake_hands};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::{error::Error, thread, time::Duration};
@@ -85,11 +88,10 @@ fn encode(first_byte: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
 /// Echoes text and binary frames that are whole messages; at anything else it hangs up.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
-    // Chapter 03 in one call. What it returns knows frames; we take only the socket.
-    if tungstenite::accept(socket).is_err() {
-        return write!(socket, "HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\n\r\n");
-    }
     let mut reader = BufReader::new(socket);
+    if !shake_hands(&mut reader, socket)? {
+        return Ok(());
+    }
     loop {
         let frame = decode(&mut reader)?;
         if !frame.masked || ![TEXT, BINARY].contains(&frame.first_byte) {
@@ -101,9 +103,8 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
 // ANCHOR_END: serve
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let flags: Flags = argh::from_env();
-    let listener = TcpListener::bind(&flags.listen)
-        .map_err(|error| format!("cannot listen at {}: {error}", flags.listen))?;
+    let Flags { listen, once } = argh::from_env();
+    let listener = TcpListener::bind(&listen).map_err(|error| format!("{listen}: {error}"))?;
     let address = listener.local_addr()?;
     println!("listening at {address}");
     let server = thread::spawn(move || {
@@ -112,7 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     });
     demonstrate(&TcpStream::connect(address)?)?;
-    if !flags.once {
+    if !once {
         println!("\nServing frames at ws://{address}/ until Ctrl-C.");
         server.join().map_err(|_| "the server's thread panicked")?;
     }
@@ -134,9 +135,8 @@ fn demonstrate(mut socket: &TcpStream) -> Result<(), Box<dyn Error>> {
         println!("   {length:5} bytes: {}", hex(&frame[..frame.len() - length]));
     }
     println!("\n3. One write is not one frame");
-    tungstenite::client("ws://localhost/", socket).map_err(|error| error.to_string())?;
-    let text =
-        |mut socket: &TcpStream| decode(&mut socket).map(|frame| String::from_utf8(frame.payload));
+    ask(socket, "GET", HEADERS)?;
+    let text = |mut s: &TcpStream| decode(&mut s).map(|frame| String::from_utf8(frame.payload));
     let [one, two] = ["one", "two"].map(|text| encode(TEXT, Some(KEY), text.as_bytes()));
     socket.write_all(&[&hello, &one, &two[..4]].concat())?;
     println!("   sent two and 4 bytes: got {}, {}", text(socket)??, text(socket)??);

@@ -129,7 +129,8 @@ pub fn frame_lines(frame: &FrameView) -> Vec<String> {
         ));
     }
     if frame.missing > 0 {
-        lines.push(format!("  {} bytes of payload never came", frame.missing));
+        let bytes = if frame.missing == 1 { "byte" } else { "bytes" };
+        lines.push(format!("  {} {bytes} of payload never came", frame.missing));
     }
     if let Some(fault) = &frame.fault {
         lines.extend(wrap("! ", "  ", &format!("{} -> close {}", fault.sentence, fault.code)));

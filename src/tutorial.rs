@@ -68,7 +68,7 @@ const CHAPTERS: &[&[File]] = &[
 ];
 
 /// What belongs to no chapter, the contents first.
-static OTHERS: [File; 20] = [
+static OTHERS: [File; 21] = [
     file!("tutorial/README.md"),
     file!("tutorial/15_fanout_cost.svg"),
     file!("examples/parts/by_hand.rs"),
@@ -76,6 +76,7 @@ static OTHERS: [File; 20] = [
     file!("examples/parts/connection.rs"),
     file!("examples/parts/crowd.rs"),
     file!("examples/parts/door.rs"),
+    file!("examples/parts/handshake.rs"),
     file!("examples/parts/languages.rs"),
     file!("examples/parts/linger.rs"),
     file!("examples/parts/manners.rs"),

@@ -52,6 +52,8 @@ impl OwnProcess {
 
     /// Waits until it ends.
     pub fn wait(mut self) -> io::Result<()> {
+        // Held: to wait would close it, and the server ends with it.
+        let _input = self.child.stdin.take();
         self.child.wait().map(drop)
     }
 }

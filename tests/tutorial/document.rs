@@ -134,7 +134,13 @@ static WRITING: Mutex<()> = Mutex::new(());
 pub fn write_block(root: &Path, file: &Path, n: usize, lines: &[String]) {
     let _writing = WRITING.lock();
     let text = Document::read(root, file).with_block(n, lines);
-    std::fs::write(root.join(file), text).expect("the chapter is written");
+    write_whole(&root.join(file), &text);
+}
+
+/// Other tests read the file meanwhile: they find it as it was, or as it is.
+fn write_whole(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path)).expect("it is written");
 }
 
 /// Writes one line of a file.
@@ -142,7 +148,7 @@ pub fn write_line(root: &Path, file: &Path, index: usize, line: &str) {
     let _writing = WRITING.lock();
     let mut lines = Document::read(root, file).lines;
     lines[index] = line.to_owned();
-    std::fs::write(root.join(file), lines.join("\n") + "\n").expect("the file is written");
+    write_whole(&root.join(file), &(lines.join("\n") + "\n"));
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! See: a Pong with the Ping's payload; one echo for three frames with a Ping between them.
 //! Still wrong: no Close, and a text may be anything but UTF-8.
 
+#[path = "../../examples/parts/handshake.rs"]
+mod handshake;
+use handshake::{HEADERS, ask, shake_hands};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::{error::Error, thread, time::Duration};
@@ -82,10 +85,10 @@ fn encode(first_byte: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
 /// Echoes messages, whole or in fragments, and answers Pings; at anything else it hangs up.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
-    if tungstenite::accept(socket).is_err() {
-        return write!(socket, "HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\n\r\n");
-    }
     let mut reader = BufReader::new(socket);
+    if !shake_hands(&mut reader, socket)? {
+        return Ok(());
+    }
     // ANCHOR: fragments
     // The message whose last frame has not come: its opcode, and its payload so far.
     let mut open: Option<(u8, Vec<u8>)> = None;
@@ -114,9 +117,8 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let flags: Flags = argh::from_env();
-    let listener = TcpListener::bind(&flags.listen)
-        .map_err(|error| format!("cannot listen at {}: {error}", flags.listen))?;
+    let Flags { listen, once } = argh::from_env();
+    let listener = TcpListener::bind(&listen).map_err(|error| format!("{listen}: {error}"))?;
     let address = listener.local_addr()?;
     println!("listening at {address}");
     let server = thread::spawn(move || {
@@ -125,7 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     });
     demonstrate(&TcpStream::connect(address)?)?;
-    if !flags.once {
+    if !once {
         println!("\nServing frames at ws://{address}/ until Ctrl-C.");
         server.join().map_err(|_| "the server's thread panicked")?;
     }
@@ -134,7 +136,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn demonstrate(mut socket: &TcpStream) -> Result<(), Box<dyn Error>> {
     socket.set_read_timeout(Some(PATIENCE))?;
-    tungstenite::client("ws://localhost/", socket).map_err(|error| error.to_string())?;
+    ask(socket, "GET", HEADERS)?;
     for (what, first_byte, payload) in [
         ("Ping \"Hello\"", FIN | PING, "Hello"),
         ("text \"Hel\", FIN 0", TEXT, "Hel"),

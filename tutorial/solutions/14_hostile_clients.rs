@@ -128,8 +128,8 @@ fn look_at_origin(request: &Request, response: Response) -> Result<Response, Err
 // ANCHOR_END: serve
 
 // ANCHOR: read_head
-/// The head and what came with it; `None` when it has not ended in time, or is too long. There is one
-/// deadline for the whole: each read gets what is left of it.
+/// The head and what came with it; `None` when it has not ended in time, or is too long. There is
+/// one deadline for the whole: each read gets what is left of it.
 fn read_head(socket: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let deadline = Instant::now() + HANDSHAKE;
     let mut head = Vec::new();

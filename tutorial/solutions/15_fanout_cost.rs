@@ -84,7 +84,7 @@ fn limit(crowd: &Crowd) -> io::Result<()> {
 // ANCHOR_END: limit
 
 // ANCHOR: rooms
-/// In all these rooms, each member says one thing: all at the same time, and then one after the other.
+/// In all these rooms each member says one thing: all at the same time, then one after the other.
 fn all_talk(rooms: &[Crowd], members: usize) -> io::Result<()> {
     let begin = Instant::now();
     rooms.iter().try_for_each(|room| room.say(members))?;
