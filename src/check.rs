@@ -9,7 +9,7 @@
 //! | [`target`] | where the server is |
 //! | [`step`] | what a step is, and what it needs |
 //! | [`request`], [`client`] | the handshake from the client's side; raw bytes out, whatever comes in |
-//! | `handshake`, `echo`, `fragments`, `broken_rules`, `closing`, `tcp` | the steps |
+//! | `handshake`, `refusals`, `echo`, `fragments`, `broken_rules`, `closing`, `tcp` | the steps |
 //! | [`mistakes`] | the mistakes people make, by the bytes they lead to |
 //! | [`finding`], [`report`] | what was found; as text, and as JSON |
 
@@ -21,6 +21,7 @@ pub mod finding;
 mod fragments;
 mod handshake;
 pub mod mistakes;
+mod refusals;
 pub mod report;
 pub mod request;
 pub mod step;

@@ -38,7 +38,13 @@ pub const BROKEN_RULES: &[Step] = &[
         Needs::Probe,
         wasteful_64,
     ),
-    Step::hold("6.12", "a 64-bit length begins with a 0 bit", "5.2", Needs::Passed("1.2"), top_bit),
+    Step::hold(
+        "6.12",
+        "a 64-bit length whose first bit is 1 is refused",
+        "5.2",
+        Needs::Passed("1.2"),
+        top_bit,
+    ),
     Step::hold(
         "6.13",
         "2^60 bytes are refused before they come",
@@ -51,7 +57,13 @@ pub const BROKEN_RULES: &[Step] = &[
 /// The steps of chapter 7.
 pub const UTF8: &[Step] = &[
     Step::talk("7.1", "a character may be cut between two fragments", "5.6", NEEDS_TEXT, cut),
-    Step::talk("7.2", "the first and last characters there are", "8.1", NEEDS_TEXT, edges),
+    Step::talk(
+        "7.2",
+        "the first and last characters there are come back",
+        "8.1",
+        NEEDS_TEXT,
+        edges,
+    ),
     Step::talk("7.3", "binary need not be UTF-8", "5.6", NEEDS_TEXT, binary),
     Step::hold("7.4", "a byte that no text has (ff) is refused", "8.1", NEEDS_TEXT, |t| {
         bad(t, &[0xff])

@@ -12,8 +12,8 @@ pub const STEPS: &[Step] = &[
     Step::talk("8.1", "a Close is answered with a Close", "5.5.1", Needs::Passed("1.2"), answered),
     Step::talk("8.2", "the answer carries the same code", "5.5.1", CLOSE, same_code),
     Step::talk("8.3", "a Close without a code is answered", "5.5.1", CLOSE, no_code),
-    Step::talk("8.4", "1001, 3000 and 4999 are codes too", "7.4", CLOSE, other_codes),
-    Step::talk("8.5", "a reason of 123 bytes", "5.5.1", CLOSE, long_reason),
+    Step::talk("8.4", "1001, 3000 and 4999 are accepted as codes", "7.4", CLOSE, other_codes),
+    Step::talk("8.5", "a reason of 123 bytes is accepted", "5.5.1", CLOSE, long_reason),
     Step::talk("8.6", "then the server closes TCP", "7.1.1", CLOSE, closes_tcp),
     Step::talk(
         "8.7",

@@ -23,16 +23,26 @@ pub const ECHO: &[Step] = &[
 
 /// The steps of chapter 3.
 pub const LENGTHS: &[Step] = &[
-    Step::talk("3.1", "0 bytes: an empty message", "5.2", NEEDS_TEXT, |t| length(t, 0)),
-    Step::talk("3.2", "1 byte", "5.2", NEEDS_TEXT, |t| length(t, 1)),
-    Step::talk("3.3", "125 bytes: the most for 7 bits", "5.2", NEEDS_TEXT, |t| length(t, 125)),
-    Step::talk("3.4", "126 bytes: the first in 16 bits", "5.2", NEEDS_TEXT, |t| length(t, 126)),
-    Step::talk("3.5", "127 bytes: 16 bits too", "5.2", NEEDS_TEXT, |t| length(t, 127)),
-    Step::talk("3.6", "128 bytes", "5.2", NEEDS_TEXT, |t| length(t, 128)),
-    Step::talk("3.7", "255 bytes: the most for one byte", "5.2", NEEDS_TEXT, |t| length(t, 255)),
-    Step::talk("3.8", "256 bytes: the second byte counts", "5.2", NEEDS_TEXT, |t| length(t, 256)),
-    Step::talk("3.9", "65535 bytes: the most for 16 bits", "5.2", NEEDS_TEXT, |t| length(t, 65535)),
-    Step::talk("3.10", "65536 bytes: the first in 64 bits", "5.2", NEEDS_TEXT, |t| {
+    Step::talk("3.1", "an empty message comes back", "5.2", NEEDS_TEXT, |t| length(t, 0)),
+    Step::talk("3.2", "1 byte comes back", "5.2", NEEDS_TEXT, |t| length(t, 1)),
+    Step::talk("3.3", "125 bytes come back: the most for 7 bits", "5.2", NEEDS_TEXT, |t| {
+        length(t, 125)
+    }),
+    Step::talk("3.4", "126 bytes come back: the first in 16 bits", "5.2", NEEDS_TEXT, |t| {
+        length(t, 126)
+    }),
+    Step::talk("3.5", "127 bytes come back, in 16 bits too", "5.2", NEEDS_TEXT, |t| length(t, 127)),
+    Step::talk("3.6", "128 bytes come back", "5.2", NEEDS_TEXT, |t| length(t, 128)),
+    Step::talk("3.7", "255 bytes come back: the most for one byte", "5.2", NEEDS_TEXT, |t| {
+        length(t, 255)
+    }),
+    Step::talk("3.8", "256 bytes come back: both bytes count", "5.2", NEEDS_TEXT, |t| {
+        length(t, 256)
+    }),
+    Step::talk("3.9", "65535 bytes come back: the most for 16 bits", "5.2", NEEDS_TEXT, |t| {
+        length(t, 65535)
+    }),
+    Step::talk("3.10", "65536 bytes come back: the first in 64 bits", "5.2", NEEDS_TEXT, |t| {
         length(t, 65536)
     }),
 ];

@@ -9,10 +9,16 @@ use crate::frame::Opcode;
 /// The steps of chapter 4.
 pub const FRAGMENTS: &[Step] = &[
     Step::talk("4.1", "two fragments are one message", "5.4", NEEDS_TEXT, two),
-    Step::talk("4.2", "ten fragments of one byte", "5.4", NEEDS_TEXT, ten),
+    Step::talk("4.2", "ten fragments of one byte are one message", "5.4", NEEDS_TEXT, ten),
     Step::talk("4.3", "a fragment may be empty", "5.4", NEEDS_TEXT, empty),
     Step::talk("4.4", "a binary message in fragments stays binary", "5.4", NEEDS_TEXT, binary),
-    Step::talk("4.5", "one fragmented message after another", "5.4", NEEDS_TEXT, one_after_another),
+    Step::talk(
+        "4.5",
+        "one fragmented message may follow another",
+        "5.4",
+        NEEDS_TEXT,
+        one_after_another,
+    ),
     Step::talk("4.6", "200 bytes and 200 more are 400", "5.4", NEEDS_TEXT, long),
 ];
 
@@ -21,9 +27,9 @@ pub const PING_PONG: &[Step] = &[
     Step::talk("5.1", "a Ping is answered", "5.5.2", Needs::Passed("1.2"), answered),
     Step::talk("5.2", "the answer is a Pong with the Ping's payload", "5.5.3", PONG, payload),
     Step::talk("5.3", "an empty Ping gets an empty Pong", "5.5.3", PONG, empty_ping),
-    Step::talk("5.4", "125 bytes: the most a Ping can carry", "5.5", PONG, longest),
+    Step::talk("5.4", "a Ping of 125 bytes gets its Pong", "5.5", PONG, longest),
     Step::talk("5.5", "a Ping's payload need not be text", "5.5.2", PONG, bytes),
-    Step::talk("5.6", "ten Pings: at least the last is answered", "5.5.3", PONG, ten_pings),
+    Step::talk("5.6", "of ten Pings at least the last is answered", "5.5.3", PONG, ten_pings),
     Step::talk("5.7", "a Pong nobody asked for is passed over", "5.5.3", NEEDS_TEXT, unasked_pong),
     Step::talk("5.8", "a Ping between fragments gets its Pong", "5.4", PONG, between_pong),
     Step::talk(

@@ -1,8 +1,9 @@
 //! Chapter 1: the opening handshake. First what a browser needs, then what must be refused.
 
 use super::client::Client;
-use super::finding::{Evidence, Finding, Outcome, Verdict};
+use super::finding::{Evidence, Finding, Outcome};
 use super::mistakes;
+use super::refusals;
 use super::request::{Answer, Request, SAMPLE_KEY};
 use super::step::{Needs, Step};
 use super::target::Target;
@@ -21,7 +22,7 @@ pub const STEPS: &[Step] = &[
     Step::talk("1.8", "header names may be in any case", "4.2.1", NEEDS_101, names_in_any_case),
     Step::talk("1.9", "\"WebSocket\" may be in any case", "4.2.1", NEEDS_101, value_in_any_case),
     Step::talk("1.10", "Connection may be a list, as Firefox sends it", "4.2.1", NEEDS_101, a_list),
-    Step::talk("1.11", "headers in any order, and unknown ones", "4.2.1", NEEDS_101, any_order),
+    Step::talk("1.11", "headers may be in any order, and unknown", "4.2.1", NEEDS_101, any_order),
     Step::talk("1.12", "an extension is declined, or spoken", "9.1", NEEDS_101, extension),
     Step::talk("1.13", "a subprotocol is one of those offered", "4.2.2", NEEDS_101, subprotocol),
     Step::hold(
@@ -31,41 +32,65 @@ pub const STEPS: &[Step] = &[
         NEEDS_101,
         unasked,
     ),
-    Step::hold("1.15", "a request without a key is refused", "4.2.1", NEEDS_101, no_key),
-    Step::hold("1.16", "a POST is refused", "4.2.1", NEEDS_101, post),
-    Step::hold("1.17", "a request without Upgrade gets no 101", "4.2.1", NEEDS_101, no_upgrade),
+    Step::hold("1.15", "a request without a key is refused", "4.2.1", NEEDS_101, refusals::no_key),
+    Step::hold("1.16", "a POST is refused", "4.2.1", NEEDS_101, refusals::post),
+    Step::hold(
+        "1.17",
+        "a request without Upgrade gets no 101",
+        "4.2.1",
+        NEEDS_101,
+        refusals::no_upgrade,
+    ),
     Step::hold(
         "1.18",
         "an Upgrade to something else gets no 101",
         "4.2.1",
         NEEDS_101,
-        other_upgrade,
+        refusals::other_upgrade,
     ),
     Step::hold(
         "1.19",
         "a Connection without Upgrade gets no 101",
         "4.2.1",
         NEEDS_101,
-        no_connection,
+        refusals::no_connection,
     ),
-    Step::hold("1.20", "a request without a version is refused", "4.2.1", NEEDS_101, no_version),
-    Step::hold("1.21", "version 8 is refused", "4.2.2", NEEDS_101, version_8),
-    Step::hold("1.22", "a refused version is told which one is spoken", "4.4", NEEDS_101, names_13),
-    Step::hold("1.23", "a key that is not 16 bytes is refused", "4.2.1", NEEDS_101, short_key),
-    Step::hold("1.24", "a request without Host is refused", "4.2.1", NEEDS_101, no_host),
-    Step::hold("1.25", "HTTP/1.0 is refused", "4.2.1", NEEDS_101, http_1_0),
+    Step::hold(
+        "1.20",
+        "a request without a version is refused",
+        "4.2.1",
+        NEEDS_101,
+        refusals::no_version,
+    ),
+    Step::hold("1.21", "version 8 is refused", "4.2.2", NEEDS_101, refusals::version_8),
+    Step::hold(
+        "1.22",
+        "a refused version is told which one is spoken",
+        "4.4",
+        NEEDS_101,
+        refusals::names_13,
+    ),
+    Step::hold(
+        "1.23",
+        "a key that is not 16 bytes is refused",
+        "4.2.1",
+        NEEDS_101,
+        refusals::short_key,
+    ),
+    Step::hold("1.24", "a request without Host is refused", "4.2.1", NEEDS_101, refusals::no_host),
+    Step::hold("1.25", "HTTP/1.0 is refused", "4.2.1", NEEDS_101, refusals::http_1_0),
 ];
 
 const NEEDS_101: Needs = Needs::Passed("1.1");
 
-const KEY: &str = "Sec-WebSocket-Key";
+pub(super) const KEY: &str = "Sec-WebSocket-Key";
 const ACCEPT: &str = "Sec-WebSocket-Accept";
-const VERSION: &str = "Sec-WebSocket-Version";
+pub(super) const VERSION: &str = "Sec-WebSocket-Version";
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 /// Sends a request, and reads the answer.
-fn ask(target: &Target, request: &Request) -> Result<(Client, Answer), Box<Finding>> {
+pub(super) fn ask(target: &Target, request: &Request) -> Result<(Client, Answer), Box<Finding>> {
     let mut client = Client::connect(target)?;
     client.send(&request.encode());
     let answer = client.answer();
@@ -356,129 +381,4 @@ fn unasked(target: &Target) -> Outcome {
     .sent(request.evidence(&[]))
     .received(answer.evidence(&[name]))
     .expected(format!("an answer without {name}")))
-}
-
-/// A handshake that must not be accepted.
-fn refused(
-    target: &Target,
-    request: &Request,
-    names: &[&str],
-    expected: &str,
-    why: &str,
-) -> Outcome {
-    let (_, answer) = ask(target, request)?;
-    let finding = match answer.status() {
-        Some(101) => Finding::fail(why),
-        Some(_) => return Ok(()),
-        None if answer.raw.is_empty() && answer.ended => Finding::warn(
-            "Your server closed the connection without an answer. That refuses it; a status would tell the \
-             client why.",
-        ),
-        None if answer.raw.is_empty() => Finding::fail(
-            "Your server neither answered nor closed: whoever sent this waits, and holds a thread of yours.",
-        ),
-        None => {
-            Finding::fail("What came is no HTTP answer: that begins with HTTP/1.1 and a status.")
-        }
-    };
-    Err(finding
-        .sent(request.evidence(names))
-        .received(answer.evidence(&[]))
-        .expected(format!("HTTP/1.1 {expected}")))
-}
-
-fn no_key(target: &Target) -> Outcome {
-    let request = Request::new(target).without(KEY);
-    let why =
-        "There is no Sec-WebSocket-Key, so there is nothing to prove: this is no WebSocket client.";
-    refused(target, &request, &["Upgrade", VERSION], "400 Bad Request", why)
-}
-
-fn post(target: &Target) -> Outcome {
-    let request = Request::new(target).with_line("GET", "POST");
-    let why = "A handshake is a GET. Look at the request line too, not at the headers only.";
-    refused(target, &request, &["Upgrade"], "405 Method Not Allowed", why)
-}
-
-fn no_upgrade(target: &Target) -> Outcome {
-    let request = Request::new(target).without("Upgrade");
-    let why = "The request does not ask for WebSocket, and got it. Somebody who opens the address in a \
-               browser sends such a request, and then waits for a page.";
-    refused(target, &request, &["Connection", KEY], "426 Upgrade Required", why)
-}
-
-fn other_upgrade(target: &Target) -> Outcome {
-    let request = Request::new(target).with("Upgrade", "h2c");
-    let why = "The request asks for another protocol than WebSocket, and got WebSocket.";
-    refused(target, &request, &["Upgrade"], "426 Upgrade Required", why)
-}
-
-fn no_connection(target: &Target) -> Outcome {
-    let request = Request::new(target).with("Connection", "keep-alive");
-    let why = "Upgrade holds for the next hop only, and must be named in Connection. Without that a proxy may \
-               have passed it on without understanding it.";
-    refused(target, &request, &["Upgrade", "Connection"], "400 Bad Request", why)
-}
-
-fn no_version(target: &Target) -> Outcome {
-    let request = Request::new(target).without(VERSION);
-    let why = "There is no Sec-WebSocket-Version. It must be there, and be 13.";
-    refused(target, &request, &["Upgrade", KEY], "400 Bad Request", why)
-}
-
-fn version_8(target: &Target) -> Outcome {
-    let request = Request::new(target).with(VERSION, "8");
-    let why = "Version 8 was a draft, with other rules. Only 13 is the WebSocket of RFC 6455. (The npm \
-               package ws accepts it too; so this is a warning.)";
-    refused(target, &request, &[VERSION], "426 Upgrade Required", why)
-        .map_err(|finding| finding.at_most(Verdict::Warn))
-}
-
-fn names_13(target: &Target) -> Outcome {
-    let request = Request::new(target).with(VERSION, "99");
-    let (_, answer) = ask(target, &request)?;
-    let finding = match answer.status() {
-        Some(101) => Finding::fail("Version 99 does not exist, and your server accepted it."),
-        Some(_) if answer.lists(VERSION, "13") => return Ok(()),
-        Some(_) => Finding::warn(
-            "Your server refuses version 99, but does not say which one it speaks. With \
-             Sec-WebSocket-Version: 13 in the answer a client can try again. (PyPI's websockets does not \
-             say so either; so this is a warning.)",
-        ),
-        None => Finding::warn(
-            "Version 99 got no HTTP answer, so the client does not learn which to use.",
-        ),
-    };
-    Err(finding
-        .sent(request.evidence(&[VERSION]))
-        .received(answer.evidence(&[VERSION]))
-        .expected("HTTP/1.1 426 Upgrade Required, with Sec-WebSocket-Version: 13"))
-}
-
-/// What widely used servers take too: no more than a warning.
-fn better_refused(target: &Target, request: &Request, names: &[&str], why: &str) -> Outcome {
-    refused(target, request, names, "400 Bad Request", why)
-        .map_err(|finding| finding.at_most(Verdict::Warn))
-}
-
-fn short_key(target: &Target) -> Outcome {
-    // 15 bytes in base64.
-    let request = Request::new(target).with(KEY, "AQIDBAUGBwgJCgsMDQ4P");
-    let why = "The key decodes to 15 bytes, not 16. A client that sends it has not understood something. \
-               (gorilla accepts it too; so this is a warning.)";
-    better_refused(target, &request, &[KEY], why)
-}
-
-fn no_host(target: &Target) -> Outcome {
-    let request = Request::new(target).without("Host");
-    let why = "HTTP/1.1 requires Host. By it a server knows which of its names was meant, and that no \
-               stranger's name leads to it. (ws and websockets accept it too; so this is a warning.)";
-    better_refused(target, &request, &["Upgrade", KEY], why)
-}
-
-fn http_1_0(target: &Target) -> Outcome {
-    let request = Request::new(target).with_line("HTTP/1.1", "HTTP/1.0");
-    let why = "A handshake needs HTTP/1.1: HTTP/1.0 knows no Upgrade. (ws and gorilla accept it too; so \
-               this is a warning.)";
-    better_refused(target, &request, &["Upgrade"], why)
 }

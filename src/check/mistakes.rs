@@ -1,16 +1,18 @@
 //! The mistakes that people make, each with the bytes that it leads to: what has come is compared with
 //! them, and so a mistake gets its name.
 
+mod accept;
+mod lengths;
+mod unnamed;
+
 use std::ops::Range;
 
-use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
-use sha1::{Digest, Sha1};
-
-use super::client::{Heard, describe};
+use super::client::describe;
 use super::finding::Evidence;
-use crate::close::CloseCode;
-use crate::frame::{Frame, FrameHeader, LengthForm, Opcode, mask};
-use crate::wire::{AcceptKey, GUID};
+use crate::frame::{Frame, FrameHeader, Opcode, mask};
+
+pub use accept::of_accept;
+pub use unnamed::of_what_came;
 
 /// A mistake, and how it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +101,7 @@ pub fn of_echo(frames: &[Frame], before: usize, opcode: Opcode, payload: &[u8]) 
              it came with: a page gets a string for text, and a Blob or an ArrayBuffer for binary."
         ),
     ));
-    mistakes.extend(of_lengths(last, opcode, payload));
+    mistakes.extend(lengths::of_lengths(last, opcode, payload));
     if let Ok(text) = std::str::from_utf8(payload) {
         let characters = text.chars().count();
         if opcode == Opcode::Text && characters != payload.len() && characters <= 125 {
@@ -209,120 +211,6 @@ fn of_fragments(frames: &[Frame], opcode: Opcode, payload: &[u8]) -> Vec<Mistake
     ]
 }
 
-/// How a length can be written or read wrong.
-fn of_lengths(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {
-    let right = plain(opcode, payload);
-    let first = right[0];
-    let length = payload.len();
-    let with = |header: &[u8]| -> Vec<u8> { [&[first], header, payload].concat() };
-    let mut mistakes = Vec::new();
-    match LengthForm::shortest(length as u64) {
-        LengthForm::Bits7 => {}
-        LengthForm::Bits16 => {
-            let [high, low] = (length as u16).to_be_bytes();
-            let swapped = u16::from_le_bytes([high, low]);
-            mistakes.push(Mistake::new(
-                with(&[126, low, high]),
-                2..4,
-                &format!("the length says {swapped}, but {length} bytes follow"),
-                format!(
-                    "The two length bytes are swapped ({low:02x} {high:02x}). The high byte comes \
-                     first, in network byte order: {high:02x} {low:02x}."
-                ),
-            ));
-            mistakes.push(Mistake::new(
-                with(&[&[127][..], &(length as u64).to_be_bytes()].concat()),
-                1..10,
-                "127 and eight bytes: the 64-bit form",
-                format!(
-                    "{length} is written in 64 bits. The shortest form must be used (RFC 6455 5.2): \
-                     126 and two bytes, for 126 to 65535."
-                ),
-            ));
-            mistakes.push(Mistake::new(
-                with(&[length as u8]),
-                1..2,
-                &format!("the second byte alone, {:02x}", length as u8),
-                format!(
-                    "The length {length} stands in the second byte, which holds 125 at most. From 126 \
-                     on that byte is 126, and the length follows in two bytes: 7e {high:02x} {low:02x}."
-                ),
-            ));
-            for (read, which) in [(low, "low"), (high, "high")] {
-                let part = &payload[..usize::from(read).min(length)];
-                mistakes.push(Mistake::new(
-                    plain(opcode, part),
-                    1..2,
-                    &format!("{} bytes of {length}", part.len()),
-                    format!(
-                        "You read only the {which} byte of the two length bytes {high:02x} {low:02x}. \
-                         Both are the length: high * 256 + low."
-                    ),
-                ));
-            }
-        }
-        LengthForm::Bits64 => {
-            let eight = (length as u64).to_be_bytes();
-            mistakes.push(Mistake::new(
-                with(&[&[127][..], &(length as u64).to_le_bytes()].concat()),
-                2..10,
-                "the eight bytes are in the wrong order",
-                "The eight length bytes are swapped. The high byte comes first, in network byte order.",
-            ));
-            mistakes.push(Mistake::new(
-                with(&[&[127][..], &eight[4..]].concat()),
-                1..6,
-                "127 and only four bytes",
-                "After 127 come eight bytes of length. You wrote four.",
-            ));
-            mistakes.push(Mistake::new(
-                with(&[&[126][..], &eight[6..]].concat()),
-                1..4,
-                &format!("126 and two bytes, which cannot hold {length}"),
-                "Two bytes hold 65535 at most. From 65536 on the second byte is 127, and eight bytes \
-                 of length follow.",
-            ));
-            mistakes.push(Mistake::new(
-                plain(opcode, b""),
-                0..2,
-                "an empty message",
-                "You read only some of the eight length bytes, and those are 0. Read all eight after \
-                 127 as one number, high byte first.",
-            ));
-        }
-    }
-    if let Some(read) = marker_taken_as_length(frame) {
-        let marker = read.len();
-        let why = format!(
-            "You took {marker} in the second byte for the length. It is a marker: the length is in the \
-             {} bytes that follow, and the masking key comes after those.",
-            if marker == 126 { "two" } else { "eight" }
-        );
-        let what = format!("{marker} bytes, unmasked with the wrong key");
-        let mut short = vec![first, marker as u8];
-        short.extend(&read);
-        for bytes in [plain(opcode, &read), short] {
-            mistakes.push(Mistake::new(bytes, 1..2, &what, why.clone()));
-        }
-    }
-    mistakes
-}
-
-/// What a server reads that takes 126 or 127 for the length: the key is then the length bytes and
-/// what follows them.
-fn marker_taken_as_length(frame: &Frame) -> Option<Vec<u8>> {
-    let wire = frame.encode();
-    let marker = match frame.header.length_form {
-        LengthForm::Bits7 => return None,
-        LengthForm::Bits16 => 126,
-        LengthForm::Bits64 => 127,
-    };
-    let key: [u8; 4] = wire.get(2..6)?.try_into().ok()?;
-    let mut payload = wire.get(6..6 + marker)?.to_vec();
-    mask(&mut payload, key);
-    Some(payload)
-}
-
 /// The mistakes in answering the last of `frames`, a Ping with `payload`.
 pub fn of_pong(frames: &[Frame], payload: &[u8]) -> Vec<Mistake> {
     let Some(ping) = frames.last() else { return Vec::new() };
@@ -378,189 +266,9 @@ pub fn of_pong(frames: &[Frame], payload: &[u8]) -> Vec<Mistake> {
     mistakes
 }
 
-/// What came, where it is none of the mistakes that have a name.
-pub fn of_what_came(heard: &Heard, raw: &[u8], opcode: Opcode, payload: &[u8]) -> String {
-    let wanted = match opcode {
-        Opcode::Pong => "a Pong",
-        Opcode::Close => "a Close",
-        _ => "the message",
-    };
-    match heard {
-        Heard::Nonsense if raw.starts_with(b"HTTP") => {
-            "After the 101 your server still speaks HTTP: the bytes 48 54 54 50 spell \"HTTP\". From the \
-             blank line on there are only frames."
-                .to_owned()
-        }
-        Heard::Nonsense => "What came is no frame, or far too much.".to_owned(),
-        Heard::Silence if raw.is_empty() => format!(
-            "Nothing came, and the connection stayed open. Your server did not see the frame as \
-             complete, or did not send {wanted} back."
-        ),
-        Heard::Silence => format!(
-            "Part of a frame came, and then nothing: its header promises more than followed, or {wanted} \
-             is still waited for."
-        ),
-        Heard::Ended if raw.is_empty() => format!(
-            "Your server ended the connection instead of sending {wanted}. Look at what it wrote on its \
-             own console: an error, perhaps, or a thread that stopped."
-        ),
-        Heard::Ended => "Your server ended the connection in the middle of this.".to_owned(),
-        Heard::Close(body) => match super::client::close_code(body) {
-            Some(code) if code == CloseCode::INVALID_DATA => {
-                "Your server closed with 1007: it took this for text that is not UTF-8. So what it looked at \
-                 is not what was sent: which length did it read, and which key did it unmask with?"
-                    .to_owned()
-            }
-            Some(code) => format!("Your server closed with {code} here, where nothing was wrong."),
-            None => "Your server closed here, where nothing was wrong.".to_owned(),
-        },
-        Heard::Control(Opcode::Reserved(bits), _) => {
-            format!("A frame with opcode {bits:x} came. That opcode means nothing.")
-        }
-        Heard::Control(found, _) if *found == opcode => {
-            format!("A {found} came, but not with the payload that it should have.")
-        }
-        Heard::Control(found, _) => format!("A {found} came, and not {wanted}."),
-        Heard::Message(_, found) => of_another_message(found, payload),
-    }
-}
-
-fn of_another_message(found: &[u8], payload: &[u8]) -> String {
-    let text = String::from_utf8_lossy(found);
-    let looks_like_an_object =
-        ["[object", "Text(", "Binary(", "b'", "<Buffer", "<_io", "bytearray("]
-            .iter()
-            .any(|start| text.starts_with(start));
-    if looks_like_an_object {
-        return "You sent back the description of an object, not what is in it: take the text or the \
-                bytes out of the message first."
-            .to_owned();
-    }
-    let contains = found.windows(payload.len().max(1)).any(|window| window == payload);
-    if contains && found.len() > payload.len() && !payload.is_empty() {
-        return "The message came back with something added. These steps need it back exactly as it was \
-                sent; is there a greeting, or a line end?"
-            .to_owned();
-    }
-    if payload.starts_with(found) && !found.is_empty() {
-        return format!("Only {} of {} bytes came back.", found.len(), payload.len());
-    }
-    "Another message came than was sent. If your server answers in words of its own, test it with \
-     --no-echo."
-        .to_owned()
-}
-
-/// The wrong answers to a Sec-WebSocket-Key, each with the mistake that leads to it.
-pub fn of_accept(key: &str, found: &str) -> Option<String> {
-    let sha1 = |text: &[u8]| Sha1::digest(text).to_vec();
-    let base64 = |text: &[u8]| BASE64.encode(&sha1(text));
-    let joined = format!("{key}{GUID}");
-    let right = AcceptKey::of(key).accept;
-    let decoded = BASE64.decode(key.as_bytes()).unwrap_or_default();
-    let digest = sha1(joined.as_bytes());
-    let of_hex = |hex: String| BASE64.encode(hex.as_bytes());
-    let hex = "You base64-encoded the 40 hex letters of the SHA-1. Encode its 20 raw bytes.";
-    let known = [
-        (of_hex(HEXLOWER.encode(&digest)), hex),
-        (of_hex(HEXUPPER.encode(&digest)), hex),
-        (
-            HEXLOWER.encode(&digest),
-            "This is the SHA-1 in hex. Base64-encode its 20 raw bytes instead.",
-        ),
-        (
-            HEXUPPER.encode(&digest),
-            "This is the SHA-1 in hex. Base64-encode its 20 raw bytes instead.",
-        ),
-        (
-            base64(&[&decoded[..], GUID.as_bytes()].concat()),
-            "You base64-decoded the key first. Take its text as it stands in the header.",
-        ),
-        (
-            base64(key.as_bytes()),
-            "The GUID was forgotten. It comes after the key: SHA-1 of key and GUID in one string.",
-        ),
-        (
-            base64(format!("{key}{}", GUID.to_lowercase()).as_bytes()),
-            "The GUID is in lower case. It is text, not a number: its letters are capitals.",
-        ),
-        (base64(format!("{GUID}{key}").as_bytes()), "The GUID comes after the key, not before it."),
-        (
-            base64(format!("{key}\r\n{GUID}").as_bytes()),
-            "The line end (CR LF) was left on the key. Trim the header's value.",
-        ),
-        (
-            base64(format!("{key}\n{GUID}").as_bytes()),
-            "The line end (LF) was left on the key. Trim the header's value.",
-        ),
-        (
-            base64(format!("{key}\r{GUID}").as_bytes()),
-            "A CR was left on the key. Trim the header's value.",
-        ),
-        (
-            base64(format!(" {key}{GUID}").as_bytes()),
-            "The space after the colon was left on the key. Trim the header's value.",
-        ),
-        (
-            base64(format!("{joined}\n").as_bytes()),
-            "There is a line end after the GUID in what you hash.",
-        ),
-        (
-            right.replace('+', "-").replace('/', "_"),
-            "This is base64 with the URL-safe alphabet (- and _). The standard one has + and /.",
-        ),
-        (
-            right.trim_end_matches('=').to_owned(),
-            "The padding (=) at the end was dropped. It belongs to the value.",
-        ),
-        (key.to_owned(), "You sent the key itself back. It must be hashed together with the GUID."),
-        (
-            BASE64.encode(joined.as_bytes()),
-            "You base64-encoded key and GUID without hashing them: the SHA-1 is missing.",
-        ),
-    ];
-    if let Some((_, why)) = known.iter().find(|(value, _)| value == found) {
-        return Some((*why).to_owned());
-    }
-    let bytes = BASE64.decode(found.as_bytes()).ok()?.len();
-    let hash = match bytes {
-        16 => "MD5",
-        32 => "SHA-256",
-        64 => "SHA-512",
-        _ => return None,
-    };
-    Some(format!("This decodes to {bytes} bytes, as {hash} gives. SHA-1 gives 20."))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::request::SAMPLE_KEY;
     use super::*;
-
-    /// The values of known wrong servers, computed elsewhere.
-    #[test]
-    fn wrong_accept_values_have_names() {
-        for (value, names) in [
-            ("YjM3YTRmMmNjMDYyNGYxNjkwZjY0NjA2Y2YzODU5NDViMmJlYzRlYQ==", "hex letters"),
-            ("QjM3QTRGMkNDMDYyNEYxNjkwRjY0NjA2Q0YzODU5NDVCMkJFQzRFQQ==", "hex letters"),
-            ("b37a4f2cc0624f1690f64606cf385945b2bec4ea", "in hex"),
-            ("BXhwxM0SZasKmCD9S4BfpPmCnEw=", "decoded"),
-            ("hHLtf2V1k8aDQZfNjw3Ia1hCwt0=", "forgotten"),
-            ("WJfwerbIozKsJXHxxI0JTO1SQgU=", "lower case"),
-            ("2OZf2Seed9yzIpkj+zvC9KS9Mjw=", "before"),
-            ("kex8Ji4w0ek1Mc3Dwcf4mOpf5b4=", "CR LF"),
-            ("r9/ho7dygrDPAQf/zFnJxWqPVO4=", "(LF)"),
-            ("s3mCG3XUBfFRrUGpYOBQiHm5i8g=", "space"),
-            ("c8qeCxwB8sJPxkSckeL76bKL7f642+KYzDiR7EbKyTY=", "SHA-256"),
-            ("fI/F95pFHyUax3HLt0ktmQ==", "MD5"),
-            ("s3pPLMBiTxaQ9kYGzzhZRbK-xOo=", "URL-safe"),
-            ("s3pPLMBiTxaQ9kYGzzhZRbK+xOo", "padding"),
-            (SAMPLE_KEY, "itself"),
-        ] {
-            let why = of_accept(SAMPLE_KEY, value).unwrap_or_else(|| panic!("{value} has no name"));
-            assert!(why.contains(names), "{value}: {why}");
-        }
-        assert_eq!(of_accept(SAMPLE_KEY, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), None);
-    }
 
     /// No mistake looks like what is right, for all lengths that are tried.
     #[test]
