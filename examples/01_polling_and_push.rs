@@ -73,8 +73,8 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
             "/" => include_str!("01_polling_and_push.html").to_owned(),
             _ => return Ok(()),
         };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-        socket.write_all((head + &body).as_bytes())?;
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        socket.write_all((answer + &body).as_bytes())?;
         // ANCHOR_END: answer
     }
 }

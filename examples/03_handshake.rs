@@ -2,7 +2,7 @@
 //!
 //! Learn: what the request must have, how its key is answered, what is refused and why.
 //! Run:   cargo run --example 03_handshake
-//! See:   a handshake step by step, four that are refused, one that is not.
+//! See:   a handshake step by step, three that are refused, one whose key is made up.
 //! Still wrong: after the handshake come bytes that this server cannot read (chapter 04).
 
 #[path = "parts/handshake.rs"]
