@@ -1,4 +1,4 @@
-//! 14. Hostile clients: what six attacks get from a server that has limits.
+//! 14. Hostile clients: what seven attacks get from a server that has limits.
 //!
 //! Learn: a browser leaves the decision about a stranger's page to the server; each limit has one answer.
 //! Run:   `cargo run --example 14_hostile_clients`
@@ -18,7 +18,7 @@ use chalkwire::frame::{Frame, FrameHeader, Opcode};
 use chalkwire::{Config, Server};
 use raw_client::{KEY, Neighbour, answer, dial, knock, next_payload};
 
-/// Six attacks on a server with limits.
+/// Seven attacks on a server with limits.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)

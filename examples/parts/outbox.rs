@@ -4,7 +4,8 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::{thread, time::Duration};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
@@ -104,9 +105,20 @@ pub fn open_or_page(stream: Stream, page: &str) -> io::Result<Option<WebSocket<S
     outbox.send(answer.as_bytes()).map(|()| None)
 }
 
-/// Reads until the client ends, for a second at most. Closing a socket with unread bytes would send a
-/// reset, which destroys what the client has not read yet.
+/// Reads until the client ends, for a second at most, however it drips. To close a socket with unread
+/// bytes would send a reset, which destroys what the client has not read yet. The writer thread has
+/// more to write perhaps, so the end of our side is its affair.
 pub fn linger(mut socket: &TcpStream) -> io::Result<()> {
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    io::copy(&mut socket, &mut io::sink()).map(drop)
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let mut unwanted = vec![0; 64 * 1024];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        socket.set_read_timeout(Some(left))?;
+        if socket.read(&mut unwanted)? == 0 {
+            return Ok(());
+        }
+    }
 }

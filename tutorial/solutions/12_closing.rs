@@ -25,7 +25,7 @@ use by_hand::{connect, receive, send};
 use door::{DEADLINE, is_goodbye, open};
 use linger::linger;
 
-/// Six ways in which a WebSocket ends.
+/// A refusal with a reason, and a server that says goodbye.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)

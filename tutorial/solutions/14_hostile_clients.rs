@@ -3,6 +3,8 @@
 //! Run: `cargo run --example solution_14_hostile_clients`
 //! See: a byte every 100 ms, and what it gets; then the stranger, the half request, and a page of ours.
 
+#[path = "../../examples/parts/linger.rs"]
+mod linger;
 #[path = "../../examples/parts/raw_client.rs"]
 #[expect(dead_code, reason = "the neighbour is not needed here")]
 mod raw_client;
@@ -14,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chalkwire::{Config, Server};
+use linger::linger;
 use raw_client::{answer, dial, knock, next_payload};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::StatusCode;
@@ -79,13 +82,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn patient(server: SocketAddr) -> io::Result<()> {
     let begin = Instant::now();
     let mut socket = dial(server)?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     for byte in b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n" {
-        // It fails when the server has given up. The answer is there to be read all the same.
-        if socket.write_all(&[*byte]).is_err() || begin.elapsed() > HANDSHAKE {
+        socket.write_all(&[*byte])?;
+        // Waits for an answer until the deadline, and leaves it where it is.
+        if socket.peek(&mut [0]).is_ok() {
             break;
         }
-        thread::sleep(Duration::from_millis(100));
     }
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     println!("   got   {}", answer(&mut socket)?);
     println!("   after {:.3} s", begin.elapsed().as_secs_f64());
     Ok(())
@@ -98,13 +103,15 @@ fn serve(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
     let Some(head) = read_head(&mut socket)? else {
         let why = "408 Request Timeout: the head must come within 1 s\n";
         write!(socket, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n{why}")?;
-        return Ok(see_off(&socket)?);
+        linger(&socket); // chapter 12: no reset destroys the answer
+        return Ok(());
     };
     socket.set_read_timeout(None)?; // chapter 11 has a better answer to silence
     let stream =
         Stream { input: Cursor::new(head).chain(socket.try_clone()?), output: socket.try_clone()? };
     let Ok(mut websocket) = accept_hdr(stream, look_at_origin) else {
-        return Ok(see_off(&socket)?); // tungstenite has sent the 403
+        linger(&socket); // tungstenite has sent the 403
+        return Ok(());
     };
     websocket.send(Message::text("the door code is 4711"))?;
     loop {
@@ -174,11 +181,4 @@ impl Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
-}
-
-/// Ends our side and reads until the client ends, so that no reset destroys the answer (chapter 12).
-fn see_off(mut socket: &TcpStream) -> io::Result<()> {
-    socket.shutdown(std::net::Shutdown::Write)?;
-    socket.set_read_timeout(Some(HANDSHAKE))?;
-    io::copy(&mut socket, &mut io::sink()).map(drop)
 }
