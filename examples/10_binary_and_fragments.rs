@@ -91,7 +91,6 @@ fn echo(mut websocket: WebSocket<&TcpStream>) {
             break error;
         }
     };
-    // ANCHOR: refuse
     let code = match &error {
         error if is_goodbye(error) => return,
         WsError::Utf8(_) => CloseCode::Invalid,
@@ -103,7 +102,6 @@ fn echo(mut websocket: WebSocket<&TcpStream>) {
         // Until the client has answered, or is gone.
         while websocket.read().is_ok() {}
     }
-    // ANCHOR_END: refuse
 }
 // ANCHOR_END: echo
 
