@@ -100,6 +100,9 @@ fn is_named(step: &Step, id: &str) -> bool {
     step.id == id || step.id.split_once('.').is_some_and(|(chapter, _)| chapter == id)
 }
 
+/// How long a server takes to end that has seen its last client.
+const ENDING: Duration = Duration::from_millis(100);
+
 /// How long a greeting is waited for.
 const GREETING: Duration = Duration::from_millis(100);
 
@@ -112,9 +115,7 @@ pub fn reach(target: &mut Target) -> Result<(), String> {
     let stream = target.connect().map_err(|error| {
         format!("nothing answers at {host} ({error}). Is your server running, and on this port?")
     })?;
-    // Only to see whether it can be had.
-    drop(stream);
-    let mut client = Client::connect(target).map_err(|finding| finding.why)?;
+    let mut client = Client::over(stream, target).map_err(|finding| finding.why)?;
     client.send(&Request::new(target).encode());
     let answer = client.answer();
     let seconds = target.timeout.as_secs_f64();
@@ -164,16 +165,33 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn step(&mut self, step: &'static Step) -> Tried {
-        let finding = match self.what_is_missing(step) {
+        let mut finding = match self.what_is_missing(step) {
             Some(why) => Some(Finding::skip(why)),
             None => (step.run)(self.target).err(),
         };
-        let verdict = finding.as_ref().map_or(Verdict::Pass, |finding| finding.verdict);
-        if verdict == Verdict::Fail && self.target.connect().is_err() {
-            self.gone_after.get_or_insert(step.id);
+        if let Some(finding) = &mut finding
+            && finding.verdict != Verdict::Skip
+            && self.is_gone()
+        {
+            self.gone_after = Some(step.id);
+            // What was said of a server that is still there no longer holds.
+            let why = if finding.verdict == Verdict::Fail { &finding.why } else { "" };
+            finding.why = format!(
+                "Your server ended at this: nothing listens any more. Look at what it wrote on its own \
+                 console. {why}"
+            );
+            finding.why.truncate(finding.why.trim_end().len());
+            finding.verdict = Verdict::Fail;
         }
+        let verdict = finding.as_ref().map_or(Verdict::Pass, |finding| finding.verdict);
         self.verdicts.insert(step.id, verdict);
         Tried { id: step.id, verdict, finding }
+    }
+
+    /// Whether the server has ended. It is given the time to.
+    fn is_gone(&self) -> bool {
+        std::thread::sleep(ENDING);
+        self.target.connect().is_err()
     }
 
     /// Why the step cannot be tried.

@@ -45,7 +45,7 @@ pub struct Check {
 }
 
 /// It could not be tested.
-const NOT_TESTED: u8 = 2;
+pub const NOT_TESTED: u8 = 2;
 
 impl Check {
     /// Runs it, and says on stdout what it found.
@@ -71,7 +71,10 @@ impl Check {
         }
         let timeout = Duration::from_secs_f64(self.timeout);
         let mut target = Target::new(url, timeout, !self.no_echo)?;
-        let only = Only::of(&self.only)?;
+        // Written with commas, or each by itself.
+        let only: Vec<String> =
+            self.only.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
+        let only = Only::of(&only)?;
         check::reach(&mut target)?;
 
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -5,12 +5,13 @@ mod common;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use chalkwire::frame::{Frame, Opcode};
 use common::foreign::{ForeignServer, Library};
 use common::program::Serving;
 use common::student::stages::Stage;
@@ -161,6 +162,72 @@ fn servers_that_others_use_have_warnings_at_most() {
         assert!(!stdout.contains("SKIP"), "{library:?}: {stdout}");
         assert!(stdout.contains("WARN"), "{library:?} is stricter than it was: {stdout}");
     }
+}
+
+/// The right server, behind somebody who does what a server may do too: a Ping and a Pong before each frame,
+/// and messages in fragments with a Ping between them.
+fn with_other_habits(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        // Each until one side is gone; all until the test program ends.
+        for client in listener.incoming() {
+            let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else { return };
+            let (from, to) =
+                (client.try_clone().expect("a copy"), server.try_clone().expect("a copy"));
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut &from, &mut &to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+            std::thread::spawn(move || {
+                let _ = pass_on_frames(&server, &client);
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    address
+}
+
+fn pass_on_frames(mut server: &TcpStream, mut client: &TcpStream) -> std::io::Result<()> {
+    let (mut bytes, mut more) = (Vec::new(), [0; 4096]);
+    let mut head_has_passed = false;
+    loop {
+        let length = server.read(&mut more)?;
+        bytes.extend_from_slice(&more[..length]);
+        if let (false, Some(end)) =
+            (head_has_passed, bytes.windows(4).position(|w| w == b"\r\n\r\n"))
+        {
+            client.write_all(&bytes.drain(..end + 4).collect::<Vec<u8>>())?;
+            head_has_passed = true;
+        }
+        while let (true, Some((frame, length))) = (head_has_passed, Frame::decode(&bytes)) {
+            bytes.drain(..length);
+            let ping = Frame::new(Opcode::Ping, None, b"hb").encode();
+            client.write_all(&ping)?;
+            client.write_all(&Frame::new(Opcode::Pong, None, b"alive").encode())?;
+            let (header, half) = (frame.header, frame.payload.len() / 2);
+            if header.opcode.is_control() || half == 0 || header.payload_length > 125 {
+                client.write_all(&frame.encode())?;
+                continue;
+            }
+            let mut first = Frame::new(header.opcode, None, &frame.payload[..half]);
+            first.header.fin = false;
+            let rest = Frame::new(Opcode::Continuation, None, &frame.payload[half..]);
+            client.write_all(&[first.encode(), ping, rest.encode()].concat())?;
+        }
+        if length == 0 {
+            // A refusal is no frame.
+            return if head_has_passed { Ok(()) } else { client.write_all(&bytes) };
+        }
+    }
+}
+
+#[test]
+fn what_a_server_may_do_is_no_mistake() {
+    let server = Student::start(None);
+    let (code, stdout, stderr) = run(&[&url(with_other_habits(server.address)), "--strict"]);
+    assert_eq!((code, &*stderr), (Some(0), ""), "{stdout}");
+    assert!(!stdout.contains("SKIP"), "{stdout}");
 }
 
 /// A server that does not echo: everyone hears what one says.

@@ -65,22 +65,22 @@ pub const UTF8: &[Step] = &[
         edges,
     ),
     Step::talk("7.3", "binary need not be UTF-8", "5.6", NEEDS_TEXT, binary),
-    Step::hold("7.4", "a byte that no text has (ff) is refused", "8.1", NEEDS_TEXT, |t| {
+    Step::hold("7.4", "a byte that no text has (ff) is refused", "8.1", Needs::Probe, |t| {
         bad(t, &[0xff])
     }),
-    Step::hold("7.5", "an overlong form (c0 af) is refused", "8.1", NEEDS_TEXT, |t| {
+    Step::hold("7.5", "an overlong form (c0 af) is refused", "8.1", Needs::Probe, |t| {
         bad(t, &[0xc0, 0xaf])
     }),
-    Step::hold("7.6", "half a surrogate pair is refused", "8.1", NEEDS_TEXT, |t| {
+    Step::hold("7.6", "half a surrogate pair is refused", "8.1", Needs::Probe, |t| {
         bad(t, &[0xed, 0xa0, 0x80])
     }),
-    Step::hold("7.7", "above U+10FFFF is refused", "8.1", NEEDS_TEXT, |t| {
+    Step::hold("7.7", "above U+10FFFF is refused", "8.1", Needs::Probe, |t| {
         bad(t, &[0xf4, 0x90, 0x80, 0x80])
     }),
-    Step::hold("7.8", "a text that ends inside a character is refused", "8.1", NEEDS_TEXT, |t| {
+    Step::hold("7.8", "a text that ends inside a character is refused", "8.1", Needs::Probe, |t| {
         bad(t, &[0xe2, 0x82])
     }),
-    Step::hold("7.9", "a bad byte in a fragment is refused", "8.1", NEEDS_TEXT, bad_fragment),
+    Step::hold("7.9", "a bad byte in a fragment is refused", "8.1", Needs::Probe, bad_fragment),
     Step::hold("7.10", "... before the message is complete", "8.1", NEEDS_TEXT, fails_fast),
 ];
 
@@ -182,7 +182,7 @@ fn announces(target: &Target, length: u64, code: CloseCode, why: &str) -> Outcom
     frame.header.payload_length = length;
     let bytes = frame.encode();
     client.remember_bytes(&bytes, "the header alone");
-    client.send(&bytes);
+    client.send_beginning(&bytes);
     let sent = client.sent();
     let heard = client.hear();
     let finding = match &heard {

@@ -67,11 +67,15 @@ pub struct Client {
     /// What has been sent since then: as evidence, and as frames with their keys.
     sent: Vec<Evidence>,
     frames: Vec<Frame>,
+    /// The payloads of the Pings sent: a Ping with another one is the server's own.
+    pings: Vec<Vec<u8>>,
     /// The bytes of all payloads sent before those.
     payload_before: usize,
     /// The message that is open: its first frame's opcode, and what has come of it.
     open: Option<(Opcode, Vec<u8>)>,
     next_key: usize,
+    /// Whether a frame has been begun and not ended.
+    is_inside_frame: bool,
     /// The header of the last frame that came.
     last_header: Option<FrameHeader>,
     ended: bool,
@@ -80,7 +84,11 @@ pub struct Client {
 impl Client {
     /// A TCP connection; the handshake is still to come.
     pub fn connect(target: &Target) -> Result<Client, Box<Finding>> {
-        let stream = target.connect().map_err(|error| gone(&error))?;
+        Client::over(target.connect().map_err(|error| gone(&error))?, target)
+    }
+
+    /// The same over a connection that is there.
+    pub fn over(stream: TcpStream, target: &Target) -> Result<Client, Box<Finding>> {
         let timeout = Some(target.timeout);
         let set = stream.set_write_timeout(timeout);
         set.map_err(|error| Finding::skip(format!("this machine does not go along: {error}")))?;
@@ -93,9 +101,11 @@ impl Client {
             raw: Vec::new(),
             sent: Vec::new(),
             frames: Vec::new(),
+            pings: Vec::new(),
             payload_before: 0,
             open: None,
             next_key: 0,
+            is_inside_frame: false,
             last_header: None,
             ended: false,
         })
@@ -129,6 +139,13 @@ impl Client {
     pub fn send(&mut self, bytes: &[u8]) {
         // Told by the read that follows.
         let _ = self.stream.write_all(bytes);
+        self.is_inside_frame = false;
+    }
+
+    /// Sends the beginning of a frame. Until the rest is sent, nothing may come between.
+    pub fn send_beginning(&mut self, bytes: &[u8]) {
+        self.send(bytes);
+        self.is_inside_frame = true;
     }
 
     /// Sends bytes in pieces of so many, each in a segment of its own as far as the system goes
@@ -166,6 +183,9 @@ impl Client {
     pub fn remember(&mut self, frame: &Frame) {
         self.sent.push(Evidence::bytes(&frame.encode(), describe(frame)));
         self.frames.push(frame.clone());
+        if frame.header.opcode == Opcode::Ping {
+            self.pings.push(frame.payload.clone());
+        }
     }
 
     /// Remembers bytes that are no frame of their own.
@@ -209,7 +229,7 @@ impl Client {
             if answer.is_complete || !self.read_more(deadline) {
                 answer.ended = self.ended;
                 self.inbox.drain(..length);
-                self.raw.clear();
+                self.raw.clone_from(&self.inbox);
                 return answer;
             }
         }
@@ -229,11 +249,16 @@ impl Client {
             {
                 return Heard::Nonsense;
             }
-            while let Some((frame, length)) = Frame::decode(&self.inbox) {
+            if let Some((frame, length)) = Frame::decode(&self.inbox) {
+                // What has come ends with what is not taken apart yet.
+                let start = self.raw.len() - self.inbox.len();
                 self.inbox.drain(..length);
-                if let Some(heard) = self.take(frame) {
+                if self.is_by_the_way(&frame) {
+                    self.raw.drain(start..start + length);
+                } else if let Some(heard) = self.take(frame) {
                     return heard;
                 }
+                continue;
             }
             if self.raw.len() > MOST {
                 return Heard::Nonsense;
@@ -247,6 +272,21 @@ impl Client {
     /// Whatever comes within `patience`, for steps in which nothing may come.
     pub fn hear_within(&mut self, patience: Duration) -> Heard {
         self.hear_unless(&[], patience)
+    }
+
+    /// Whether this is a Ping or a Pong of the server's own accord, which it may send at any time. A
+    /// Ping is answered.
+    fn is_by_the_way(&mut self, frame: &Frame) -> bool {
+        match frame.header.opcode {
+            Opcode::Ping if !self.pings.contains(&frame.payload) => {
+                if !self.is_inside_frame {
+                    self.send(&Frame::new(Opcode::Pong, Some(KEYS[0]), &frame.payload).encode());
+                }
+                true
+            }
+            Opcode::Pong => self.pings.is_empty(),
+            _ => false,
+        }
     }
 
     /// A frame, as part of a message or by itself.
@@ -301,8 +341,7 @@ impl Client {
     /// What has been as it should be is no evidence any more.
     pub fn settled(&mut self) {
         self.payload_before += self.frames.iter().map(|frame| frame.payload.len()).sum::<usize>();
-        self.raw.clear();
-        self.raw.extend_from_slice(&self.inbox);
+        self.raw.clone_from(&self.inbox);
         self.sent.clear();
         self.frames.clear();
     }
@@ -320,6 +359,16 @@ impl Client {
     /// What has come since the last thing that was as it should be.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// Whether something on this connection has been as it should be before.
+    pub fn has_answered(&self) -> bool {
+        self.payload_before > 0
+    }
+
+    /// Whether there is no more to be waited for.
+    pub fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 
     /// Whether messages come back.
@@ -340,8 +389,7 @@ fn gone(error: &io::Error) -> Box<Finding> {
         "does not take connections any more"
     };
     Finding::fail(format!(
-        "The server {how} ({error}). It did before the step above this one: look at what it wrote \
-         when that ran."
+        "The server {how} ({error}). It did before: look at what it wrote on its own console."
     ))
 }
 

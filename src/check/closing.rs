@@ -50,7 +50,15 @@ fn close(target: &Target, body: &[u8]) -> Result<(Client, Option<CloseCode>), Bo
     loop {
         let heard = client.hear();
         let why = match &heard {
-            Heard::Close(found) => return Ok((client, close_code(found))),
+            Heard::Close(found) => match wrong_in(found, body) {
+                None => return Ok((client, close_code(found))),
+                Some(wrong) => {
+                    return Err(Finding::fail(wrong)
+                        .sent(sent)
+                        .received(client.heard_evidence(&heard))
+                        .expected("88 02 03 e8  CLOSE 1000"));
+                }
+            },
             // It may have been on its way.
             Heard::Control(Opcode::Ping | Opcode::Pong, _) => continue,
             Heard::Message(_, found) if found != body && !client.echoes() => continue,
@@ -76,21 +84,59 @@ fn close(target: &Target, body: &[u8]) -> Result<(Client, Option<CloseCode>), Bo
     }
 }
 
+/// The code with its two bytes swapped, and as it crossed the wire under the first key: mistakes in the
+/// code that is sent back, and no codes of the server's own.
+fn mistaken(code: u16) -> [u16; 2] {
+    let mut masked = code.to_be_bytes();
+    mask(&mut masked, [0x37, 0xfa, 0x21, 0x3d]);
+    [code.swap_bytes(), u16::from_be_bytes(masked)]
+}
+
+/// What is wrong with the body of a Close that answers one with the body `asked`.
+fn wrong_in(body: &[u8], asked: &[u8]) -> Option<String> {
+    let reason = body.get(2..).unwrap_or_default();
+    match close_code(body) {
+        None if body.is_empty() => None,
+        None => Some("The Close has one byte of payload. A code has two.".to_owned()),
+        Some(code) if body[..2].iter().all(u8::is_ascii_digit) => Some(format!(
+            "{} is no close code: {:02x} {:02x} are the letters {:?}. Write the code as a number in two \
+             bytes, the high one first: 1000 is 03 e8.",
+            code.0,
+            body[0],
+            body[1],
+            String::from_utf8_lossy(&body[..2])
+        )),
+        // Told of where the same code is expected.
+        Some(code) if close_code(asked).is_some_and(|sent| mistaken(sent.0).contains(&code.0)) => {
+            None
+        }
+        Some(code) if !code.may_travel() => Some(format!(
+            "Your server sent the close code {code}, which must not be in a Close frame."
+        )),
+        Some(_) if body.len() > 125 => Some(format!(
+            "The Close has {} bytes of payload. A control frame has 125 at most.",
+            body.len()
+        )),
+        Some(_) if std::str::from_utf8(reason).is_err() => {
+            Some("The reason in your server's Close is not UTF-8.".to_owned())
+        }
+        Some(_) => None,
+    }
+}
+
 fn answered(target: &Target) -> Outcome {
     close(target, &1000_u16.to_be_bytes()).map(|_| ())
 }
 
 fn same_code(target: &Target) -> Outcome {
     let (client, found) = close(target, &1001_u16.to_be_bytes())?;
-    let sent = 1001_u16;
-    let mut masked = sent.to_be_bytes();
-    mask(&mut masked, [0x37, 0xfa, 0x21, 0x3d]);
+    let [swapped, masked] = mistaken(1001);
     let finding = match found.map(|code| code.0) {
         Some(1001) => return Ok(()),
-        Some(code) if code == sent.swap_bytes() => Finding::fail(
+        Some(code) if code == swapped => Finding::fail(
             "The two bytes of the code are swapped. The high byte comes first: 1001 is 03 e9.",
         ),
-        Some(code) if code == u16::from_be_bytes(masked) => Finding::fail(
+        Some(code) if code == masked => Finding::fail(
             "You sent the code back still masked. Unmask the payload first, as in any other frame.",
         ),
         Some(code) => Finding::warn(format!(
@@ -103,15 +149,12 @@ fn same_code(target: &Target) -> Outcome {
              without one the other side reports 1005.",
         ),
     };
-    Err(finding
-        .sent(client.sent())
-        .received(vec![Evidence::marked(
-            client.raw(),
-            "",
-            2..4.min(client.raw().len()).max(3),
-            "the code",
-        )])
-        .expected("88 02 03 e9  CLOSE 1001"))
+    let raw = client.raw();
+    let received = match raw.len() {
+        4.. => Evidence::marked(raw, "", 2..4, "the code"),
+        _ => Evidence::bytes(raw, "CLOSE, no code"),
+    };
+    Err(finding.sent(client.sent()).received(vec![received]).expected("88 02 03 e9  CLOSE 1001"))
 }
 
 fn no_code(target: &Target) -> Outcome {
@@ -149,6 +192,12 @@ fn closes_tcp(target: &Target) -> Outcome {
     let sent = client.sent();
     match client.hear() {
         Heard::Ended => Ok(()),
+        heard @ (Heard::Message(..) | Heard::Control(..) | Heard::Close(_)) => Err(Finding::fail(
+            "After the Close your server sent more. A Close is the last thing that is sent.",
+        )
+        .sent(sent)
+        .received(client.heard_evidence(&heard))
+        .expected("the end of the connection")),
         heard => Err(Finding::fail(
             "Both Close frames have crossed, and the TCP connection is still open. The server closes it, at \
              once: until then the client waits, and a thread and a descriptor of yours are held.",
@@ -220,8 +269,11 @@ fn close_refused(target: &Target, body: &[u8], why: &str, right: &[CloseCode]) -
     let finding = match &heard {
         Heard::Close(found) => match close_code(found) {
             Some(code) if right.contains(&code) => return Ok(()),
-            Some(code) if close_code(body) == Some(code) => Finding::fail(format!(
+            _ if found == body => Finding::fail(format!(
                 "{why} Your server took it, and sent it back. Answer with Close 1002."
+            )),
+            Some(code) if wrong_in(found, body).is_some() => Finding::fail(format!(
+                "{why} Your server answered with {code}, which must not be in one either."
             )),
             Some(code) => Finding::warn(format!(
                 "{why} Your server answered with {code}; 1002 would say that it is wrong."

@@ -1,5 +1,7 @@
 //! Chapters 2 and 3: messages come back, unmasked, at every length.
 
+use std::time::Duration;
+
 use super::client::Client;
 use super::finding::{Evidence, Finding, Outcome};
 use super::mistakes::CHROME_ON_MASK;
@@ -10,7 +12,7 @@ use crate::frame::{Frame, FrameHeader, LengthForm, Opcode};
 /// The steps of chapter 2.
 pub const ECHO: &[Step] = &[
     Step::talk("2.1", "a text message comes back", "5.6", Needs::Echo(&["1.2"]), text),
-    Step::talk("2.2", "the server does not mask its frames", "5.1", NEEDS_TEXT, not_masked),
+    Step::talk("2.2", "the server masks none of its frames", "5.1", NEEDS_TEXT, not_masked),
     Step::talk("2.3", "each frame is unmasked with its own key", "5.3", NEEDS_TEXT, own_keys),
     Step::talk("2.4", "the index into the key begins anew", "5.3", NEEDS_TEXT, index_begins_anew),
     Step::talk("2.5", "a key of four zeros is a key", "5.3", NEEDS_TEXT, zero_key),
@@ -55,30 +57,47 @@ fn text(target: &Target) -> Outcome {
     client.expect_back(Opcode::Text, b"Hello")
 }
 
-fn not_masked(target: &Target) -> Outcome {
+/// A frame that has come: its header, and all its bytes.
+type Came = (FrameHeader, Vec<u8>);
+
+/// A frame of each kind that a server sends: it is asked for them, and what does not come is left out.
+fn of_each_kind(target: &Target) -> Result<(Client, Vec<Came>), Box<Finding>> {
     let mut client = Client::open(target)?;
     client.say(Opcode::Text, b"Hello");
-    let sent = client.sent();
-    let heard = client.hear();
-    let raw = client.raw().to_vec();
-    match FrameHeader::decode(&raw) {
-        Some((FrameHeader { masking_key: Some(_), .. }, _)) => {
-            let mark = Evidence::marked(&raw, "", 1..6, "MASK 1, and a masking key");
-            let expected = Frame::new(Opcode::Text, None, b"Hello").encode();
-            Err(Finding::fail(
-                "Your server masks what it sends. Only clients do; a server's second byte is the length \
-                 alone, and the payload follows as it is.",
-            )
-            .sent(sent)
-            .received(vec![mark])
-            .expected(Evidence::bytes(&expected, "").shown)
-            .browser(CHROME_ON_MASK))
-        }
-        Some(_) => Ok(()),
-        None => {
-            Err(Finding::fail("No frame came.").sent(sent).received(client.heard_evidence(&heard)))
-        }
+    client.hear();
+    client.say(Opcode::Ping, b"Hello");
+    client.hear_within(SOON);
+    client.say(Opcode::Close, &1000_u16.to_be_bytes());
+    client.hear_within(SOON);
+    let mut frames = Vec::new();
+    let mut rest = client.raw();
+    while let Some((frame, length)) = Frame::decode(rest) {
+        frames.push((frame.header, rest[..length].to_vec()));
+        rest = &rest[length..];
     }
+    Ok((client, frames))
+}
+
+/// How long is waited for what another step is about.
+const SOON: Duration = Duration::from_millis(200);
+
+fn not_masked(target: &Target) -> Outcome {
+    let (client, frames) = of_each_kind(target)?;
+    let Some((header, bytes)) = frames.iter().find(|(header, _)| header.masking_key.is_some())
+    else {
+        return Ok(());
+    };
+    let key_at = bytes.len() - 4 - header.payload_length as usize;
+    let mark = Evidence::marked(bytes, "", 1..key_at + 4, "MASK 1, and a masking key");
+    let kind = header.opcode;
+    Err(Finding::fail(format!(
+        "Your server masks what it sends, here a {kind} frame. Only clients do; a server's second byte is the \
+         length alone, and the payload follows as it is."
+    ))
+    .sent(client.sent())
+    .received(vec![mark])
+    .expected("a second byte below 80, and no key")
+    .browser(CHROME_ON_MASK))
 }
 
 fn own_keys(target: &Target) -> Outcome {
@@ -146,31 +165,24 @@ fn in_order(target: &Target) -> Outcome {
 }
 
 fn no_rsv(target: &Target) -> Outcome {
-    let mut client = Client::open(target)?;
-    client.say(Opcode::Text, b"Hello");
-    let sent = client.sent();
-    client.hear();
-    let raw = client.raw().to_vec();
-    match FrameHeader::decode(&raw) {
-        Some((header, _)) if header.rsv != 0 => {
-            let what = format!("RSV {:03b}", header.rsv);
-            let bit = |bit: u8| header.rsv >> bit & 1;
-            Err(Finding::fail(
-                "A reserved bit is set. They are 0 unless an extension that was agreed on gives them a \
-                 meaning.",
-            )
-            .sent(sent)
-            .received(vec![Evidence::marked(&raw, "", 0..1, what)])
-            .expected("81 ...")
-            .browser(format!(
-                "One or more reserved bits are on: reserved1 = {}, reserved2 = {}, reserved3 = {}",
-                bit(2),
-                bit(1),
-                bit(0)
-            )))
-        }
-        _ => Ok(()),
-    }
+    let (client, frames) = of_each_kind(target)?;
+    let Some((header, bytes)) = frames.iter().find(|(header, _)| header.rsv != 0) else {
+        return Ok(());
+    };
+    let bit = |bit: u8| header.rsv >> bit & 1;
+    let mark = Evidence::marked(bytes, "", 0..1, format!("RSV {:03b}", header.rsv));
+    Err(Finding::fail(
+        "A reserved bit is set. They are 0 unless an extension that was agreed on gives them a meaning.",
+    )
+    .sent(client.sent())
+    .received(vec![mark])
+    .expected("RSV 000")
+    .browser(format!(
+        "One or more reserved bits are on: reserved1 = {}, reserved2 = {}, reserved3 = {}",
+        bit(2),
+        bit(1),
+        bit(0)
+    )))
 }
 
 fn length(target: &Target, length: usize) -> Outcome {

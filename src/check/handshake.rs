@@ -8,79 +8,87 @@ use super::request::{Answer, Request, SAMPLE_KEY};
 use super::step::{Needs, Step};
 use super::target::Target;
 use crate::frame::{Frame, Opcode};
-use crate::wire::AcceptKey;
+use crate::wire::{AcceptKey, GUID};
 
 /// The steps.
 pub const STEPS: &[Step] = &[
     Step::talk("1.1", "the handshake is answered with 101", "4.2.2", Needs::Nothing, answers_101),
     Step::talk("1.2", "a blank line ends the answer", "4.2.2", NEEDS_101, ends_the_head),
-    Step::talk("1.3", "each line of the answer ends with CR LF", "4.2.2", NEEDS_101, ends_lines),
-    Step::talk("1.4", "the answer has Upgrade: websocket", "4.2.2", NEEDS_101, has_upgrade),
-    Step::talk("1.5", "the answer has Connection: Upgrade", "4.2.2", NEEDS_101, has_connection),
-    Step::talk("1.6", "Sec-WebSocket-Accept is made from the key", "4.2.2", NEEDS_101, has_accept),
-    Step::talk("1.7", "another key gets another answer", "4.2.2", NEEDS_101, another_key),
-    Step::talk("1.8", "header names may be in any case", "4.2.1", NEEDS_101, names_in_any_case),
-    Step::talk("1.9", "\"WebSocket\" may be in any case", "4.2.1", NEEDS_101, value_in_any_case),
-    Step::talk("1.10", "Connection may be a list, as Firefox sends it", "4.2.1", NEEDS_101, a_list),
-    Step::talk("1.11", "headers may be in any order, and unknown", "4.2.1", NEEDS_101, any_order),
-    Step::talk("1.12", "an extension is declined, or spoken", "9.1", NEEDS_101, extension),
-    Step::talk("1.13", "a subprotocol is one of those offered", "4.2.2", NEEDS_101, subprotocol),
+    Step::talk("1.3", "each line of the answer ends with CR LF", "4.2.2", NEEDS_HEAD, ends_lines),
+    Step::talk("1.4", "the answer has Upgrade: websocket", "4.2.2", NEEDS_HEAD, has_upgrade),
+    Step::talk("1.5", "the answer has Connection: Upgrade", "4.2.2", NEEDS_HEAD, has_connection),
+    Step::talk("1.6", "Sec-WebSocket-Accept is made from the key", "4.2.2", NEEDS_HEAD, has_accept),
+    Step::talk("1.7", "another key gets another answer", "4.2.2", NEEDS_HEAD, another_key),
+    Step::talk("1.8", "header names may be in any case", "4.2.1", NEEDS_HEAD, names_in_any_case),
+    Step::talk("1.9", "\"WebSocket\" may be in any case", "4.2.1", NEEDS_HEAD, value_in_any_case),
+    Step::talk(
+        "1.10",
+        "Connection may be a list, as Firefox sends it",
+        "4.2.1",
+        NEEDS_HEAD,
+        a_list,
+    ),
+    Step::talk("1.11", "headers may be in any order, and unknown", "4.2.1", NEEDS_HEAD, any_order),
+    Step::talk("1.12", "an extension is declined, or spoken", "9.1", NEEDS_HEAD, extension),
+    Step::talk("1.13", "a subprotocol is one of those offered", "4.2.2", NEEDS_HEAD, subprotocol),
     Step::hold(
         "1.14",
         "no subprotocol is chosen where none is offered",
         "4.2.2",
-        NEEDS_101,
+        NEEDS_HEAD,
         unasked,
     ),
-    Step::hold("1.15", "a request without a key is refused", "4.2.1", NEEDS_101, refusals::no_key),
-    Step::hold("1.16", "a POST is refused", "4.2.1", NEEDS_101, refusals::post),
+    Step::hold("1.15", "a request without a key is refused", "4.2.1", NEEDS_HEAD, refusals::no_key),
+    Step::hold("1.16", "a POST is refused", "4.2.1", NEEDS_HEAD, refusals::post),
     Step::hold(
         "1.17",
         "a request without Upgrade gets no 101",
         "4.2.1",
-        NEEDS_101,
+        NEEDS_HEAD,
         refusals::no_upgrade,
     ),
     Step::hold(
         "1.18",
         "an Upgrade to something else gets no 101",
         "4.2.1",
-        NEEDS_101,
+        NEEDS_HEAD,
         refusals::other_upgrade,
     ),
     Step::hold(
         "1.19",
         "a Connection without Upgrade gets no 101",
         "4.2.1",
-        NEEDS_101,
+        NEEDS_HEAD,
         refusals::no_connection,
     ),
     Step::hold(
         "1.20",
         "a request without a version is refused",
         "4.2.1",
-        NEEDS_101,
+        NEEDS_HEAD,
         refusals::no_version,
     ),
-    Step::hold("1.21", "version 8 is refused", "4.2.2", NEEDS_101, refusals::version_8),
+    Step::hold("1.21", "version 8 is refused", "4.2.2", NEEDS_HEAD, refusals::version_8),
     Step::hold(
         "1.22",
         "a refused version is told which one is spoken",
         "4.4",
-        NEEDS_101,
+        NEEDS_HEAD,
         refusals::names_13,
     ),
     Step::hold(
         "1.23",
         "a key that is not 16 bytes is refused",
         "4.2.1",
-        NEEDS_101,
+        NEEDS_HEAD,
         refusals::short_key,
     ),
-    Step::hold("1.24", "a request without Host is refused", "4.2.1", NEEDS_101, refusals::no_host),
-    Step::hold("1.25", "HTTP/1.0 is refused", "4.2.1", NEEDS_101, refusals::http_1_0),
+    Step::hold("1.24", "a request without Host is refused", "4.2.1", NEEDS_HEAD, refusals::no_host),
+    Step::hold("1.25", "HTTP/1.0 is refused", "4.2.1", NEEDS_HEAD, refusals::http_1_0),
 ];
 
+/// Without a whole head of an answer each of them would only wait for it.
+const NEEDS_HEAD: Needs = Needs::Passed("1.2");
 const NEEDS_101: Needs = Needs::Passed("1.1");
 
 pub(super) const KEY: &str = "Sec-WebSocket-Key";
@@ -100,10 +108,12 @@ pub(super) fn ask(target: &Target, request: &Request) -> Result<(Client, Answer)
 fn answers_101(target: &Target) -> Outcome {
     let request = Request::new(target);
     let (_, answer) = ask(target, &request)?;
-    if answer.status() == Some(101) {
+    let is_http_1_1 = answer.raw.starts_with(b"HTTP/1.1 ");
+    if answer.status() == Some(101) && is_http_1_1 {
         return Ok(());
     }
     let why = match answer.status() {
+        Some(101) => "The status line begins with HTTP/1.0. An answer 101 needs HTTP/1.1.".to_owned(),
         _ if answer.raw.starts_with(b"GET ") => {
             "Your server sent our own request back: it is a TCP echo. Read the request up to its blank \
              line, and answer it."
@@ -112,6 +122,11 @@ fn answers_101(target: &Target) -> Outcome {
         Some(200) => "200 is the answer to an ordinary request for a page. This one asks to change to \
                       WebSocket: the answer is 101 Switching Protocols."
             .to_owned(),
+        Some(status @ 300..400) => format!(
+            "{status} leads elsewhere, to {:?}. A browser does not follow it with a WebSocket: use that URL.",
+            answer.get("Location").unwrap_or("nowhere")
+        ),
+        Some(500) => "500: something went wrong in your server. Look at its console.".to_owned(),
         Some(404) => "Your server knows nothing at this path. Is the path in the URL right?".to_owned(),
         Some(status) if (400..500).contains(&status) => format!(
             "Your server refuses a handshake in which everything is as it should be, with {status}."
@@ -119,10 +134,13 @@ fn answers_101(target: &Target) -> Outcome {
         Some(status) => format!("Status {status} came instead of 101."),
         None if answer.raw.is_empty() && answer.ended => {
             "Your server closed the connection without an answer. Look at what it wrote on its own \
-             console."
+             console. (A port for TLS does that too.)"
                 .to_owned()
         }
         None if answer.raw.is_empty() => "Nothing came.".to_owned(),
+        None if b"HTTP/1.1 101 ".starts_with(&answer.raw) => {
+            format!("Only {} bytes of an answer came in time.", answer.raw.len())
+        }
         None => "What came is no HTTP answer: that begins with HTTP/1.1 and a status.".to_owned(),
     };
     let finding = Finding::fail(why)
@@ -216,8 +234,13 @@ fn another_key(target: &Target) -> Outcome {
 fn answers_key(target: &Target, key: &str) -> Outcome {
     let request = Request::new(target).with(KEY, key);
     let (_, answer) = ask(target, &request)?;
-    let right = AcceptKey::of(key).accept;
+    let steps = AcceptKey::of(key);
+    let right = steps.accept;
     let finding = match answer.get(ACCEPT) {
+        Some(_) if answer.count(ACCEPT) > 1 => {
+            Finding::fail("The answer has more than one Sec-WebSocket-Accept.")
+                .received(answer.evidence(&[ACCEPT]))
+        }
         Some(found) if found == right => return Ok(()),
         Some(found) => {
             let why = match mistakes::of_accept(key, found) {
@@ -227,7 +250,14 @@ fn answers_key(target: &Target, key: &str) -> Outcome {
                      key that came."
                         .to_owned()
                 }
-                None => "This is not the base64 of the SHA-1 of key and GUID.".to_owned(),
+                None if found.starts_with("b'") => {
+                    "This is how Python prints bytes. Make text of them first: .decode().".to_owned()
+                }
+                None => format!(
+                    "This is not the base64 of the SHA-1 of key and GUID. The GUID is {GUID}; the SHA-1 of \
+                     both is {}.",
+                    steps.sha1
+                ),
             };
             let browser =
                 "Error during WebSocket handshake: Incorrect 'Sec-WebSocket-Accept' header value";

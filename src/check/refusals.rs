@@ -22,7 +22,7 @@ fn refused(
              client why.",
         ),
         None if answer.raw.is_empty() => Finding::fail(
-            "Your server neither answered nor closed: whoever sent this waits, and holds a thread of yours.",
+            "Your server neither answered nor closed, and whoever sent this waits. Look at its console, too.",
         ),
         None => {
             Finding::fail("What came is no HTTP answer: that begins with HTTP/1.1 and a status.")
@@ -38,7 +38,7 @@ pub fn no_key(target: &Target) -> Outcome {
     let request = Request::new(target).without(KEY);
     let why =
         "There is no Sec-WebSocket-Key, so there is nothing to prove: this is no WebSocket client.";
-    refused(target, &request, &["Upgrade", VERSION], "400 Bad Request", why)
+    refused(target, &request, &["Upgrade", KEY, VERSION], "400 Bad Request", why)
 }
 
 pub fn post(target: &Target) -> Outcome {
@@ -51,7 +51,7 @@ pub fn no_upgrade(target: &Target) -> Outcome {
     let request = Request::new(target).without("Upgrade");
     let why = "The request does not ask for WebSocket, and got it. Somebody who opens the address in a \
                browser sends such a request, and then waits for a page.";
-    refused(target, &request, &["Connection", KEY], "426 Upgrade Required", why)
+    refused(target, &request, &["Upgrade", "Connection"], "426 Upgrade Required", why)
 }
 
 pub fn other_upgrade(target: &Target) -> Outcome {
@@ -70,7 +70,7 @@ pub fn no_connection(target: &Target) -> Outcome {
 pub fn no_version(target: &Target) -> Outcome {
     let request = Request::new(target).without(VERSION);
     let why = "There is no Sec-WebSocket-Version. It must be there, and be 13.";
-    refused(target, &request, &["Upgrade", KEY], "400 Bad Request", why)
+    refused(target, &request, &["Upgrade", VERSION], "400 Bad Request", why)
 }
 
 pub fn version_8(target: &Target) -> Outcome {
@@ -120,7 +120,7 @@ pub fn no_host(target: &Target) -> Outcome {
     let request = Request::new(target).without("Host");
     let why = "HTTP/1.1 requires Host. By it a server knows which of its names was meant, and that no \
                stranger's name leads to it. (ws and websockets accept it too; so this is a warning.)";
-    better_refused(target, &request, &["Upgrade", KEY], why)
+    better_refused(target, &request, &["Host", "Upgrade"], why)
 }
 
 pub fn http_1_0(target: &Target) -> Outcome {

@@ -127,16 +127,23 @@ impl Report {
         let count = Count::of(all);
         let steps = if all.len() == 1 { "1 step" } else { &format!("{} steps", all.len()) };
         let _ = write!(text, "\n{steps}: {} pass", count.pass);
-        for (number, word) in [(count.fail, "FAIL"), (count.warn, "warn"), (count.skip, "skipped")]
-        {
+        let warn = if strict { "warn, which counts as FAIL" } else { "warn" };
+        for (number, word) in [(count.fail, "FAIL"), (count.warn, warn), (count.skip, "skipped")] {
             if number > 0 {
                 let _ = write!(text, ", {number} {word}");
             }
         }
         text += ".\n";
-        let first = first_to_fix(all, strict).and_then(find);
-        if let Some(step) = first {
+        let first = first_to_fix(all, strict);
+        let tried = all.iter().find(|tried| Some(tried.id) == first);
+        if let Some((step, finding)) =
+            first.and_then(find).zip(tried.and_then(|t| t.finding.as_ref()))
+        {
             let _ = writeln!(text, "First to fix: {}, {}.", step.id, step.title);
+            // It may be far above.
+            if all.len() > 1 {
+                text += &(wrap(INDENT, INDENT, &finding.why).join("\n") + "\n");
+            }
         }
         text
     }

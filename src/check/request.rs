@@ -7,6 +7,10 @@ use super::target::Target;
 /// The key of RFC 6455 section 1.3. Its answer has a `+` in it, which shows a URL-safe alphabet.
 pub const SAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
+/// Lines of an answer that are shown, and bytes of each.
+const MOST_LINES: usize = 8;
+const MOST_COLUMNS: usize = 160;
+
 /// A request head.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -72,8 +76,11 @@ impl Request {
 
     /// The lines as evidence: the request line, and the header lines named.
     pub fn evidence(&self, names: &[&str]) -> Vec<Evidence> {
-        let named = names.iter().filter_map(|name| self.place(name));
-        [0].into_iter().chain(named).map(|place| Evidence::line(&self.lines[place])).collect()
+        let named = names.iter().map(|name| match self.place(name) {
+            Some(place) => Evidence::line(&self.lines[place]),
+            None => Evidence::line(&format!("(no {name})")),
+        });
+        [Evidence::line(&self.lines[0])].into_iter().chain(named).collect()
     }
 }
 
@@ -121,6 +128,13 @@ impl Answer {
         })
     }
 
+    /// How often the header `name` is there.
+    pub fn count(&self, name: &str) -> usize {
+        let names =
+            self.lines.iter().skip(1).filter_map(|line| Some(line.split_once(':')?.0.trim()));
+        names.filter(|found| found.eq_ignore_ascii_case(name)).count()
+    }
+
     /// Whether one of the words of the header `name`, which is a list, is `word`.
     pub fn lists(&self, name: &str, word: &str) -> bool {
         let words = self.get(name).into_iter().flat_map(|value| value.split(','));
@@ -137,8 +151,12 @@ impl Answer {
             let (name, _) = line.split_once(':').unwrap_or((line, ""));
             names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name.trim()))
         };
+        if self.status().is_none() && !self.raw.is_ascii() {
+            return vec![Evidence::bytes(&self.raw, "")];
+        }
         let rest = self.lines.iter().skip(1).filter(is_named);
-        [first].into_iter().chain(rest).map(|line| Evidence::line(line)).collect()
+        let lines = [first].into_iter().chain(rest).take(MOST_LINES);
+        lines.map(|line| Evidence::line(line.get(..MOST_COLUMNS).unwrap_or(line))).collect()
     }
 }
 
@@ -164,7 +182,7 @@ mod tests {
             )
         );
         let shown = bent.evidence(&["connection", "host"]);
-        assert_eq!(shown.len(), 2);
+        assert_eq!(shown[2].shown, "(no host)");
         assert_eq!(shown[1].shown, "Connection: keep-alive, Upgrade");
     }
 

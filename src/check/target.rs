@@ -35,10 +35,12 @@ impl Target {
             Err(format!("{url:?} {what}; it should look like ws://127.0.0.1:8080/echo"))
         };
         let Ok(uri) = url.parse::<Uri>() else { return wrong("is no URL") };
-        match uri.scheme_str() {
+        match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
             Some("ws") => {}
             Some("wss") => {
-                return wrong("asks for TLS, which is not spoken here: test the server behind it");
+                return Err(format!(
+                    "{url:?} asks for TLS, which is not spoken here; test the server behind it, with ws://"
+                ));
             }
             Some("http") => return wrong("begins with http: a WebSocket begins with ws"),
             Some(_) => return wrong("is not a ws URL"),
@@ -105,6 +107,7 @@ mod tests {
         let found = target("ws://127.0.0.1:9000/echo?a=1").expect("a target");
         assert_eq!((&*found.host, &*found.path), ("127.0.0.1:9000", "/echo?a=1"));
         assert_eq!(found.addresses, ["127.0.0.1:9000".parse().expect("an address")]);
+        assert_eq!(target("WS://127.0.0.1:9000").expect("a target").path, "/");
         let found = target("ws://[::1]:9000").expect("a target");
         assert_eq!((&*found.host, &*found.path), ("[::1]:9000", "/"));
         assert_eq!(target("ws://127.0.0.1").expect("a target").addresses[0].port(), 80);

@@ -21,8 +21,8 @@ impl Client {
                     self.settled();
                     return Ok(());
                 }
-                // A server may ask whether this client is there, and need not say when.
-                Heard::Control(Opcode::Ping | Opcode::Pong, _) => {}
+                // Where Pings have been sent, it may be a late answer to one.
+                Heard::Control(Opcode::Pong, _) => {}
                 heard => return Err(self.mismatch(&heard, &mistakes, opcode, payload)),
             }
         }
@@ -51,6 +51,11 @@ impl Client {
             None => Finding::fail(mistakes::of_what_came(heard, &self.raw, opcode, payload))
                 .received(self.heard_evidence(heard)),
         };
+        let mut finding = finding;
+        if matches!(heard, Heard::Ended) && self.has_answered() {
+            finding.why += " Before that it had answered on this connection: is there a loop around the \
+                            reading of frames?";
+        }
         finding.sent(self.sent.clone()).expected(format!("{}  {}", shown.shown, shown.note))
     }
 
@@ -84,16 +89,24 @@ impl Client {
     /// Expects a Pong with `payload`.
     pub fn expect_pong(&mut self, payload: &[u8]) -> Outcome {
         let mistakes = mistakes::of_pong(&self.frames, payload);
+        let mut another = None;
         loop {
-            match self.hear_unless(&mistakes, self.timeout) {
+            let patience = if another.is_some() { AFTER_MISTAKE } else { self.timeout };
+            match self.hear_unless(&mistakes, patience) {
                 // Where messages do not come back, they come from others.
                 Heard::Message(_, found) if !self.echoes && found != payload => {}
                 Heard::Control(Opcode::Pong, found) if found == payload => {
                     self.settled();
                     return Ok(());
                 }
-                Heard::Control(Opcode::Ping, _) if !mistakes.iter().any(|m| m.is(&self.raw)) => {}
-                heard => return Err(self.mismatch(&heard, &mistakes, Opcode::Pong, payload)),
+                // It may be one that nobody asked for, and the right one follows.
+                Heard::Control(Opcode::Pong, found) if another.is_none() => {
+                    another = Some(Heard::Control(Opcode::Pong, found));
+                }
+                heard => {
+                    let heard = another.unwrap_or(heard);
+                    return Err(self.mismatch(&heard, &mistakes, Opcode::Pong, payload));
+                }
             }
         }
     }
@@ -123,6 +136,9 @@ impl Client {
                         self.settled();
                         return Ok(());
                     }
+                    Some(found) if !found.may_travel() => Finding::fail(format!(
+                        "{broken} Your server closed with {found}, which must not be in a Close frame."
+                    )),
                     found => Finding::warn(other_code(found, code)),
                 },
                 Heard::Message(_, payload) if payload == probe => Finding::fail(format!(
@@ -133,6 +149,9 @@ impl Client {
                     took.get_or_insert_with(|| heard.clone());
                     continue;
                 }
+                Heard::Ended if matches!(took, Some(Heard::Message(..))) => Finding::fail(format!(
+                    "{broken} Your server took it and sent it back, and only then ended the connection."
+                )),
                 Heard::Ended => Finding::warn(format!(
                     "{broken} Your server closed TCP, as it must, but without a Close frame: with \
                      Close {code} the client would learn why (RFC 6455 7.1.7)."

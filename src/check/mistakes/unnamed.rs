@@ -64,14 +64,25 @@ fn of_another_message(found: &[u8], payload: &[u8]) -> String {
     }
     let contains = found.windows(payload.len().max(1)).any(|window| window == payload);
     if contains && found.len() > payload.len() && !payload.is_empty() {
-        return "The message came back with something added. These steps need it back exactly as it was \
-                sent; is there a greeting, or a line end?"
+        return "The message came back with something added: a name, or a line end? These steps need it \
+                back exactly as it was sent. If your server is a chat, test it with --no-echo."
             .to_owned();
     }
     if payload.starts_with(found) && !found.is_empty() {
-        return format!("Only {} of {} bytes came back.", found.len(), payload.len());
+        return format!(
+            "Only {} of {} bytes came back. Was one recv, or one data event, taken for the whole frame? Read \
+             on until the length that the header says.",
+            found.len(),
+            payload.len()
+        );
     }
-    "Another message came than was sent. If your server answers in words of its own, test it with \
-     --no-echo."
+    if text.contains('\u{fffd}') && !payload.windows(3).any(|bytes| bytes == "\u{fffd}".as_bytes())
+    {
+        return "The bytes were decoded as text on the way, and what is no UTF-8 became U+FFFD (ef bf bd). Keep \
+                a payload as bytes until it is unmasked, and a binary message for ever."
+            .to_owned();
+    }
+    "Another message came than was sent. Was it unmasked with the right key, from the right byte on? If your \
+     server answers in words of its own, test it with --no-echo."
         .to_owned()
 }
