@@ -69,6 +69,8 @@ pub struct Client {
     frames: Vec<Frame>,
     /// The payloads of the Pings sent: a Ping with another one is the server's own.
     pings: Vec<Vec<u8>>,
+    /// The masking key of the first frame.
+    first_key: Option<[u8; 4]>,
     /// The bytes of all payloads sent before those.
     payload_before: usize,
     /// The message that is open: its first frame's opcode, and what has come of it.
@@ -102,6 +104,7 @@ impl Client {
             sent: Vec::new(),
             frames: Vec::new(),
             pings: Vec::new(),
+            first_key: None,
             payload_before: 0,
             open: None,
             next_key: 0,
@@ -183,6 +186,7 @@ impl Client {
     pub fn remember(&mut self, frame: &Frame) {
         self.sent.push(Evidence::bytes(&frame.encode(), describe(frame)));
         self.frames.push(frame.clone());
+        self.first_key = self.first_key.or(frame.header.masking_key);
         if frame.header.opcode == Opcode::Ping {
             self.pings.push(frame.payload.clone());
         }

@@ -83,15 +83,21 @@ fn unmasked_from(offset: usize, frame: &Frame) -> Vec<u8> {
 }
 
 /// The mistakes in sending back `payload`, which came in `frames`; `before` bytes of payload had gone
-/// over the connection until then.
-pub fn of_echo(frames: &[Frame], before: usize, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {
+/// over the connection until then, and its first frame had `first_key`.
+pub fn of_echo(
+    frames: &[Frame],
+    before: usize,
+    first_key: Option<[u8; 4]>,
+    opcode: Opcode,
+    payload: &[u8],
+) -> Vec<Mistake> {
     let Some(last) = frames.last() else { return Vec::new() };
     let mut mistakes = Vec::new();
     if frames.len() > 1 {
         mistakes.extend(of_fragments(frames, opcode, payload));
     }
     mistakes.extend(of_headers(last, opcode, payload));
-    mistakes.extend(of_masking(frames, before, opcode));
+    mistakes.extend(of_masking(frames, before, first_key, opcode));
     let other = if opcode == Opcode::Text { Opcode::Binary } else { Opcode::Text };
     mistakes.push(Mistake::new(
         plain(other, payload),
@@ -230,7 +236,12 @@ fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {
     mistakes
 }
 
-fn of_masking(frames: &[Frame], before: usize, opcode: Opcode) -> Vec<Mistake> {
+fn of_masking(
+    frames: &[Frame],
+    before: usize,
+    first_key: Option<[u8; 4]>,
+    opcode: Opcode,
+) -> Vec<Mistake> {
     let still_masked: Vec<u8> = frames.iter().flat_map(masked).collect();
     let at = |payload: &[u8]| {
         let header = FrameHeader::new(opcode, None, payload.len() as u64);
@@ -267,7 +278,7 @@ fn of_masking(frames: &[Frame], before: usize, opcode: Opcode) -> Vec<Mistake> {
         ));
     }
     // Each frame has a key of its own; these take the first one for all.
-    for first in [frames[0].header.masking_key, Some([0x37, 0xfa, 0x21, 0x3d])] {
+    for first in [frames[0].header.masking_key, first_key] {
         let mut payload = still_masked.clone();
         mask(&mut payload, first.unwrap_or_default());
         mistakes.push(Mistake::new(
@@ -387,7 +398,7 @@ mod tests {
             let right = plain(Opcode::Binary, &payload);
             for before in 0..8 {
                 for mistake in
-                    of_echo(std::slice::from_ref(&frame), before, Opcode::Binary, &payload)
+                    of_echo(std::slice::from_ref(&frame), before, None, Opcode::Binary, &payload)
                 {
                     assert!(!mistake.is(&right), "{length}: {}", mistake.why);
                 }

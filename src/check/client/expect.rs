@@ -14,7 +14,8 @@ const AFTER_MISTAKE: Duration = Duration::from_millis(100);
 impl Client {
     /// Expects the message back that has been sent last, and only that.
     pub fn expect_back(&mut self, opcode: Opcode, payload: &[u8]) -> Outcome {
-        let mistakes = mistakes::of_echo(&self.frames, self.payload_before, opcode, payload);
+        let (frames, before) = (&self.frames, self.payload_before);
+        let mistakes = mistakes::of_echo(frames, before, self.first_key, opcode, payload);
         loop {
             match self.hear_unless(&mistakes, self.timeout) {
                 Heard::Message(back, found) if back == opcode && found == payload => {
