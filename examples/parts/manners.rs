@@ -3,14 +3,20 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 // ANCHOR: hang_up
-/// Says "no more from me", and waits for the peer to hang up (chapter 12 says why).
-pub fn hang_up(socket: &TcpStream) -> io::Result<u64> {
+/// Says "no more from me", and waits for the peer to hang up, but not for ever (chapter 12 says why).
+pub fn hang_up(mut socket: &TcpStream) -> io::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(1);
     socket.shutdown(Shutdown::Write)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    io::copy(&mut socket.take(1 << 24), &mut io::sink())
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        if socket.read(&mut [0; 4096])? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 // ANCHOR_END: hang_up
 

@@ -9,6 +9,9 @@ use plotters::prelude::*;
 /// A line of the plot: what it is, and members with milliseconds.
 pub type Line<'a> = (&'a str, Vec<(f64, f64)>);
 
+/// Large enough for a projector.
+const FONT: (&str, u32) = ("sans-serif", 16);
+
 /// Writes the plot as SVG.
 pub fn write_plot(path: &Path, lines: [Line<'_>; 3]) -> Result<(), Box<dyn Error>> {
     if let Some(directory) = path.parent() {
@@ -21,12 +24,14 @@ pub fn write_plot(path: &Path, lines: [Line<'_>; 3]) -> Result<(), Box<dyn Error
     let longest = points().map(|point| point.1).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(&area)
         .margin(16)
-        .x_label_area_size(40)
-        .y_label_area_size(70)
+        .x_label_area_size(48)
+        .y_label_area_size(84)
         .build_cartesian_2d((8.0..most * 1.5).log_scale(), (0.02..longest * 2.0).log_scale())?;
     chart
         .configure_mesh()
         .x_desc("members of the room")
+        .label_style(FONT)
+        .axis_desc_style(FONT)
         .y_desc("milliseconds until all have all")
         .x_label_formatter(&|members| format!("{members}"))
         .y_label_formatter(&|time| format!("{time}"))
@@ -41,6 +46,7 @@ pub fn write_plot(path: &Path, lines: [Line<'_>; 3]) -> Result<(), Box<dyn Error
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
+        .label_font(FONT)
         .background_style(WHITE)
         .border_style(BLACK)
         .draw()?;

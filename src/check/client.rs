@@ -282,6 +282,7 @@ impl Client {
     /// Ping is answered.
     fn is_by_the_way(&mut self, frame: &Frame) -> bool {
         match frame.header.opcode {
+            _ if !frame.header.fin => false,
             Opcode::Ping if !self.pings.contains(&frame.payload) => {
                 if !self.is_inside_frame {
                     self.send(&Frame::new(Opcode::Pong, Some(KEYS[0]), &frame.payload).encode());

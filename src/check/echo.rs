@@ -72,6 +72,10 @@ fn of_each_kind(target: &Target) -> Result<(Client, Vec<Came>), Box<Finding>> {
     let mut frames = Vec::new();
     let mut rest = client.raw();
     while let Some((frame, length)) = Frame::decode(rest) {
+        // What is no frame at all is another step's.
+        if frame.header.opcode.is_control() && !frame.header.fin {
+            break;
+        }
         frames.push((frame.header, rest[..length].to_vec()));
         rest = &rest[length..];
     }
