@@ -1,6 +1,6 @@
 //! Chapter 8: the closing handshake, and what ends TCP.
 
-use super::client::{Client, Heard, close_code};
+use super::client::{Client, Heard, close_code, describe};
 use super::finding::{Evidence, Finding, Outcome, Verdict};
 use super::step::{Needs, Step};
 use super::target::Target;
@@ -76,11 +76,15 @@ fn close(target: &Target, body: &[u8]) -> Result<(Client, Option<CloseCode>), Bo
             }
             _ => "Something else than a Close came.",
         };
-        let answer = Frame::new(Opcode::Close, None, body).encode();
+        let answer = Frame::new(Opcode::Close, None, body);
         return Err(Finding::fail(why)
             .sent(sent)
             .received(client.heard_evidence(&heard))
-            .expected(Evidence::bytes(&answer, "").shown + "  CLOSE"));
+            .expected(format!(
+                "{}  {}",
+                Evidence::bytes(&answer.encode(), "").shown,
+                describe(&answer)
+            )));
     }
 }
 

@@ -54,7 +54,14 @@ const NEEDS_TEXT: Needs = Needs::Echo(&["2.1"]);
 fn text(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     client.say(Opcode::Text, b"Hello");
-    client.expect_back(Opcode::Text, b"Hello")
+    client.expect_back(Opcode::Text, b"Hello").map_err(|mut finding| {
+        if finding.heard_too_little() {
+            finding.why += " After the handshake come frames: read the two bytes of the header and the four of \
+                            the key, unmask as many bytes as the length says, and send them back behind a \
+                            header of your own, without a mask.";
+        }
+        finding
+    })
 }
 
 /// A frame that has come: its header, and all its bytes.
@@ -195,7 +202,19 @@ fn length(target: &Target, length: usize) -> Outcome {
     let payload: Vec<u8> = (0..length).map(|i| b'a' + (i % 23) as u8).collect();
     client.say(Opcode::Text, &payload);
     let sent = client.sent();
-    client.expect_back(Opcode::Text, &payload)?;
+    client.expect_back(Opcode::Text, &payload).map_err(|mut finding| {
+        if finding.heard_too_little() && length > 125 {
+            let swapped = u16::from_be_bytes((length as u16).to_le_bytes());
+            finding.why += &match LengthForm::shortest(length as u64) {
+                LengthForm::Bits64 => " The length is in eight bytes here, high byte first.".to_owned(),
+                _ => format!(
+                    " The length is in two bytes here, high byte first. Read the other way round they are \
+                     {swapped}, and a server waits for so many."
+                ),
+            };
+        }
+        finding
+    })?;
     let Some(header) = client.last_header() else { return Ok(()) };
     let shortest = LengthForm::shortest(header.payload_length);
     if header.length_form == shortest {

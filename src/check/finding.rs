@@ -79,6 +79,11 @@ impl Finding {
         self
     }
 
+    /// Whether nothing came, or not enough.
+    pub fn heard_too_little(&self) -> bool {
+        self.received.iter().any(|evidence| evidence.shown.starts_with('('))
+    }
+
     /// With what was expected.
     pub fn expected(mut self: Box<Self>, expected: impl Into<String>) -> Box<Finding> {
         self.expected = expected.into();

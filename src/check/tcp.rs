@@ -94,7 +94,7 @@ const ONE_RECV: &str = " The same frame in one piece came back: so one recv is t
 
 /// Says so where nothing came; where something else came, that says more.
 fn about_recv(mut finding: Box<Finding>) -> Box<Finding> {
-    if finding.received.iter().any(|evidence| evidence.shown.starts_with('(')) {
+    if finding.heard_too_little() {
         finding.why += ONE_RECV;
     }
     finding
