@@ -164,7 +164,7 @@ impl Connection {
         Err(error)
     }
 
-    /// Waits for the peer to hang up, but not for ever: so our last bytes arrive (chapter 12 says why).
+    /// Waits a second for the peer to hang up, so that our last bytes arrive (chapter 12).
     fn hang_up(&self) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(1);
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {

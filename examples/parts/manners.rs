@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 // ANCHOR: hang_up
-/// Says "no more from me", and waits for the peer to hang up, but not for ever (chapter 12 says why).
+/// Says "no more from me", and waits a second for the peer to hang up (chapter 12 says why).
 pub fn hang_up(mut socket: &TcpStream) -> io::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(1);
     socket.shutdown(Shutdown::Write)?;
