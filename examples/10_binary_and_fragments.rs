@@ -55,7 +55,7 @@ fn main() -> Result<(), AnyError> {
     println!("listening at http://{address}/");
     let server = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            thread::spawn(move || serve(&socket));
+            let _ = thread::Builder::new().spawn(move || serve(&socket));
         }
     });
     demonstrate(address)?;

@@ -61,7 +61,7 @@ fn main() -> Result<(), AnyError> {
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             let (times, sender) = (all_times.clone(), sender.clone());
-            thread::spawn(move || serve(socket, &times, &sender).ok());
+            let _ = thread::Builder::new().spawn(move || serve(socket, &times, &sender).ok());
         }
     });
     demonstrate(address, &flags, &reports)?;

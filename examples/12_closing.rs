@@ -54,7 +54,7 @@ fn main() -> Result<(), AnyError> {
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             let sender = sender.clone();
-            thread::spawn(move || {
+            let _ = thread::Builder::new().spawn(move || {
                 if let Ok(Some(websocket)) = open(&socket, PAGE) {
                     sender.send(talk(websocket)).ok();
                     linger(&socket);

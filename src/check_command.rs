@@ -60,8 +60,12 @@ impl Check {
     }
 
     fn try_run(&self) -> Result<bool, String> {
+        // Written with commas, or each by itself.
+        let only: Vec<String> =
+            self.only.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
+        let only = Only::of(&only)?;
         if self.list {
-            say(&report::list());
+            say(&report::list(&only));
             return Ok(true);
         }
         let url = self.url.as_deref();
@@ -71,10 +75,6 @@ impl Check {
         }
         let timeout = Duration::from_secs_f64(self.timeout);
         let mut target = Target::new(url, timeout, !self.no_echo)?;
-        // Written with commas, or each by itself.
-        let only: Vec<String> =
-            self.only.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
-        let only = Only::of(&only)?;
         check::reach(&mut target)?;
 
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

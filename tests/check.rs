@@ -406,4 +406,11 @@ fn the_steps_can_be_listed() {
     let chapters = stdout.lines().filter(|line| !line.starts_with(' ')).count();
     assert!(steps >= 60 && chapters == 9, "{stdout}");
     assert!(stdout.lines().all(|line| line.len() <= 80), "{stdout}");
+    let (_, stdout, _) = run(&["--list", "--only", "3.4,5.1"]);
+    let lines: Vec<&str> = stdout
+        .lines()
+        .map(|line| line.trim_start().split(' ').next())
+        .map(Option::unwrap_or_default)
+        .collect();
+    assert_eq!(lines, ["3", "3.4", "5", "5.1"], "{stdout}");
 }

@@ -279,11 +279,14 @@ pub fn json(target: &Target, all: &[Tried], strict: bool) -> String {
 }
 
 /// The steps, without a server.
-pub fn list() -> String {
+pub fn list(only: &Only) -> String {
     let mut text = String::new();
     for chapter in &CHAPTERS {
-        let _ = writeln!(text, "{} {}", chapter.number, chapter.title);
-        for step in chapter.steps {
+        let mut steps = chapter.steps.iter().filter(|step| only.has(step)).peekable();
+        if steps.peek().is_some() {
+            let _ = writeln!(text, "{} {}", chapter.number, chapter.title);
+        }
+        for step in steps {
             let rfc = if step.rfc == "-" { "" } else { step.rfc };
             let _ = writeln!(text, "  {:<4}  {:<62}{rfc}", step.id, step.title);
         }
