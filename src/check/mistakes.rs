@@ -23,8 +23,6 @@ pub struct Mistake {
     mark: (Range<usize>, String),
     /// The mistake in plain words, and what to do instead.
     pub why: String,
-    /// What Chrome writes to its console.
-    pub browser: Option<String>,
     /// Whether it makes a frame that never ends, or ends too early: to wait for the frame would be
     /// to wait in vain.
     pub breaks_frames: bool,
@@ -38,7 +36,7 @@ impl Mistake {
         }
         let breaks_frames = !rest.is_empty();
         let mark = (range, mark.to_owned());
-        Mistake { bytes, mark, why: why.into(), browser: None, breaks_frames }
+        Mistake { bytes, mark, why: why.into(), breaks_frames }
     }
 
     /// Whether this is what has come.

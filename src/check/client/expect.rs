@@ -40,19 +40,13 @@ impl Client {
         let expected = Frame::new(opcode, None, payload);
         let shown = Evidence::bytes(&expected.encode(), describe(&expected));
         let named = mistakes.iter().find(|mistake| mistake.is(&self.raw));
-        let finding = match named {
+        let mut finding = match named {
             Some(mistake) => {
-                let evidence = mistake.evidence(&self.raw);
-                let finding = Finding::fail(mistake.why.clone()).received(vec![evidence]);
-                match &mistake.browser {
-                    Some(says) => finding.browser(says.clone()),
-                    None => finding,
-                }
+                Finding::fail(mistake.why.clone()).received(vec![mistake.evidence(&self.raw)])
             }
             None => Finding::fail(mistakes::of_what_came(heard, &self.raw, opcode, payload))
                 .received(self.heard_evidence(heard)),
         };
-        let mut finding = finding;
         if matches!(heard, Heard::Ended) && self.has_answered() {
             finding.why += " Before that it had answered on this connection: is there a loop around the \
                             reading of frames?";
