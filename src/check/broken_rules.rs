@@ -214,8 +214,12 @@ fn cut(target: &Target) -> Outcome {
     // The euro sign is e2 82 ac.
     client.say_in_parts(Opcode::Text, &[&[0xe2], &[0x82, 0xac]]);
     client.expect_back(Opcode::Text, "€".as_bytes()).map_err(|mut finding| {
-        finding.why += " A character may be cut between two fragments: only the whole message must be \
-                        UTF-8, not each fragment.";
+        let rule = "A character may be cut between two fragments: only the whole message must be UTF-8, not each \
+                    fragment.";
+        finding.why = match finding.why.starts_with("Your server closed with 1007") {
+            true => format!("Your server closed with 1007 at a part of a character. {rule}"),
+            false => format!("{} {rule}", finding.why),
+        };
         finding
     })
 }
@@ -243,10 +247,13 @@ fn bad(target: &Target, bytes: &[u8]) -> Outcome {
     let mut client = Client::open(target)?;
     client.say(Opcode::Text, &[b"ab", bytes].concat());
     client.expect_refusal(CloseCode::INVALID_DATA, NOT_UTF8).map_err(|finding| {
-        match finding.verdict {
-            // Only a server that sends it back lets a browser see it.
-            Verdict::Fail => finding.browser("Could not decode a text frame as UTF-8."),
-            _ => finding,
+        // Only where it comes back as it was, a browser sees it.
+        let back = Frame::decode(client.raw()).filter(|(frame, _)| {
+            frame.header.opcode == Opcode::Text && std::str::from_utf8(&frame.payload).is_err()
+        });
+        match back {
+            Some(_) => finding.browser("Could not decode a text frame as UTF-8."),
+            None => finding,
         }
     })
 }

@@ -435,5 +435,5 @@ pub fn describe(frame: &Frame) -> String {
 }
 
 fn amount(bytes: usize) -> String {
-    if bytes == 1 { "1 byte comes back".to_owned() } else { format!("{bytes} bytes") }
+    if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") }
 }

@@ -23,6 +23,8 @@ pub struct Mistake {
     mark: (Range<usize>, String),
     /// The mistake in plain words, and what to do instead.
     pub why: String,
+    /// Whether nothing more may follow: what follows would make it another mistake.
+    is_all: bool,
     /// Whether it makes a frame that never ends, or ends too early: to wait for the frame would be
     /// to wait in vain.
     pub breaks_frames: bool,
@@ -36,12 +38,12 @@ impl Mistake {
         }
         let breaks_frames = !rest.is_empty();
         let mark = (range, mark.to_owned());
-        Mistake { bytes, mark, why: why.into(), breaks_frames }
+        Mistake { bytes, mark, why: why.into(), is_all: false, breaks_frames }
     }
 
     /// Whether this is what has come.
     pub fn is(&self, raw: &[u8]) -> bool {
-        raw.starts_with(&self.bytes)
+        if self.is_all { raw == self.bytes } else { raw.starts_with(&self.bytes) }
     }
 
     /// What has come, with the mark.
@@ -167,12 +169,6 @@ fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {
              key.",
         ),
         Mistake::new(
-            with(&[first, length + 1], payload),
-            1..2,
-            &format!("length {}, but {length} bytes follow", length + 1),
-            "The length is one too large. It counts the bytes of the payload, and nothing else.",
-        ),
-        Mistake::new(
             with(&[first & 0x7f, length], payload),
             0..1,
             &format!("FIN 0; it should be {first:02x}"),
@@ -226,11 +222,21 @@ fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {
              frames; println and the like add it.",
         ));
     }
+    let mut too_long = Mistake::new(
+        with(&[first, length + 1], payload),
+        1..2,
+        &format!("length {}, but {length} bytes follow", length + 1),
+        "The length is one too large. It counts the bytes of the payload, and nothing else.",
+    );
+    // With a byte more it is a message of one byte more.
+    too_long.is_all = true;
     // The receiver would wait for more, or read what follows as something else. But what has FIN 0 may
     // be followed by an empty fragment, and be right.
     for mistake in &mut mistakes {
         mistake.breaks_frames = mistake.bytes[0] != first & 0x7f;
     }
+    too_long.breaks_frames = false;
+    mistakes.push(too_long);
     mistakes
 }
 
