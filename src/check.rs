@@ -188,10 +188,16 @@ impl Run<'_> {
         Tried { id: step.id, verdict, finding }
     }
 
-    /// Whether the server has ended. It is given the time to.
+    /// Whether the server has ended. It is given the time to. Whoever still takes the connection gets a
+    /// request: one who leaves without a word ends some servers, and only 9.8 is about that.
     fn is_gone(&self) -> bool {
         std::thread::sleep(ENDING);
-        self.target.connect().is_err()
+        let Ok(stream) = self.target.connect() else { return true };
+        if let Ok(mut client) = Client::over(stream, self.target) {
+            client.send(&Request::new(self.target).encode());
+            client.answer();
+        }
+        false
     }
 
     /// Why the step cannot be tried.

@@ -331,6 +331,35 @@ fn listens(says: &'static [u8]) -> SocketAddr {
     address
 }
 
+/// Whoever answers 101 and no more, and ends when somebody leaves without a word.
+fn easily_hurt() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        // Until that happens, or the test program ends.
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { return };
+            let mut request = [0; 1024];
+            match socket.read(&mut request) {
+                Ok(1..) => {
+                    let _ = socket.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+                }
+                _ => return,
+            }
+        }
+    });
+    address
+}
+
+/// The check itself leaves nobody without a word, but in the step that is about it.
+#[test]
+fn a_server_is_not_hurt_between_the_steps() {
+    let (code, stdout, _) = run(&[&url(easily_hurt()), "--only", "1"]);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains("FAIL  1.6") && stdout.contains("FAIL  1.15"), "{stdout}");
+    assert!(!stdout.contains("gone"), "{stdout}");
+}
+
 /// Whoever shakes hands, and then sends Pings without end instead of what it is asked for.
 fn pings_for_ever() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

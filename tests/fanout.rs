@@ -1,20 +1,15 @@
 //! Chapter 15's example: what it counts is exact. Times are the machine's and are not looked at.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::process::Command;
 
-/// `cargo test` builds the examples beside the tests.
-fn example() -> PathBuf {
-    let test = std::env::current_exe().expect("the test's own path");
-    let profile = test.ancestors().nth(2).expect("a directory above deps");
-    let path = profile.join(format!("examples/15_fanout_cost{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is not built: cargo build --examples", path.display());
-    path
-}
+use common::program::example;
 
 #[test]
 fn one_message_goes_to_n_and_n_messages_are_n_times_n() {
-    let output = Command::new(example())
+    let output = Command::new(example("15_fanout_cost"))
         .args(["--once", "--most", "100", "--listen", "127.0.0.1:0"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("RUST_LOG", "off")

@@ -5,18 +5,14 @@ mod common;
 #[path = "common/page.rs"]
 mod page;
 
-use std::path::Path;
 use std::process::Command;
 
-use common::program::{Serving, program};
+use common::program::{Serving, example};
 use page::{Page, browser};
 
 /// An example that serves, on a free port.
-fn example(name: &str) -> Serving {
-    let directory = program().parent().expect("a directory").join("examples");
-    let path = directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(Path::new(&path).exists(), "there is no {}: cargo build --examples", path.display());
-    let mut command = Command::new(path);
+fn serving(name: &str) -> Serving {
+    let mut command = Command::new(example(name));
     command.args(["--listen", "127.0.0.1:0"]);
     Serving::start(command)
 }
@@ -24,7 +20,7 @@ fn example(name: &str) -> Serving {
 #[test]
 fn what_05_sends_comes_back_and_an_object_is_no_text() {
     let Some(browser) = browser() else { return };
-    let server = example("05_echo");
+    let server = serving("05_echo");
     let page = Page::open(&browser, &format!("http://{}/", server.address));
     page.wait_for_text("#log", "open");
     page.0.press_key("Enter").expect("a key");
@@ -39,7 +35,7 @@ fn what_05_sends_comes_back_and_an_object_is_no_text() {
 #[test]
 fn the_page_of_06_shows_what_happens_to_its_socket() {
     let Some(browser) = browser() else { return };
-    let server = example("06_browser_api");
+    let server = serving("06_browser_api");
     let page = Page::open(&browser, &format!("http://{}/", server.address));
     let state = "#states [aria-current=true]";
     page.wait_for_text("#log", "1 open protocol \"demo.v1\"");

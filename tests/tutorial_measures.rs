@@ -4,25 +4,18 @@
 //! cargo build --examples && cargo test --test tutorial_measures
 //! ```
 
+mod common;
+
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::process::Command;
 
-/// Beside this test's own program, or where the target directory keeps examples.
-fn example(name: &str) -> PathBuf {
-    let mut path = std::env::current_exe().expect("this program has a path");
-    path.pop();
-    path.pop();
-    path.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION)
-}
+use common::program::example;
 
 fn output_of(name: &str) -> String {
     let program = example(name);
     let mut command = Command::new(&program);
     let output = command.args(["--once", "--listen", "127.0.0.1:0"]).output();
-    let output = output.unwrap_or_else(|error| {
-        panic!("{}: {error}; cargo build --examples builds it", program.display())
-    });
+    let output = output.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }

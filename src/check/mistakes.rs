@@ -2,6 +2,7 @@
 //! them, and so a mistake gets its name.
 
 mod accept;
+mod headers;
 mod lengths;
 mod unnamed;
 
@@ -96,7 +97,7 @@ pub fn of_echo(
     if frames.len() > 1 {
         mistakes.extend(of_fragments(frames, opcode, payload));
     }
-    mistakes.extend(of_headers(last, opcode, payload));
+    mistakes.extend(headers::of_headers(last, opcode, payload));
     mistakes.extend(of_masking(frames, before, first_key, opcode));
     let other = if opcode == Opcode::Text { Opcode::Binary } else { Opcode::Text };
     mistakes.push(Mistake::new(
@@ -126,117 +127,6 @@ pub fn of_echo(
     // What happens to be right is no mistake.
     let right = plain(opcode, payload);
     mistakes.retain(|mistake| !right.starts_with(&mistake.bytes));
-    mistakes
-}
-
-/// How the two bytes of a short header can be wrong.
-fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {
-    let right = plain(opcode, payload);
-    let (first, length) = (right[0], payload.len());
-    if length > 121 || length == 0 {
-        return Vec::new();
-    }
-    let length = length as u8;
-    let with = |header: &[u8], rest: &[u8]| [header, rest].concat();
-    let key = frame.header.masking_key.unwrap_or_default();
-    let as_text: String = right.iter().map(|byte| char::from(*byte)).collect();
-    let mut mistakes = vec![
-        Mistake::new(
-            with(&[first, 0x80 | length], payload),
-            1..2,
-            &format!("MASK 1; it should be {length:02x}"),
-            "The MASK bit of your second byte is set, but no key follows. A server does not mask: the byte is \
-             the length alone.",
-        ),
-        Mistake::new(
-            with(&with(&[first, 0x80 | length], &key), payload),
-            1..6,
-            "MASK 1, and our key",
-            "You copied the header of our frame, with MASK and key, and put the plain payload behind it. A \
-             server does not mask: the second byte is the length alone, and no key follows.",
-        ),
-        Mistake::new(
-            with(&with(&[first, length + 4], &key), &masked(frame)),
-            2..6,
-            "the key, taken for payload",
-            "You took the masking key for the first four bytes of the payload. The payload begins after it.",
-        ),
-        Mistake::new(
-            with(&[first, length + 4, 0, 0, 0, 0], payload),
-            2..6,
-            "the key XOR itself",
-            "Four zeros stand before the payload: the key, unmasked with itself. The payload begins after the \
-             key.",
-        ),
-        Mistake::new(
-            with(&[first & 0x7f, length], payload),
-            0..1,
-            &format!("FIN 0; it should be {first:02x}"),
-            "FIN is 0, so the message never ends: the receiver waits for a further fragment.",
-        ),
-        Mistake::new(
-            with(&with(&[0], payload), &[0xff]),
-            0..1,
-            "the framing of a draft",
-            "This is how messages were framed in a draft of 2010, between 00 and ff. RFC 6455 has a header: \
-             two bytes for a short message.",
-        ),
-        Mistake::new(
-            as_text.into_bytes(),
-            0..2,
-            &format!("{first:02x} in UTF-8"),
-            format!(
-                "You wrote the bytes as text, so {first:02x} became c2 {first:02x} on the wire. A frame is bytes, \
-                 not text: write a buffer."
-            ),
-        ),
-    ];
-    if length < 10 {
-        mistakes.push(Mistake::new(
-            with(&[first, b'0' + length], payload),
-            1..2,
-            &format!("the letter '{length}'"),
-            format!(
-                "{:02x} is the letter '{length}', not the number. The length is written as a number: {length:02x}.",
-                b'0' + length
-            ),
-        ));
-    }
-    if payload.len() > 1 {
-        mistakes.push(Mistake::new(
-            payload.to_vec(),
-            0..2,
-            "the payload, without a header",
-            format!(
-                "There is no header. Before the payload go two bytes: {first:02x} (FIN and opcode) and {length:02x} \
-                 (the length)."
-            ),
-        ));
-    }
-    for end in ["\n", "\r\n"] {
-        mistakes.push(Mistake::new(
-            with(end.as_bytes(), &right),
-            0..end.len(),
-            "a line end",
-            "A line end stands before this frame: you wrote it after the frame before. Nothing comes between \
-             frames; println and the like add it.",
-        ));
-    }
-    let mut too_long = Mistake::new(
-        with(&[first, length + 1], payload),
-        1..2,
-        &format!("length {}, but {length} bytes follow", length + 1),
-        "The length is one too large. It counts the bytes of the payload, and nothing else.",
-    );
-    // With a byte more it is a message of one byte more.
-    too_long.is_all = true;
-    // The receiver would wait for more, or read what follows as something else. But what has FIN 0 may
-    // be followed by an empty fragment, and be right.
-    for mistake in &mut mistakes {
-        mistake.breaks_frames = mistake.bytes[0] != first & 0x7f;
-    }
-    too_long.breaks_frames = false;
-    mistakes.push(too_long);
     mistakes
 }
 

@@ -170,8 +170,9 @@ fn pipelined(target: &Target) -> Outcome {
             .expected(text.clone()));
         }
         result.map_err(|mut finding| {
-            finding.why += " It was one of 300 messages sent without waiting for answers; all must come back, \
-                            in order.";
+            finding.why += &format!(
+                " It was one of {MANY} messages sent without waiting for answers; all must come back, in order."
+            );
             finding
         })?;
     }

@@ -20,6 +20,14 @@ pub fn program() -> PathBuf {
     }
 }
 
+/// An example, which `cargo test` has built beside the program.
+pub fn example(name: &str) -> PathBuf {
+    let directory = program().parent().expect("a target directory").join("examples");
+    let path = directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "there is no {}: cargo build --examples", path.display());
+    path
+}
+
 /// The program, serving on a free port. Killed if the test fails before it ends.
 pub struct Serving {
     pub child: Child,
