@@ -9,8 +9,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use argh::FromArgs;
-use chalkwire::close::CloseCode;
-use chalkwire::frame::Opcode;
+use chalkwire::protocol::CloseCode;
+use chalkwire::protocol::Opcode;
 use crossbeam_channel::{Receiver, unbounded};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, Message, WebSocket};

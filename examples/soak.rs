@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::rules::{RULES, break_rule};
+use chalkwire::lab::violations::{RULES, break_rule};
 use common::program::{Serving, Usage, program};
 use common::trouble::{Steady, crowd, stalled_readers, vanish};
 use common::{Raw, dial, wait_until};

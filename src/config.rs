@@ -148,3 +148,6 @@ pub(crate) const HANDSHAKES_KEPT: usize = 64;
 pub(crate) const KEPT_START: usize = 1024;
 /// See [`KEPT_START`].
 pub(crate) const KEPT_END: usize = 64;
+
+/// How long a peer may take to read an answer to its end.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

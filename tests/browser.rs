@@ -11,8 +11,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use chalkwire::frame::{Frame, Opcode};
-use chalkwire::{Config, Mode, tutorial};
+use chalkwire::lab::tutorial;
+use chalkwire::protocol::{Frame, Opcode};
+use chalkwire::{Config, Mode};
 use common::*;
 use headless_chrome::Browser;
 use page::{Page, browser};
@@ -413,7 +414,7 @@ fn page_and_terminal_show_the_very_bytes_that_were_sent() {
     wait_until("the frame", || relay.first_frame().is_some());
     let sent = relay.first_frame().expect("a frame");
     let (header, payload) = sent.split_at(6);
-    let hex = chalkwire::wire::hex;
+    let hex = chalkwire::text::hex;
 
     page.value("[...document.querySelectorAll('#ladder .frame')][0].click(); 0");
     page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");

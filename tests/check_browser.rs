@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use chalkwire::wire::AcceptKey;
+use chalkwire::protocol::AcceptKey;
 use common::DEADLINE;
 use common::program::Serving;
 use common::student::{Mistake, Student};

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use chalkwire::Config;
-use chalkwire::frame::{Frame, FrameHeader, Opcode};
+use chalkwire::protocol::{Frame, FrameHeader, Opcode};
 use common::*;
 
 fn masked(opcode: Opcode, payload: &[u8]) -> Frame {

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use chalkwire::Config;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use common::*;
 
 fn quick() -> Config {

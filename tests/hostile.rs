@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use chalkwire::frame::{Frame, FrameHeader, LengthForm, Opcode};
+use chalkwire::protocol::{Frame, FrameHeader, LengthForm, Opcode};
 use common::program::{Serving, Usage};
 use common::*;
 

@@ -4,7 +4,7 @@
 #[path = "common/invariants.rs"]
 mod invariants;
 
-use chalkwire::frame::{Frame, LengthForm, Opcode};
+use chalkwire::protocol::{Frame, LengthForm, Opcode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;

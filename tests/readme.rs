@@ -135,7 +135,19 @@ fn links_lead_somewhere() {
 fn each_promise_names_its_test() {
     let limits = std::fs::read_to_string(root().join("src/limits.md")).expect("the page");
     let mut code = String::new();
-    for directory in ["src", "src/dispatcher", "src/outbox", "tests"] {
+    for directory in [
+        "src",
+        "src/connection",
+        "src/dispatcher",
+        "src/http",
+        "src/outbox",
+        "src/protocol",
+        "src/server",
+        "src/sys",
+        "src/tap",
+        "src/wire",
+        "tests",
+    ] {
         for file in std::fs::read_dir(root().join(directory)).expect("a directory").flatten() {
             if file.path().extension().is_some_and(|extension| extension == "rs") {
                 code += &std::fs::read_to_string(file.path()).expect("a file");

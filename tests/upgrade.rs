@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use chalkwire::Config;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use common::*;
 
 #[test]

@@ -5,8 +5,8 @@ mod common;
 use std::time::Duration;
 
 use chalkwire::Config;
-use chalkwire::frame::Opcode;
-use chalkwire::rules::{RULES, break_rule};
+use chalkwire::lab::violations::{RULES, break_rule};
+use chalkwire::protocol::Opcode;
 use common::*;
 use serde_json::Value;
 

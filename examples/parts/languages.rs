@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chalkwire::classroom::{Classroom, Delivery, parse};
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::dispatcher::classroom::{Classroom, Delivery, parse};
+use chalkwire::protocol::{Frame, Opcode};
 use tungstenite::Message;
 
 use crate::connection::Connection;

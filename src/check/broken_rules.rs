@@ -6,8 +6,8 @@ use super::client::{Client, Heard};
 use super::finding::{Finding, Outcome, Verdict};
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::close::CloseCode;
-use crate::frame::{Frame, LengthForm, Opcode};
+use crate::protocol::CloseCode;
+use crate::protocol::{Frame, LengthForm, Opcode};
 
 /// The steps of chapter 6.
 pub const BROKEN_RULES: &[Step] = &[

@@ -4,8 +4,8 @@ use super::client::{Client, Heard, close_code, describe};
 use super::finding::{Evidence, Finding, Outcome, Verdict};
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::close::CloseCode;
-use crate::frame::{Frame, Opcode, mask};
+use crate::protocol::CloseCode;
+use crate::protocol::{Frame, Opcode, mask};
 
 /// The steps.
 pub const STEPS: &[Step] = &[

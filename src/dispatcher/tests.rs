@@ -3,8 +3,8 @@
 use crossbeam_channel::{Sender, bounded, unbounded};
 
 use super::*;
-use crate::classroom;
-use crate::memory::{DEADLINE, Memory};
+use crate::dispatcher::classroom;
+use crate::outbox::memory::{DEADLINE, Memory};
 
 /// A running dispatcher, and the way to it.
 struct Running {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::memory::{DEADLINE, Memory};
+use crate::outbox::memory::{DEADLINE, Memory};
 
 const LIMIT: usize = 100;
 

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
+use super::exact;
 use super::fields::{Field, fields_of};
-use super::{exact, hex};
-use crate::close::CloseCode;
-use crate::cutter::CutFrame;
-use crate::frame::{FrameHeader, Opcode, mask};
-use crate::tap::Side;
+use crate::protocol::CloseCode;
+use crate::protocol::Side;
+use crate::protocol::{FrameHeader, Opcode, mask};
+use crate::tap::capture::CutFrame;
+use crate::text::hex;
 
 /// Bytes, shortened in the middle if there are many.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -246,7 +247,7 @@ fn close_of(body: &[u8]) -> Option<CloseView> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Frame;
+    use crate::protocol::Frame;
 
     const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
@@ -282,7 +283,7 @@ mod tests {
         let payload: Vec<u8> = (0..5003_u32).map(|n| n as u8).collect();
         let whole = Frame::new(Opcode::Binary, KEY, &payload).encode();
         let mut frames = Vec::new();
-        crate::cutter::FrameCutter::default().feed(&whole, |frame| frames.push(frame));
+        crate::tap::capture::FrameCutter::default().feed(&whole, |frame| frames.push(frame));
         let view = FrameView::of(Side::Client, &frames[0]).expect("a header");
         assert!(view.payload.hidden > 0);
         assert_eq!(view.payload.end, hex(&payload[payload.len() - 64..]));

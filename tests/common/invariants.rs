@@ -3,14 +3,14 @@
 use std::io::{self, Cursor, Read, Write};
 
 use chalkwire::Config;
-use chalkwire::blackboard;
-use chalkwire::cursor::{FrameCursor, Stop};
-use chalkwire::cutter::{CutFrame, FrameCutter};
-use chalkwire::explain::events_in;
-use chalkwire::frame::{Frame, FrameHeader};
-use chalkwire::http::{HeadResult, parse_head};
-use chalkwire::origin::Origins;
-use chalkwire::upgrade::{Decision, decide};
+use chalkwire::http::handshake::{Decision, decide};
+use chalkwire::http::origin::Origins;
+use chalkwire::http::request::{HeadResult, parse_head};
+use chalkwire::protocol::validator::{FrameCursor, Stop};
+use chalkwire::protocol::{Frame, FrameHeader};
+use chalkwire::tap::capture::{CutFrame, FrameCutter};
+use chalkwire::wire::explain::events_in;
+use chalkwire::wire::terminal;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, WebSocket};
@@ -79,7 +79,7 @@ pub fn head(bytes: &[u8]) {
     }
 }
 
-fn expect_one_line(response: &chalkwire::http::Response) {
+fn expect_one_line(response: &chalkwire::http::response::Response) {
     let bytes = response.encode().concat();
     let text = String::from_utf8(bytes).expect("an answer is text");
     let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
@@ -164,7 +164,7 @@ fn read_with_tungstenite(bytes: &[u8]) {
 fn show(bytes: &[u8]) {
     let Ok(events) = events_in(bytes) else { return };
     for event in events {
-        for line in blackboard::full(&event).lines() {
+        for line in terminal::full(&event).lines() {
             assert!(line.width() <= 80, "{} columns: {line}", line.width());
             assert!(!line.contains(char::is_control), "{line:?}");
         }

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use chalkwire::{Config, Server, Stopper};
 
 /// No test waits longer than this for anything.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use chalkwire::classroom::{Classroom, Delivery, parse};
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::dispatcher::classroom::{Classroom, Delivery, parse};
+use chalkwire::protocol::{Frame, Opcode};
 use connection::{Connection, accept_clients};
 use crossbeam_channel::{Sender, bounded};
 use offer::offer_by_hand;

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::close::{CloseCode, fit_reason};
-use chalkwire::frame::Opcode;
+use chalkwire::protocol::Opcode;
+use chalkwire::protocol::{CloseCode, fit_reason};
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, Message, WebSocket};

@@ -1,8 +1,8 @@
 //! What can be said of an answer that is none of the mistakes with a name.
 
 use crate::check::client::{Heard, close_code};
-use crate::close::CloseCode;
-use crate::frame::Opcode;
+use crate::protocol::CloseCode;
+use crate::protocol::Opcode;
 
 /// What came, where it is none of the mistakes that have a name.
 pub fn of_what_came(heard: &Heard, raw: &[u8], opcode: Opcode, payload: &[u8]) -> String {

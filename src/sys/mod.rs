@@ -1,0 +1,6 @@
+//! What the server needs of the system: threads, locks, a semaphore, sockets.
+
+pub mod lock;
+pub mod semaphore;
+pub mod socket;
+pub mod threads;
