@@ -305,6 +305,6 @@ fn half_a_code(target: &Target) -> Outcome {
 
 fn bad_reason(target: &Target) -> Outcome {
     let why = "The reason in the Close is not UTF-8.";
-    let right = [CloseCode::INVALID_DATA, CloseCode::PROTOCOL_ERROR];
+    let right = [CloseCode::INVALID_PAYLOAD_DATA, CloseCode::PROTOCOL_ERROR];
     close_refused(target, &[0x03, 0xe8, b'b', b'a', b'd', 0xff], why, &right)
 }

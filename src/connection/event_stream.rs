@@ -1,4 +1,4 @@
-//! What watchers see, as Server-Sent Events: one connection for each page that watches.
+//! What watchers see, as Server-SendOutcome Events: one connection for each page that watches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 
-use crate::outbox::{Cut, Outbox, Sent, Whose};
+use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::tap::Tap;
 use crate::wire::watch::Watcher;
 
@@ -27,7 +27,7 @@ const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
     let (watcher, events) = Watcher::new();
     tap.watch(watcher);
-    outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Whose::Own);
+    outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
     loop {
         let line = match events.recv_timeout(STILL_HERE_EVERY) {
             Ok(event) => match serde_json::to_string(&*event) {
@@ -41,10 +41,10 @@ pub(crate) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
         // A page that does not read is waited for here, for a while; what it misses meanwhile is
         // counted there.
         if !outbox.wait_some_time_for_room(WATCHER_PATIENCE) {
-            outbox.cut(Cut::CloseTimeout);
+            outbox.abort(AbortReason::CloseTimeout);
             return false;
         }
-        if outbox.send(&[line.into()], Whose::Own) == Sent::Closed {
+        if outbox.send(&[line.into()], Cause::Own) == SendOutcome::Closed {
             return true;
         }
     }

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::outbox::{Cut, Outbox};
+use crate::outbox::{AbortReason, Outbox};
 use crate::sys::socket::is_timeout;
 use crate::sys::socket::read_uninterrupted;
 
@@ -19,7 +19,7 @@ pub(crate) fn linger(socket: &TcpStream, outbox: &Outbox, timeout: Duration) {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             if outbox.bytes_out() == taken {
-                return outbox.cut(Cut::CloseTimeout);
+                return outbox.abort(AbortReason::CloseTimeout);
             }
             // Still taking what it is owed: it has as long again.
             taken = outbox.bytes_out();
@@ -34,7 +34,7 @@ pub(crate) fn linger(socket: &TcpStream, outbox: &Outbox, timeout: Duration) {
             match set.and_then(|()| read_uninterrupted(socket, &mut scratch)) {
                 Ok(count) => peer_is_done = count == 0,
                 Err(error) if is_timeout(&error) => {}
-                Err(_) => return outbox.cut(Cut::Lost),
+                Err(_) => return outbox.abort(AbortReason::Lost),
             }
         }
     }

@@ -24,7 +24,7 @@ use self::shared::Shared;
 use crate::config::ANSWER_TIMEOUT;
 use crate::config::{CLIENT_STACK, MAX_WATCHERS};
 use crate::connection::linger::linger;
-use crate::connection::registry::Entry;
+use crate::connection::registry::Registration;
 use crate::connection::session::Session;
 use crate::connection::stream::ClientStream;
 use crate::dispatcher::event::Event;
@@ -42,7 +42,7 @@ use crate::tap::ConnectionTap;
 const THE_END: &str = "the server ends";
 
 /// A connection that has just been accepted.
-pub(crate) struct Connection {
+pub(crate) struct Accepted {
     /// The first connection to the server is 1.
     pub(crate) client: u64,
     pub(crate) peer: SocketAddr,
@@ -50,12 +50,12 @@ pub(crate) struct Connection {
     /// Its place among those that have not shaken hands yet.
     pub(crate) handshake: Permit,
     /// Its entry among all connections.
-    pub(crate) entry: Entry,
+    pub(crate) entry: Registration,
 }
 
 /// The body of a connection's first thread.
-pub(crate) fn serve(connection: Connection, shared: Arc<Shared>) {
-    let Connection { client, peer, socket, handshake, entry } = connection;
+pub(crate) fn serve(connection: Accepted, shared: Arc<Shared>) {
+    let Accepted { client, peer, socket, handshake, entry } = connection;
     let outbox = Outbox::new(
         Arc::clone(&socket) as _,
         Arc::clone(&shared.threads),
@@ -63,44 +63,44 @@ pub(crate) fn serve(connection: Connection, shared: Arc<Shared>) {
         shared.config.max_backlog,
     );
     let tap = Arc::new(shared.tap.connection(client));
-    let visit = Arc::new(Visit { client, peer, socket, outbox, tap, shared, entry });
-    visit.guard(|| {
-        if let Some(session) = Visit::talk(&visit, handshake) {
-            visit.serve_in_a_thread(session);
+    let connection = Arc::new(Connection { client, peer, socket, outbox, tap, shared, entry });
+    connection.catch_panic(|| {
+        if let Some(session) = Connection::handle_request(&connection, handshake) {
+            connection.serve_in_a_thread(session);
         }
     });
 }
 
 /// One connection, with all that its threads need.
-pub(crate) struct Visit {
+pub(crate) struct Connection {
     pub(crate) client: u64,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Arc<TcpStream>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) tap: Arc<ConnectionTap>,
     pub(crate) shared: Arc<Shared>,
-    entry: Entry,
+    entry: Registration,
 }
 
-impl Visit {
+impl Connection {
     /// A panic is a fault of ours: its client is told, and everyone else goes on.
-    fn guard(&self, body: impl FnOnce()) {
+    fn catch_panic(&self, body: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
             log::error!("{self}: a fault in the server, its thread panicked");
             self.shared.events.send(Event::Left { client: self.client }).ok();
-            self.outbox.close(CloseCode::SERVER_FAULT, &Fault::ServerFault.to_string());
+            self.outbox.close(CloseCode::INTERNAL_ERROR, &Fault::ServerFault.to_string());
             self.linger(self.shared.config.close_timeout);
             self.tap.end("a fault in the server");
         }
     }
 
     /// From the first byte to the answer; or to a WebSocket, which is then to be served.
-    fn talk(self: &Arc<Self>, handshake: Permit) -> Option<Box<Session>> {
+    fn handle_request(self: &Arc<Self>, handshake: Permit) -> Option<Box<Session>> {
         let config = &self.shared.config;
         let deadline = Instant::now() + config.handshake_timeout;
         let (result, bytes) = read_head(&self.socket, config.max_head, deadline);
-        let (head, glued) = match result {
-            HeadResult::Head(head, glued) => (head, glued),
+        let (head, leftover) = match result {
+            HeadResult::Head(head, leftover) => (head, leftover),
             HeadResult::Refused(response) => {
                 self.refuse(bytes, "", &response);
                 return None;
@@ -123,7 +123,7 @@ impl Visit {
                 let (address, events) = (self.shared.address, &self.shared.events);
                 self.answer(&api::answer(&head, self.peer.ip(), address, events));
             }
-            Decision::Watch => match self.shared.watchers.enter() {
+            Decision::Watch => match self.shared.watchers.try_acquire() {
                 Some(_place) if self.entry.handshake_done(&self.outbox) => {
                     drop(handshake);
                     self.show_events();
@@ -134,11 +134,11 @@ impl Visit {
                     self.answer(&Response::new(503, &why));
                 }
             },
-            Decision::Upgrade(upgrade) => match self.shared.clients.enter() {
+            Decision::Upgrade(upgrade) => match self.shared.clients.try_acquire() {
                 Some(place) if self.entry.handshake_done(&self.outbox) => {
                     drop(handshake);
                     self.tap.request(bytes);
-                    return self.shake_hands(upgrade, glued, place);
+                    return self.shake_hands(upgrade, leftover, place);
                 }
                 Some(_) => self.refuse(bytes, &asked, &Response::new(503, THE_END)),
                 None => {
@@ -162,7 +162,7 @@ impl Visit {
 
     /// Sends an answer and sees it off.
     fn answer(&self, response: &Response) {
-        self.outbox.send_last(&response.encode());
+        self.outbox.send_final(&response.encode());
         self.linger(ANSWER_TIMEOUT);
     }
 
@@ -170,7 +170,7 @@ impl Visit {
     fn show_events(&self) {
         let Shared { tap, run, .. } = &*self.shared;
         if event_stream::send_events(&self.outbox, tap, run) {
-            self.outbox.send_last(&[]);
+            self.outbox.send_final(&[]);
             self.linger(ANSWER_TIMEOUT);
         }
     }
@@ -188,7 +188,7 @@ impl Visit {
     fn shake_hands(
         self: &Arc<Self>,
         upgrade: Upgrade,
-        glued: Vec<u8>,
+        leftover: Vec<u8>,
         place: Permit,
     ) -> Option<Box<Session>> {
         let config = &self.shared.config;
@@ -197,7 +197,7 @@ impl Visit {
             Arc::clone(&self.socket),
             Arc::clone(&self.outbox),
             self.shared.events.clone(),
-            glued,
+            leftover,
             Arc::clone(&self.tap),
             config,
         );
@@ -205,7 +205,7 @@ impl Visit {
         let opened = self.socket.set_read_timeout(None);
         match opened.and_then(|()| handshake::accept(&upgrade, stream, config)) {
             Ok(websocket) => Some(Box::new(Session {
-                visit: Arc::clone(self),
+                connection: Arc::clone(self),
                 service: upgrade.service,
                 websocket,
                 _place: place,
@@ -219,9 +219,9 @@ impl Visit {
     }
 
     fn serve_in_a_thread(self: &Arc<Self>, session: Box<Session>) {
-        let visit = Arc::clone(self);
+        let connection = Arc::clone(self);
         let name = format!("client {}", self.client);
-        let serve = move || visit.guard(|| session.serve());
+        let serve = move || connection.catch_panic(|| session.serve());
         if let Err(error) = self.shared.threads.spawn(name, CLIENT_STACK, serve) {
             log::warn!("{self} -> 503: no thread for it: {error}");
             self.answer(&Response::new(503, "there is no thread for another client"));
@@ -234,7 +234,7 @@ impl Visit {
     }
 }
 
-impl fmt::Display for Visit {
+impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "client {} {}", self.client, self.peer)
     }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::outbox::transport::Transport;
-use crate::outbox::{Cut, Outbox};
+use crate::outbox::{AbortReason, Outbox};
 use crate::sys::lock::lock;
 
 /// The sockets, by the number of their client.
 #[derive(Default)]
-pub struct Connections {
+pub struct Registry {
     state: Mutex<State>,
     none_left: Condvar,
 }
@@ -31,17 +31,17 @@ struct Open {
 }
 
 /// A connection's entry. Dropped when its thread ends, however it ends.
-pub struct Entry {
+pub struct Registration {
     client: u64,
-    connections: Arc<Connections>,
+    connections: Arc<Registry>,
 }
 
-impl Connections {
+impl Registry {
     /// Adds a socket whose client has yet to shake hands.
-    pub fn enter(self: &Arc<Self>, client: u64, socket: &Arc<TcpStream>) -> Entry {
+    pub fn register(self: &Arc<Self>, client: u64, socket: &Arc<TcpStream>) -> Registration {
         let open = Open { socket: Arc::clone(socket), outbox: None };
         lock(&self.state).open.insert(client, open);
-        Entry { client, connections: Arc::clone(self) }
+        Registration { client, connections: Arc::clone(self) }
     }
 
     /// Whoever has not sent its request yet need not any more. An answer under way still leaves.
@@ -67,17 +67,17 @@ impl Connections {
     }
 
     /// Ends all that are left, at once.
-    pub fn cut_all(&self) {
+    pub fn abort_all(&self) {
         for open in lock(&self.state).open.values() {
             match &open.outbox {
-                Some(outbox) => outbox.cut(Cut::CloseTimeout),
-                None => open.socket.cut(),
+                Some(outbox) => outbox.abort(AbortReason::CloseTimeout),
+                None => open.socket.abort(),
             }
         }
     }
 }
 
-impl Entry {
+impl Registration {
     /// The request is good; how this connection ends is from now on between the dispatcher and it.
     /// False when the server ends, and nothing is to begin any more.
     pub fn handshake_done(&self, outbox: &Arc<Outbox>) -> bool {
@@ -90,7 +90,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Registration {
     fn drop(&mut self) {
         let mut state = lock(&self.connections.state);
         state.open.remove(&self.client);

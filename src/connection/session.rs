@@ -11,19 +11,19 @@ use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::{Error, Message, WebSocket};
 
 use crate::config::CLASSROOM_OVERHEAD;
-use crate::connection::Visit;
+use crate::connection::Connection;
 use crate::connection::stream::ClientStream;
 use crate::dispatcher::classroom;
 use crate::dispatcher::event::{Event, Joined, Received};
 use crate::dispatcher::group::{Group, Service};
-use crate::outbox::Cut;
+use crate::outbox::AbortReason;
 use crate::protocol::Opcode;
 use crate::protocol::{CloseCode, Fault};
 use crate::sys::semaphore::Permit;
 
 /// A WebSocket that has been opened.
 pub(crate) struct Session {
-    pub(crate) visit: Arc<Visit>,
+    pub(crate) connection: Arc<Connection>,
     pub(crate) service: Service,
     pub(crate) websocket: WebSocket<ClientStream>,
     /// Among the WebSockets that may be open at the same time.
@@ -33,21 +33,21 @@ pub(crate) struct Session {
 impl Session {
     /// Serves it until it ends.
     pub(crate) fn serve(mut self: Box<Self>) {
-        let visit = Arc::clone(&self.visit);
-        let (client, outbox) = (visit.client, &visit.outbox);
+        let connection = Arc::clone(&self.connection);
+        let (client, outbox) = (connection.client, &connection.outbox);
         let stream = self.websocket.get_mut();
         stream.join(Joined {
             client,
-            peer: visit.peer,
+            peer: connection.peer,
             service: self.service.clone(),
             outbox: Arc::clone(outbox),
             bytes_in: stream.bytes_in(),
         });
-        log::info!("{visit} opened {}", self.service);
+        log::info!("{connection} opened {}", self.service);
 
         let ending = read_messages(&mut self.websocket, &self.service, client);
-        let closed_before = outbox.ending().0;
-        self.websocket.get_mut().settle();
+        let closed_before = outbox.close_info().0;
+        self.websocket.get_mut().flush_and_wait();
         self.websocket.get_ref().tell(Event::Left { client });
         match &ending {
             // tungstenite has its answer ready, and sends it when asked to read on.
@@ -58,27 +58,31 @@ impl Session {
             Ending::Lost => {}
         }
         // After a Close this only says that nothing follows it; without one, it ends the output.
-        outbox.send_last(&[]);
-        visit.linger(visit.shared.config.close_timeout);
-        let how = how_it_ended(outbox.ending().1, &ending, closed_before);
-        log::info!("{visit} left {}: {how}", self.service);
+        outbox.send_final(&[]);
+        connection.linger(connection.shared.config.close_timeout);
+        let how = how_it_ended(outbox.close_info().1, &ending, closed_before);
+        log::info!("{connection} left {}: {how}", self.service);
         self.websocket.get_mut().show_end(&how);
     }
 }
 
 /// For the log: who ended it, and how. `closed_before` is the code of a Close that this side
 /// had sent before the client's thread saw an end.
-fn how_it_ended(cut: Option<Cut>, ending: &Ending, closed_before: Option<CloseCode>) -> String {
+fn how_it_ended(
+    cut: Option<AbortReason>,
+    ending: &Ending,
+    closed_before: Option<CloseCode>,
+) -> String {
     match (cut, ending, closed_before) {
-        (Some(Cut::TooSlow), ..) => "dropped: it reads too slowly".to_owned(),
-        (Some(Cut::NoPong), ..) => "dropped: no answer to a Ping".to_owned(),
-        (Some(Cut::NoThread), ..) => "dropped: no thread to wait until it reads".to_owned(),
+        (Some(AbortReason::TooSlow), ..) => "dropped: it reads too slowly".to_owned(),
+        (Some(AbortReason::NoPong), ..) => "dropped: no answer to a Ping".to_owned(),
+        (Some(AbortReason::NoThread), ..) => "dropped: no thread to wait until it reads".to_owned(),
         (_, Ending::Closed(theirs), Some(_)) => {
             format!("the server closed, the client answered {theirs}")
         }
         (_, Ending::Closed(theirs), None) => format!("the client closed with {theirs}"),
         (_, Ending::Lost, Some(code)) => format!("the server closed with {code}, no answer"),
-        (_, Ending::Lost, None) => format!("connection lost: {}", CloseCode::ABNORMAL),
+        (_, Ending::Lost, None) => format!("connection lost: {}", CloseCode::ABNORMAL_CLOSURE),
         (_, Ending::Fault { fault, frame }, _) => {
             let code = fault.close_code();
             format!("the server closed with {code}: {}", in_frame(*frame, fault))
@@ -117,7 +121,9 @@ fn read_messages(
                 let code = CloseCode(frame.code.into());
                 return Ending::Closed(format!("{code} {:?}", frame.reason.as_str()));
             }
-            Ok(Message::Close(None)) => return Ending::Closed(CloseCode::NO_CODE.to_string()),
+            Ok(Message::Close(None)) => {
+                return Ending::Closed(CloseCode::NO_STATUS_RECEIVED.to_string());
+            }
             // tungstenite answers a Ping by itself; a bare frame it never returns.
             Ok(Message::Ping(_) | Message::Frame(_)) => continue,
             Err(error) => return ending_of(error, websocket.get_mut()),
@@ -145,7 +151,7 @@ fn read_request(opcode: Opcode, payload: &[u8]) -> Result<classroom::Request, St
 fn ending_of(error: Error, stream: &mut ClientStream) -> Ending {
     let fault = match error {
         // What the cursor has stopped at. Another error is about a frame before that.
-        Error::Io(_) if let Some(stop) = stream.take_stop() => {
+        Error::Io(_) if let Some(stop) = stream.take_fault() => {
             return Ending::Fault { fault: stop.fault, frame: Some(stop.frame) };
         }
         Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => return Ending::Lost,

@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use crate::config::Config;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
-use crate::sys::semaphore::Gate;
+use crate::sys::semaphore::Semaphore;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
 
@@ -20,9 +20,9 @@ pub(crate) struct Shared {
     pub(crate) address: SocketAddr,
     pub(crate) threads: Arc<Threads>,
     /// Places for open WebSockets.
-    pub(crate) clients: Arc<Gate>,
+    pub(crate) clients: Arc<Semaphore>,
     /// Places for those who watch the wire.
-    pub(crate) watchers: Arc<Gate>,
+    pub(crate) watchers: Arc<Semaphore>,
     /// For the eyes of those who watch.
     pub(crate) tap: Arc<Tap>,
     /// A word for this run of the server, by which pages tell it from the one before.

@@ -12,10 +12,10 @@ use crate::config::{Config, MESSAGE_OVERHEAD, READ_AHEAD, READ_BUFFER};
 use crate::dispatcher::event::{Event, Joined, Received};
 use crate::outbox::Outbox;
 use crate::protocol::Side;
-use crate::protocol::validator::{FrameCursor, Stop};
+use crate::protocol::validator::{FaultAt, FrameValidator};
 use crate::sys::socket::read_uninterrupted;
 use crate::tap::ConnectionTap;
-use crate::tap::capture::{CutFrame, FrameCutter};
+use crate::tap::capture::{CapturedFrame, FrameCapture};
 
 /// The two directions of one client, for tungstenite.
 ///
@@ -37,13 +37,13 @@ pub struct ClientStream {
     unread: Range<usize>,
     /// Whether the last read brought so much that the next may be a large one.
     busy: bool,
-    cursor: FrameCursor,
+    cursor: FrameValidator,
     /// The rule that was broken. Nothing is read any more.
-    stop: Option<Stop>,
+    stop: Option<FaultAt>,
     /// For the eyes of those who watch.
     tap: Arc<ConnectionTap>,
     /// Cuts out frames to show; there only while somebody watches.
-    cutter: Option<FrameCutter>,
+    cutter: Option<FrameCapture>,
     /// Messages decoded since the last hand-over, and what they cost.
     staged: Vec<Received>,
     staged_cost: usize,
@@ -52,13 +52,13 @@ pub struct ClientStream {
 }
 
 impl ClientStream {
-    /// The stream of the client with this number. `glued` came right behind its request head.
+    /// The stream of the client with this number. `leftover` came right behind its request head.
     pub fn new(
         client: u64,
         socket: Arc<TcpStream>,
         outbox: Arc<Outbox>,
         events: Sender<Event>,
-        glued: Vec<u8>,
+        leftover: Vec<u8>,
         tap: Arc<ConnectionTap>,
         config: &Config,
     ) -> ClientStream {
@@ -69,10 +69,10 @@ impl ClientStream {
             events,
             request: None,
             answer: Vec::new(),
-            unread: 0..glued.len(),
-            ahead: glued,
+            unread: 0..leftover.len(),
+            ahead: leftover,
             busy: false,
-            cursor: FrameCursor::new(config.max_message, config.max_fragments),
+            cursor: FrameValidator::new(config.max_message, config.max_fragments),
             stop: None,
             tap,
             cutter: None,
@@ -91,15 +91,15 @@ impl ClientStream {
     pub fn handshake_done(&mut self) {
         self.request = None;
         let answer = std::mem::take(&mut self.answer);
-        self.outbox.prepare(answer.into(), Arc::clone(&self.tap));
+        self.outbox.set_handshake_response(answer.into(), Arc::clone(&self.tap));
     }
 
     /// Tells the dispatcher that a client has come, and waits until it has sent the answer to the
     /// handshake: before that nothing is read, and nothing else leaves.
     pub fn join(&mut self, joined: Joined) {
-        self.outbox.handed_over(1);
+        self.outbox.add_in_flight(1);
         self.tell(Event::Joined(Box::new(joined)));
-        self.outbox.wait_until_settled();
+        self.outbox.wait_until_idle();
     }
 
     /// Keeps a message until tungstenite asks for more bytes.
@@ -110,13 +110,13 @@ impl ClientStream {
 
     /// Hands over what is staged and waits until the dispatcher has dealt with all of it, so
     /// that a Close that is sent next comes after the answers.
-    pub fn settle(&mut self) {
+    pub fn flush_and_wait(&mut self) {
         self.hand_over();
-        self.outbox.wait_until_settled();
+        self.outbox.wait_until_idle();
     }
 
     /// The rule that was broken, if reading has stopped for that.
-    pub fn take_stop(&mut self) -> Option<Stop> {
+    pub fn take_fault(&mut self) -> Option<FaultAt> {
         self.stop.take()
     }
 
@@ -137,7 +137,7 @@ impl ClientStream {
         }
         let cost = std::mem::take(&mut self.staged_cost);
         let messages = std::mem::take(&mut self.staged);
-        self.outbox.handed_over(cost);
+        self.outbox.add_in_flight(cost);
         self.tell(Event::Received { client: self.client, messages, cost });
     }
 
@@ -194,14 +194,14 @@ impl ClientStream {
     /// To be called before the cursor moves on: showing begins where it is.
     fn start_or_stop_showing(&mut self) {
         match (self.tap.is_watched(), &self.cutter) {
-            (true, None) => self.cutter = Some(FrameCutter::beginning_at(&self.cursor)),
+            (true, None) => self.cutter = Some(FrameCapture::beginning_at(&self.cursor)),
             (false, Some(_)) => self.cutter = None,
             _ => {}
         }
     }
 
     /// Shows the frames that are complete with these bytes, and the faulty one as far as it came.
-    fn show(&mut self, bytes: &[u8], stop: Option<&Stop>) {
+    fn show(&mut self, bytes: &[u8], stop: Option<&FaultAt>) {
         let Some(cutter) = &mut self.cutter else { return };
         let tap = &self.tap;
         let Some(stop) = stop else {
@@ -214,11 +214,11 @@ impl ClientStream {
             faulty.get_or_insert(frame);
         });
         if let Some(frame) = faulty {
-            tap.frame(Side::Client, CutFrame { fault: Some(stop.fault.clone()), ..frame });
+            tap.frame(Side::Client, CapturedFrame { fault: Some(stop.fault.clone()), ..frame });
         } else if let Some(frame) = cutter.unfinished(Some(stop.fault.clone())) {
             tap.frame(Side::Client, frame);
         }
-        self.cutter = Some(FrameCutter::default());
+        self.cutter = Some(FrameCapture::default());
     }
 
     /// Shows the beginning of a frame that was never finished, and the end of the connection.
@@ -257,7 +257,7 @@ impl Write for ClientStream {
     }
 }
 
-/// Tells tungstenite to stop; why, is in [`ClientStream::take_stop`].
+/// Tells tungstenite to stop; why, is in [`ClientStream::take_fault`].
 fn stopped() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }

@@ -44,13 +44,13 @@ pub enum Event {
         client: u64,
     },
     /// Someone asks that this client be sent something.
-    Ask {
+    Demo {
         /// Its number.
         client: u64,
         /// Who asks.
         asker: IpAddr,
         /// What.
-        what: Asked,
+        what: DemoAction,
         /// Done, or why not.
         reply: Sender<Result<(), &'static str>>,
     },
@@ -62,7 +62,7 @@ pub enum Event {
 
 /// What the lab page can ask the server to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum DemoAction {
     /// A Ping.
     Ping,
     /// A text in three fragments, with a Ping between them.
@@ -83,7 +83,7 @@ pub struct Joined {
     pub service: Service,
     /// The way out to it.
     pub outbox: Arc<Outbox>,
-    /// Bytes its thread has read: a sign of life that costs no clock.
+    /// Bytes its thread has read: a sign of liveness that costs no clock.
     pub bytes_in: Arc<AtomicU64>,
 }
 

@@ -1,4 +1,4 @@
-//! Who is still there: signs of life, Pings to the silent, and when somebody is given up.
+//! Who is still there: signs of liveness, Pings to the silent, and when somebody is given up.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::outbox::Outbox;
 
-/// When a client is asked for a sign of life, and given up.
+/// When a client is asked for a sign of liveness, and given up.
 pub struct Heartbeat {
     interval: Option<Duration>,
     /// How long it may stay silent after a Ping.
@@ -15,7 +15,7 @@ pub struct Heartbeat {
     /// How long it may leave a Close unanswered.
     pub close_timeout: Duration,
     /// Time between two looks at all clients.
-    pub look_every: Duration,
+    pub check_interval: Duration,
 }
 
 impl Heartbeat {
@@ -31,24 +31,24 @@ impl Heartbeat {
             pong_timeout: config.pong_timeout,
             close_timeout: config.close_timeout,
             // A timeout is noticed an eighth of it late at most.
-            look_every: (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1)),
+            check_interval: (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1)),
         }
     }
 }
 
 /// What a look at a client says.
-pub enum Sign {
+pub enum Verdict {
     /// It lives, or may take its time.
     Alive,
     /// It has been silent: it gets a Ping that carries this.
-    Silent(Bytes),
+    SendPing(Bytes),
     /// It has not answered that either.
-    Gone,
+    TimedOut,
 }
 
-/// Signs of life from one client. Any byte is one: reading it costs the client's thread no clock,
+/// Signs of liveness from one client. Any byte is one: reading it costs the client's thread no clock,
 /// the dispatcher sees only that the count has grown since it last looked.
-pub struct Life {
+pub struct Liveness {
     bytes_in_seen: u64,
     bytes_out_seen: u64,
     heard_at: Instant,
@@ -61,10 +61,10 @@ pub struct Life {
     pub round_trip: Option<Duration>,
 }
 
-impl Life {
+impl Liveness {
     /// Of a client that has come just now.
-    pub fn new(now: Instant) -> Life {
-        Life {
+    pub fn new(now: Instant) -> Liveness {
+        Liveness {
             bytes_in_seen: 0,
             bytes_out_seen: 0,
             heard_at: now,
@@ -75,29 +75,29 @@ impl Life {
         }
     }
 
-    /// Looks whether the client has shown life since the last time.
+    /// Looks whether the client has shown liveness since the last time.
     pub fn look(
         &mut self,
         now: Instant,
         bytes_in: u64,
         outbox: &Outbox,
         heartbeat: &Heartbeat,
-    ) -> Sign {
-        let Some(interval) = heartbeat.interval else { return Sign::Alive };
+    ) -> Verdict {
+        let Some(interval) = heartbeat.interval else { return Verdict::Alive };
         self.note(now, bytes_in, outbox);
         match self.ping_sent_at.filter(|_| self.awaiting_pong) {
-            Some(sent_at) if now - sent_at >= heartbeat.pong_timeout => Sign::Gone,
+            Some(sent_at) if now - sent_at >= heartbeat.pong_timeout => Verdict::TimedOut,
             None if now - self.heard_at >= interval => {
                 self.pings += 1;
                 self.ping_sent_at = Some(now);
                 self.awaiting_pong = true;
-                Sign::Silent(Bytes::from(self.pings.to_string()))
+                Verdict::SendPing(Bytes::from(self.pings.to_string()))
             }
-            _ => Sign::Alive,
+            _ => Verdict::Alive,
         }
     }
 
-    /// One for whom bytes wait shows life also by taking them: it cannot see a Ping that waits behind
+    /// One for whom bytes wait shows liveness also by taking them: it cannot see a Ping that waits behind
     /// them. (Without a backlog, that bytes leave says only that the system has taken them.)
     fn note(&mut self, now: Instant, bytes_in: u64, outbox: &Outbox) {
         let bytes_out = outbox.bytes_out();

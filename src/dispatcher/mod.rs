@@ -18,20 +18,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::config::{BURST_BYTES, Config, EVENTS_WAITING};
+use crate::config::{BATCH_BYTES, Config, EVENTS_WAITING};
 use crate::dispatcher::classroom::{Classroom, Delivery};
-use crate::dispatcher::event::{Asked, Event, Joined, Received};
+use crate::dispatcher::event::{DemoAction, Event, Joined, Received};
 use crate::dispatcher::group::{EchoAt, Group, Service};
-use crate::dispatcher::heartbeat::{Heartbeat, Life, Sign};
+use crate::dispatcher::heartbeat::{Heartbeat, Liveness, Verdict};
 use crate::dispatcher::stats::{ClientRow, PathCounts, Snapshot};
 use crate::outbox::batch::FrameBatch;
-use crate::outbox::{Cut, Outbox, Sent, Whose};
+use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::protocol::{CloseCode, Fault};
 use crate::protocol::{Frame, Opcode};
 use crate::sys::threads::Threads;
 
 /// How long the dispatcher looks for another event before it sleeps, while one client alone speaks.
-const LOOK_FOR: Duration = Duration::from_micros(50);
+const SPIN_TIME: Duration = Duration::from_micros(50);
 
 /// The owner of the connection list. Its whole input is [`Event`].
 pub struct Dispatcher {
@@ -42,13 +42,13 @@ pub struct Dispatcher {
     /// The connection list.
     clients: BTreeMap<u64, Client>,
     groups: HashMap<Group, Members>,
-    /// Groups with a burst that has not been sent yet.
-    bursting: Vec<Group>,
+    /// Groups with a batch that has not been sent yet.
+    groups_to_flush: Vec<Group>,
     /// What members of classrooms are about to get, each their own.
-    letters: BTreeMap<u64, Letters>,
-    letters_bytes: usize,
-    /// Who handed over what led to those letters, and at what cost.
-    letter_senders: Vec<(Arc<Outbox>, usize)>,
+    pending_texts: BTreeMap<u64, PendingTexts>,
+    pending_text_bytes: usize,
+    /// Who handed over what led to those pending_texts, and at what cost.
+    text_credits: Vec<(Arc<Outbox>, usize)>,
     /// Counts of clients that have left, and of messages.
     counts: BTreeMap<&'static str, PathCounts>,
     /// The server ends: whoever comes now is told so.
@@ -66,7 +66,7 @@ struct Client {
     messages_in: u64,
     /// Written by the client's thread.
     bytes_in: Arc<AtomicU64>,
-    life: Life,
+    liveness: Liveness,
     /// When this side sent a Close that has not been answered.
     close_sent_at: Option<Instant>,
 }
@@ -75,19 +75,19 @@ struct Client {
 #[derive(Default)]
 struct Members {
     members: Vec<(u64, Arc<Outbox>)>,
-    burst: FrameBatch,
+    batch: FrameBatch,
     messages: u64,
-    /// Who handed the burst's messages over, and at what cost.
-    senders: Vec<(Arc<Outbox>, usize)>,
-    /// The one client that all messages of the burst come from; `None` when they are from several.
-    sole_sender: Option<u64>,
+    /// Who handed the batch's messages over, and at what cost.
+    credits: Vec<(Arc<Outbox>, usize)>,
+    /// The one client that all messages of the batch come from; `None` when they are from several.
+    only_sender: Option<u64>,
     /// In groups that speak `classroom.v1`: names, and who is to hear what.
     classroom: Option<Classroom>,
 }
 
 /// Texts for one member of a classroom.
 #[derive(Default)]
-struct Letters {
+struct PendingTexts {
     batch: FrameBatch,
     count: u64,
     from_others: bool,
@@ -103,10 +103,10 @@ impl Dispatcher {
             started: Instant::now(),
             clients: BTreeMap::new(),
             groups: HashMap::new(),
-            bursting: Vec::new(),
-            letters: BTreeMap::new(),
-            letters_bytes: 0,
-            letter_senders: Vec::new(),
+            groups_to_flush: Vec::new(),
+            pending_texts: BTreeMap::new(),
+            pending_text_bytes: 0,
+            text_credits: Vec::new(),
             counts: BTreeMap::new(),
             stopping: false,
             last_snapshot: None,
@@ -116,12 +116,12 @@ impl Dispatcher {
     /// Takes events until nobody is left who could send one: the server and all clients' threads
     /// have ended.
     pub fn run(mut self, events: &Receiver<Event>) {
-        let mut look_at = Instant::now() + self.heartbeat.look_every;
+        let mut look_at = Instant::now() + self.heartbeat.check_interval;
         // Who alone has spoken the last time, and the time before.
         let (mut speaker, mut before) = (None, None);
         loop {
             if speaker.is_some() && speaker == before {
-                look_for_another(events);
+                spin_for_next_event(events);
             }
             before = speaker.take();
             match events.recv_deadline(look_at) {
@@ -134,17 +134,17 @@ impl Dispatcher {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // What waits already is taken together: a burst of broadcasts then costs one system
+            // What waits already is taken together: a batch of broadcasts then costs one system
             // call a client, not one a message and client.
             for event in events.try_iter().take(EVENTS_WAITING) {
                 speaker = None;
                 self.take(event);
             }
-            self.send_bursts();
+            self.flush_groups();
             let now = Instant::now();
             if now >= look_at {
-                self.look_after_clients(now);
-                look_at = now + self.heartbeat.look_every;
+                self.check_timeouts(now);
+                look_at = now + self.heartbeat.check_interval;
             }
         }
     }
@@ -153,27 +153,27 @@ impl Dispatcher {
         match event {
             Event::Received { client, messages, cost } => self.received(client, messages, cost),
             Event::Pong { client, payload, at } => self.pong(client, &payload, at),
-            // Whoever comes or goes does so between two messages, not inside a burst.
+            // Whoever comes or goes does so between two messages, not inside a batch.
             Event::Joined(joined) => {
-                self.send_bursts();
+                self.flush_groups();
                 self.joined(*joined);
             }
             Event::Left { client } => {
-                self.send_bursts();
+                self.flush_groups();
                 self.left(client);
             }
-            Event::Ask { client, asker, what, reply } => {
-                self.send_bursts();
+            Event::Demo { client, asker, what, reply } => {
+                self.flush_groups();
                 // The one who asked may have gone.
                 let _ = reply.try_send(self.ask(client, asker, what));
             }
             Event::Stats(reply) => {
-                self.send_bursts();
+                self.flush_groups();
                 // The one who asked may have gone.
                 let _ = reply.try_send(self.recent_snapshot());
             }
             Event::Shutdown => {
-                self.send_bursts();
+                self.flush_groups();
                 self.shutdown();
             }
         }
@@ -182,9 +182,9 @@ impl Dispatcher {
     fn joined(&mut self, joined: Joined) {
         let Joined { client, peer, service, outbox, bytes_in } = joined;
         outbox.open();
-        outbox.dealt_with(1);
+        outbox.release_in_flight(1);
         if self.stopping {
-            say_goodbye(&outbox);
+            close_going_away(&outbox);
         }
         if let Service::Group(group) = &service {
             let members = self.groups.entry(group.clone()).or_default();
@@ -199,16 +199,25 @@ impl Dispatcher {
         let at_root = matches!(service, Service::Echo(EchoAt::Root) | Service::Group(Group::Root));
         if let (Some(greeting), true) = (&self.greeting, at_root) {
             counts.messages_out += 1;
-            send_one(&outbox, Opcode::Text, greeting.clone(), Whose::Own);
+            send_one(&outbox, Opcode::Text, greeting.clone(), Cause::Own);
         }
         let now = Instant::now();
-        let life = Life::new(now);
+        let liveness = Liveness::new(now);
         let close_sent_at = self.stopping.then_some(now);
         let joined_at = now;
         let messages_in = 0;
         self.clients.insert(
             client,
-            Client { peer, service, outbox, joined_at, messages_in, bytes_in, life, close_sent_at },
+            Client {
+                peer,
+                service,
+                outbox,
+                joined_at,
+                messages_in,
+                bytes_in,
+                liveness,
+                close_sent_at,
+            },
         );
     }
 
@@ -227,53 +236,53 @@ impl Dispatcher {
             Service::Group(group @ Group::Classroom(_)) => {
                 let group = group.clone();
                 self.classroom(id, &group, messages);
-                // Dealt with when the last of its letters is sent. The first may have been sent
+                // Dealt with when the last of its pending_texts is sent. The first may have been sent
                 // already, if they were many: so not before this.
-                self.letter_senders.push((outbox, cost));
+                self.text_credits.push((outbox, cost));
                 return;
             }
             Service::Group(group) => {
                 let members = self.groups.entry(group.clone()).or_default();
-                if members.burst.is_empty() {
-                    self.bursting.push(group.clone());
+                if members.batch.is_empty() {
+                    self.groups_to_flush.push(group.clone());
                 }
-                members.add_to_burst(id, messages);
-                // Dealt with when the burst is sent, not before.
-                members.senders.push((outbox, cost));
-                if members.burst.len() >= BURST_BYTES {
-                    self.send_bursts();
+                members.add_to_batch(id, messages);
+                // Dealt with when the batch is sent, not before.
+                members.credits.push((outbox, cost));
+                if members.batch.len() >= BATCH_BYTES {
+                    self.flush_groups();
                 }
                 return;
             }
         }
-        outbox.dealt_with(cost);
+        outbox.release_in_flight(cost);
     }
 
     /// Sends each group what its members have said since the last time: one send a member.
-    fn send_bursts(&mut self) {
-        self.send_letters();
-        for group in std::mem::take(&mut self.bursting) {
+    fn flush_groups(&mut self) {
+        self.flush_texts();
+        for group in std::mem::take(&mut self.groups_to_flush) {
             let Some(members) = self.groups.get_mut(&group) else { continue };
             let Some(counts) = self.counts.get_mut(Service::Group(group).counted_as()) else {
                 continue;
             };
-            let pieces = members.burst.take();
-            let sole_sender = members.sole_sender.take();
+            let pieces = members.batch.take();
+            let only_sender = members.only_sender.take();
             let messages = std::mem::take(&mut members.messages);
             for (id, outbox) in &members.members {
-                let whose = if sole_sender == Some(*id) { Whose::Own } else { Whose::Others };
+                let whose = if only_sender == Some(*id) { Cause::Own } else { Cause::Others };
                 match outbox.send(&pieces, whose) {
-                    Sent::Taken => counts.messages_out += messages,
-                    Sent::TooSlow => {
+                    SendOutcome::Accepted => counts.messages_out += messages,
+                    SendOutcome::BacklogFull => {
                         // It is off the list when its thread, woken by this, says so.
-                        outbox.cut(Cut::TooSlow);
+                        outbox.abort(AbortReason::TooSlow);
                         counts.dropped += 1;
                     }
-                    Sent::Closed => {}
+                    SendOutcome::Closed => {}
                 }
             }
-            for (outbox, cost) in members.senders.drain(..) {
-                outbox.dealt_with(cost);
+            for (outbox, cost) in members.credits.drain(..) {
+                outbox.release_in_flight(cost);
             }
         }
     }
@@ -294,42 +303,42 @@ impl Dispatcher {
     fn deliver(&mut self, on_behalf_of: Option<u64>, delivery: Delivery) {
         let text = Bytes::from(delivery.text);
         for id in delivery.to {
-            let letters = self.letters.entry(id).or_default();
-            letters.batch.push(Opcode::Text, text.clone());
-            letters.count += 1;
-            letters.from_others |= on_behalf_of != Some(id);
-            self.letters_bytes += text.len();
+            let pending_texts = self.pending_texts.entry(id).or_default();
+            pending_texts.batch.push(Opcode::Text, text.clone());
+            pending_texts.count += 1;
+            pending_texts.from_others |= on_behalf_of != Some(id);
+            self.pending_text_bytes += text.len();
         }
-        if self.letters_bytes >= BURST_BYTES {
-            self.send_letters();
+        if self.pending_text_bytes >= BATCH_BYTES {
+            self.flush_texts();
         }
     }
 
     /// Sends each client of a classroom what was put aside for it.
-    fn send_letters(&mut self) {
-        self.letters_bytes = 0;
-        for (id, mut letters) in std::mem::take(&mut self.letters) {
+    fn flush_texts(&mut self) {
+        self.pending_text_bytes = 0;
+        for (id, mut pending_texts) in std::mem::take(&mut self.pending_texts) {
             let Some(client) = self.clients.get(&id) else { continue };
             let counts = self.counts.entry(client.service.counted_as()).or_default();
-            let whose = if letters.from_others { Whose::Others } else { Whose::Own };
-            match client.outbox.send(&letters.batch.take(), whose) {
-                Sent::Taken => counts.messages_out += letters.count,
-                Sent::TooSlow => {
-                    client.outbox.cut(Cut::TooSlow);
+            let whose = if pending_texts.from_others { Cause::Others } else { Cause::Own };
+            match client.outbox.send(&pending_texts.batch.take(), whose) {
+                SendOutcome::Accepted => counts.messages_out += pending_texts.count,
+                SendOutcome::BacklogFull => {
+                    client.outbox.abort(AbortReason::TooSlow);
                     counts.dropped += 1;
                 }
-                Sent::Closed => {}
+                SendOutcome::Closed => {}
             }
         }
-        for (outbox, cost) in self.letter_senders.drain(..) {
-            outbox.dealt_with(cost);
+        for (outbox, cost) in self.text_credits.drain(..) {
+            outbox.release_in_flight(cost);
         }
     }
 
     /// Sends a client what the page has asked for. The client must be at the address that asks:
     /// nobody is to close other people's connections. And what waits for it is limited as if
     /// others had sent it, since asking costs nothing.
-    fn ask(&mut self, id: u64, asker: IpAddr, what: Asked) -> Result<(), &'static str> {
+    fn ask(&mut self, id: u64, asker: IpAddr, what: DemoAction) -> Result<(), &'static str> {
         let Some(client) = self.clients.get_mut(&id) else {
             return Err("there is no such client");
         };
@@ -338,8 +347,8 @@ impl Dispatcher {
         }
         let mut batch = FrameBatch::default();
         match what {
-            Asked::Ping => batch.push(Opcode::Ping, Bytes::from_static(b"asked")),
-            Asked::Fragments => {
+            DemoAction::Ping => batch.push(Opcode::Ping, Bytes::from_static(b"asked")),
+            DemoAction::Fragments => {
                 let fragment = |opcode, fin, payload: &str| {
                     let mut frame = Frame::new(opcode, None, payload.as_bytes());
                     frame.header.fin = fin;
@@ -352,20 +361,20 @@ impl Dispatcher {
                     fragment(Opcode::Continuation, true, "fragments"),
                 ];
                 return refused_or_sent(
-                    client.outbox.send(&[frames.concat().into()], Whose::Others),
+                    client.outbox.send(&[frames.concat().into()], Cause::Others),
                 );
             }
-            Asked::Bytes(count) => {
+            DemoAction::Bytes(count) => {
                 let payload: Vec<u8> = (0..count).map(|n| n as u8).collect();
                 batch.push(Opcode::Binary, payload.into());
             }
-            Asked::Close(code) => {
+            DemoAction::Close(code) => {
                 client.outbox.close(code, "asked for");
                 client.close_sent_at.get_or_insert_with(Instant::now);
                 return Ok(());
             }
         }
-        refused_or_sent(client.outbox.send(&batch.take(), Whose::Others))
+        refused_or_sent(client.outbox.send(&batch.take(), Cause::Others))
     }
 
     fn left(&mut self, id: u64) {
@@ -388,28 +397,28 @@ impl Dispatcher {
 
     fn pong(&mut self, id: u64, payload: &[u8], at: Instant) {
         if let Some(client) = self.clients.get_mut(&id) {
-            client.life.pong(payload, at);
+            client.liveness.pong(payload, at);
         }
     }
 
     /// Pings the silent, gives up those that stay silent, and cuts those that do not answer a Close.
-    fn look_after_clients(&mut self, now: Instant) {
+    fn check_timeouts(&mut self, now: Instant) {
         let heartbeat = &self.heartbeat;
         for client in self.clients.values_mut() {
             if let Some(since) = client.close_sent_at {
                 if now - since >= heartbeat.close_timeout {
-                    client.outbox.cut(Cut::CloseTimeout);
+                    client.outbox.abort(AbortReason::CloseTimeout);
                 }
                 continue;
             }
             let bytes_in = client.bytes_in.load(Ordering::Relaxed);
-            match client.life.look(now, bytes_in, &client.outbox, heartbeat) {
-                Sign::Alive => {}
-                Sign::Silent(ping) => send_one(&client.outbox, Opcode::Ping, ping, Whose::Own),
-                Sign::Gone => {
+            match client.liveness.look(now, bytes_in, &client.outbox, heartbeat) {
+                Verdict::Alive => {}
+                Verdict::SendPing(ping) => send_one(&client.outbox, Opcode::Ping, ping, Cause::Own),
+                Verdict::TimedOut => {
                     self.counts.entry(client.service.counted_as()).or_default().dropped += 1;
                     if client.outbox.has_backlog() {
-                        client.outbox.cut(Cut::NoPong);
+                        client.outbox.abort(AbortReason::NoPong);
                     } else {
                         let fault = Fault::NoPong(heartbeat.pong_timeout);
                         client.outbox.close(fault.close_code(), &fault.to_string());
@@ -424,7 +433,7 @@ impl Dispatcher {
         self.stopping = true;
         let now = Instant::now();
         for client in self.clients.values_mut() {
-            say_goodbye(&client.outbox);
+            close_going_away(&client.outbox);
             client.close_sent_at.get_or_insert(now);
         }
     }
@@ -461,7 +470,7 @@ impl Dispatcher {
                 messages_in: client.messages_in,
                 bytes_in,
                 bytes_out,
-                round_trip_ms: client.life.round_trip.map(|time| time.as_secs_f64() * 1000.0),
+                round_trip_ms: client.liveness.round_trip.map(|time| time.as_secs_f64() * 1000.0),
             });
         }
         let sum = |count: fn(&PathCounts) -> u64| paths.values().map(count).sum();
@@ -482,15 +491,15 @@ impl Dispatcher {
 }
 
 impl Members {
-    fn add_to_burst(&mut self, from: u64, messages: Vec<Received>) {
-        self.sole_sender = if self.burst.is_empty() {
+    fn add_to_batch(&mut self, from: u64, messages: Vec<Received>) {
+        self.only_sender = if self.batch.is_empty() {
             Some(from)
         } else {
-            self.sole_sender.filter(|sender| *sender == from)
+            self.only_sender.filter(|sender| *sender == from)
         };
         for message in messages {
             if let Received::Message(opcode, payload) = message {
-                self.burst.push(opcode, payload);
+                self.batch.push(opcode, payload);
                 self.messages += 1;
             }
         }
@@ -500,18 +509,18 @@ impl Members {
 /// Looks for the next event for a moment before the thread sleeps. A client that waits for each answer
 /// before it asks again is served 1.7 times as fast so: to wake a sleeping thread takes longer than the
 /// answer. Where several speak, their threads need the processor, and it does not pay.
-fn look_for_another(events: &Receiver<Event>) {
-    let until = Instant::now() + LOOK_FOR;
+fn spin_for_next_event(events: &Receiver<Event>) {
+    let until = Instant::now() + SPIN_TIME;
     while events.is_empty() && Instant::now() < until {
         std::thread::yield_now();
     }
 }
 
-fn refused_or_sent(sent: Sent) -> Result<(), &'static str> {
+fn refused_or_sent(sent: SendOutcome) -> Result<(), &'static str> {
     match sent {
-        Sent::Taken => Ok(()),
-        Sent::TooSlow => Err("that client has not read what was sent to it before"),
-        Sent::Closed => Err("that client has been closed"),
+        SendOutcome::Accepted => Ok(()),
+        SendOutcome::BacklogFull => Err("that client has not read what was sent to it before"),
+        SendOutcome::Closed => Err("that client has been closed"),
     }
 }
 
@@ -523,16 +532,16 @@ fn echo(outbox: &Arc<Outbox>, messages: Vec<Received>) {
         }
     }
     // Refused only when the client has been told goodbye.
-    outbox.send(&batch.take(), Whose::Own);
+    outbox.send(&batch.take(), Cause::Own);
 }
 
-fn send_one(outbox: &Arc<Outbox>, opcode: Opcode, payload: Bytes, whose: Whose) {
+fn send_one(outbox: &Arc<Outbox>, opcode: Opcode, payload: Bytes, whose: Cause) {
     let mut batch = FrameBatch::default();
     batch.push(opcode, payload);
     outbox.send(&batch.take(), whose);
 }
 
-fn say_goodbye(outbox: &Arc<Outbox>) {
+fn close_going_away(outbox: &Arc<Outbox>) {
     outbox.close(CloseCode::GOING_AWAY, "the server ends");
 }
 

@@ -29,7 +29,7 @@ impl Running {
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::default();
         let joined = Joined { client, peer, service, outbox: Arc::clone(&outbox), bytes_in };
-        outbox.handed_over(1);
+        outbox.add_in_flight(1);
         self.send(Event::Joined(Box::new(joined)));
         outbox
     }
@@ -41,13 +41,13 @@ impl Running {
     fn says(&self, client: u64, outbox: &Outbox, texts: &[&str]) {
         let message =
             |text: &&str| Received::Message(Opcode::Text, Bytes::from(text.as_bytes().to_vec()));
-        outbox.handed_over(1);
+        outbox.add_in_flight(1);
         let messages = texts.iter().map(message).collect();
         self.send(Event::Received { client, messages, cost: 1 });
     }
 
     fn asks(&self, client: u64, outbox: &Outbox, request: &str) {
-        outbox.handed_over(1);
+        outbox.add_in_flight(1);
         let messages = vec![Received::Classroom(classroom::parse(request))];
         self.send(Event::Received { client, messages, cost: 1 });
     }
@@ -86,7 +86,7 @@ fn echo_answers_the_sender_alone() {
     running.says(1, &outbox, &["one", "two", ""]);
     assert_eq!(ana.frames(3), [text("one"), text("two"), text("")]);
     assert_eq!(ana.sends(), 1, "messages that came together leave together");
-    outbox.wait_until_settled();
+    outbox.wait_until_idle();
     assert!(ben.sent().is_empty());
     running.end();
 }
@@ -155,12 +155,12 @@ fn a_flood_in_a_classroom_costs_one_send_a_member() {
         by_hand.join_at(id, blue(), memory);
         by_hand.ask_room(id, vec![format!(r#"{{"type":"join","name":"{id}"}}"#)]);
     }
-    by_hand.dispatcher.send_bursts();
+    by_hand.dispatcher.flush_groups();
     let before: Vec<_> = members.iter().map(|memory| memory.sends()).collect();
     let whisper = r#"{"type":"whisper","to":"7","text":"psst"}"#.to_owned();
     let flood = (0..40).map(|n| format!(r#"{{"type":"say","text":"{n}"}}"#));
     by_hand.ask_room(1, flood.flat_map(|say| [say, whisper.clone()]).collect());
-    by_hand.dispatcher.send_bursts();
+    by_hand.dispatcher.flush_groups();
     for (memory, before) in members.iter().zip(before) {
         assert_eq!(memory.sends(), before + 1);
     }
@@ -174,18 +174,18 @@ fn who_has_said_much_to_a_classroom_is_not_done_before_all_of_it_is_sent() {
     let ana = Memory::endless();
     by_hand.join_at(1, Service::Group(Group::Classroom("blue".to_owned())), &ana);
     by_hand.ask_room(1, vec![r#"{"type":"join","name":"Ana"}"#.to_owned()]);
-    by_hand.dispatcher.send_bursts();
+    by_hand.dispatcher.flush_groups();
     let outbox = Arc::clone(&by_hand.dispatcher.clients[&1].outbox);
     // More than is put aside at most, so that some of it is sent before the last is taken.
     let say = |n| format!(r#"{{"type":"say","text":"{n} {}"}}"#, "x".repeat(60_000));
     let limit = 1 << 20;
-    outbox.handed_over(limit);
+    outbox.add_in_flight(limit);
     let messages = (0..6).map(|n| Received::Classroom(classroom::parse(&say(n)))).collect();
     by_hand.dispatcher.take(Event::Received { client: 1, messages, cost: limit });
     let sent = ana.frames(1).len();
     assert!((2..7).contains(&sent), "welcome and some of the six: {sent}");
     assert!(!outbox.wait_some_time_for_room(Duration::ZERO), "a Close now would overtake the rest");
-    by_hand.dispatcher.send_bursts();
+    by_hand.dispatcher.flush_groups();
     assert_eq!(ana.frames(7).len(), 7);
     assert!(outbox.wait_some_time_for_room(Duration::ZERO));
 }
@@ -199,7 +199,7 @@ fn one_who_does_not_read_is_dropped_and_the_others_notice_nothing() {
     for n in 0..100 {
         running.says(1, &outbox, &[&format!("message {n}")]);
         // One at a time: each is a burst of its own.
-        outbox.wait_until_settled();
+        outbox.wait_until_idle();
     }
     assert_eq!(ana.frames(100).len(), 100);
     stalled.wait_for_cut();
@@ -215,7 +215,7 @@ fn one_who_does_not_read_its_own_echo_is_not_dropped() {
     for n in 0..100 {
         running.says(1, &outbox, &[&format!("message {n}")]);
     }
-    outbox.wait_until_settled();
+    outbox.wait_until_idle();
     ana.give_room(1 << 20);
     assert_eq!(ana.frames(100).last(), Some(&text("message 99")));
     assert!(!ana.is_cut());
@@ -281,7 +281,7 @@ impl ByHand {
 
     fn ask_room(&mut self, client: u64, requests: Vec<String>) {
         let request = |text: String| Received::Classroom(classroom::parse(&text));
-        self.dispatcher.clients[&client].outbox.handed_over(1);
+        self.dispatcher.clients[&client].outbox.add_in_flight(1);
         let messages = requests.into_iter().map(request).collect();
         self.dispatcher.take(Event::Received { client, messages, cost: 1 });
     }
@@ -292,7 +292,7 @@ impl ByHand {
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);
-        outbox.handed_over(1);
+        outbox.add_in_flight(1);
         let joined = Joined { client, peer, service, outbox, bytes_in };
         self.dispatcher.take(Event::Joined(Box::new(joined)));
         alive
@@ -302,7 +302,7 @@ impl ByHand {
     /// joined a little after it.)
     fn look_at(&mut self, seconds: u64) {
         let now = self.began + Duration::from_secs(seconds) + Duration::from_millis(900);
-        self.dispatcher.look_after_clients(now);
+        self.dispatcher.check_timeouts(now);
     }
 }
 
@@ -351,21 +351,21 @@ fn who_is_asked_for_something_is_at_the_address_that_asks() {
     by_hand.join(1, &ana);
     let own = "127.0.0.1".parse().unwrap();
     let foreign = "192.0.2.1".parse().unwrap();
-    let close = Asked::Close(CloseCode(1000));
+    let close = DemoAction::Close(CloseCode(1000));
     assert_eq!(by_hand.dispatcher.ask(1, foreign, close), Err("that client is somebody else's"));
     assert_eq!(by_hand.dispatcher.ask(2, own, close), Err("there is no such client"));
     assert!(ana.sent().is_empty());
-    assert_eq!(by_hand.dispatcher.ask(1, own, Asked::Ping), Ok(()));
+    assert_eq!(by_hand.dispatcher.ask(1, own, DemoAction::Ping), Ok(()));
     assert_eq!(ana.frames(1)[0].0, Opcode::Ping);
     // Asking without end fills nobody's memory.
     let stalled = Memory::with_room(0);
     by_hand.join(3, &stalled);
     let mut asked = 0;
-    while by_hand.dispatcher.ask(3, own, Asked::Bytes(65_536)).is_ok() {
+    while by_hand.dispatcher.ask(3, own, DemoAction::Bytes(65_536)).is_ok() {
         asked += 1;
         assert!(asked < 100);
     }
-    by_hand.dispatcher.clients[&3].outbox.cut(Cut::TooSlow);
+    by_hand.dispatcher.clients[&3].outbox.abort(AbortReason::TooSlow);
     by_hand.threads.join_all();
 }
 
@@ -375,7 +375,7 @@ fn who_takes_what_waits_for_it_is_alive() {
     let slow = Memory::with_room(0);
     by_hand.join(1, &slow);
     let outbox = Arc::clone(&by_hand.dispatcher.clients[&1].outbox);
-    outbox.send(&[Bytes::from(vec![0; 1000])], Whose::Others);
+    outbox.send(&[Bytes::from(vec![0; 1000])], Cause::Others);
     for seconds in 1..200 {
         let before = outbox.bytes_out();
         slow.give_room(1);
@@ -433,8 +433,8 @@ fn at_the_end_everyone_is_told_also_who_comes_late() {
     assert_eq!(frames[0], text("last words"));
     assert_eq!(frames[1].0, Opcode::Close);
     assert_eq!(late.frames(1)[0].0, Opcode::Close);
-    late_outbox.wait_until_settled();
+    late_outbox.wait_until_idle();
     assert_eq!(late.frames(1).len(), 1);
-    assert_eq!(outbox.ending().0, Some(CloseCode::GOING_AWAY));
+    assert_eq!(outbox.close_info().0, Some(CloseCode::GOING_AWAY));
     running.end();
 }

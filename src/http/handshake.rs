@@ -62,7 +62,7 @@ pub fn decide(head: &RequestHead, config: &Config, origins: &Origins) -> Decisio
 
 fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Decision, Response> {
     let refuse = |status, why: &str| Err(Response::new(status, why));
-    let hosts = head.all("Host").count();
+    let hosts = head.get_all("Host").count();
     if hosts > 1 || (hosts == 0 && head.minor_version == 1) {
         return refuse(400, &format!("a request has one Host header, not {hosts}"));
     }
@@ -70,7 +70,7 @@ fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Dec
         return refuse(404, "there is nothing at this path");
     };
     let changes_something = route == Route::Workbench && api::needs_post(&head.path);
-    let wants_websocket = head.lists("Upgrade", "websocket") || has_websocket_header(head);
+    let wants_websocket = head.has_token("Upgrade", "websocket") || has_websocket_header(head);
     let (allowed, allow): (&[&str], _) = match (wants_websocket, changes_something) {
         (true, _) => (&["GET"], "GET"),
         (_, true) => (&["POST"], "POST"),
@@ -115,10 +115,10 @@ fn examine_handshake(
     if head.minor_version != 1 {
         return refuse(400, "the opening handshake needs HTTP/1.1, not HTTP/1.0");
     }
-    if !head.lists("Upgrade", "websocket") {
+    if !head.has_token("Upgrade", "websocket") {
         return Err(upgrade_required("the request has no \"Upgrade: websocket\""));
     }
-    if !head.lists("Connection", "Upgrade") {
+    if !head.has_token("Connection", "Upgrade") {
         return refuse(400, "the request has no \"Connection: Upgrade\"");
     }
     let has_body = head.get("Transfer-Encoding").is_some()
@@ -126,7 +126,7 @@ fn examine_handshake(
     if has_body {
         return refuse(400, "an opening handshake has no body");
     }
-    let keys: Vec<&str> = head.all("Sec-WebSocket-Key").collect();
+    let keys: Vec<&str> = head.get_all("Sec-WebSocket-Key").collect();
     let key = match keys[..] {
         [key] if is_key(key) => key.to_owned(),
         [_] => return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64"),
@@ -143,7 +143,7 @@ fn examine_handshake(
     if let Err(why) = origins.may_upgrade(head) {
         return refuse(403, &why);
     }
-    let subprotocol = service.choose_subprotocol(head.list("Sec-WebSocket-Protocol"));
+    let subprotocol = service.choose_subprotocol(head.tokens("Sec-WebSocket-Protocol"));
     Ok(Upgrade { service, subprotocol, key })
 }
 

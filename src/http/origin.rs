@@ -65,7 +65,7 @@ impl Origins {
         if !self.knows(host_name(host)) {
             return Err(format!("this server is not known as {host:?}"));
         }
-        // Sent by browsers also where Origin is not, as for an image.
+        // SendOutcome by browsers also where Origin is not, as for an image.
         if head.get("Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none") {
             return Err("only this server's own page may read this".to_owned());
         }

@@ -30,7 +30,7 @@ pub struct RequestHead {
 
 impl RequestHead {
     /// The values of all headers of this name, in order. Names are matched in any case.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers
             .iter()
             .filter(move |(found, _)| found.eq_ignore_ascii_case(name))
@@ -45,20 +45,23 @@ impl RequestHead {
 
     /// The items of a list header, which may also be spread over several lines
     /// (RFC 9110 section 5.3).
-    pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.all(name).flat_map(|value| value.split(',')).map(str::trim).filter(|s| !s.is_empty())
+    pub fn tokens<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.get_all(name)
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
     }
 
     /// The value of this name in the query, percent-decoded.
-    pub fn asked(&self, name: &str) -> Option<String> {
+    pub fn query_param(&self, name: &str) -> Option<String> {
         let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
         let (_, value) = pairs.find(|(found, _)| *found == name)?;
         Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
     }
 
     /// Whether a list header has this item, in any case.
-    pub fn lists(&self, name: &str, item: &str) -> bool {
-        self.list(name).any(|found| found.eq_ignore_ascii_case(item))
+    pub fn has_token(&self, name: &str, item: &str) -> bool {
+        self.tokens(name).any(|found| found.eq_ignore_ascii_case(item))
     }
 }
 
@@ -78,8 +81,8 @@ pub enum HeadResult {
 pub fn read_head(socket: &TcpStream, max_head: usize, deadline: Instant) -> (HeadResult, Bytes) {
     let mut bytes = Vec::with_capacity(1024);
     let result = read_until_parsed(socket, max_head, deadline, &mut bytes);
-    if let HeadResult::Head(_, glued) = &result {
-        bytes.truncate(bytes.len() - glued.len());
+    if let HeadResult::Head(_, leftover) = &result {
+        bytes.truncate(bytes.len() - leftover.len());
     }
     (result, bytes.into())
 }
@@ -204,9 +207,9 @@ mod tests {
         );
         assert_eq!((&*head.method, &*head.path, head.minor_version), ("GET", "/echo", 1));
         assert_eq!(head.get("Host"), Some("a"));
-        assert_eq!((head.asked("x").as_deref(), head.asked("y")), (Some("1"), None));
-        assert!(head.lists("Connection", "upgrade"));
-        assert!(!head.lists("Connection", "close"));
+        assert_eq!((head.query_param("x").as_deref(), head.query_param("y")), (Some("1"), None));
+        assert!(head.has_token("Connection", "upgrade"));
+        assert!(!head.has_token("Connection", "close"));
         assert_eq!(rest, b"\x81\x80abcd");
     }
 

@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::config::ANSWER_TIMEOUT;
-use crate::dispatcher::event::{Asked, Event};
+use crate::dispatcher::event::{DemoAction, Event};
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
-use crate::lab::violations::{RULES, break_rule};
+use crate::lab::violations::{VIOLATIONS, run_violation};
 use crate::protocol::AcceptKey;
 use crate::protocol::CloseCode;
 use crate::protocol::{Frame, Opcode};
@@ -40,13 +40,13 @@ pub fn answer(
 ) -> Response {
     let result = match &*head.path {
         "/wire/accept" => head
-            .asked("key")
+            .query_param("key")
             .map(|key| json(&AcceptKey::of(&key)))
             .ok_or_else(|| "which key? ?key=…".to_owned()),
-        "/wire/explain" => explain(&head.asked("hex").unwrap_or_default()),
+        "/wire/explain" => explain(&head.query_param("hex").unwrap_or_default()),
         "/wire/frame" => put_together(head).and_then(|frame| explain(&hex(&frame.encode()))),
-        "/wire/rules" => Ok(json(&&RULES[..])),
-        "/wire/break" => break_one(&head.asked("rule").unwrap_or_default(), address),
+        "/wire/rules" => Ok(json(&&VIOLATIONS[..])),
+        "/wire/break" => break_one(&head.query_param("rule").unwrap_or_default(), address),
         _ => ask(head, asker, events),
     };
     result.unwrap_or_else(|why| Response::new(400, &why))
@@ -66,18 +66,18 @@ fn explain(hex: &str) -> Result<Response, String> {
 /// A frame from its fields: `text`, `mask` (hex, may be left out), `opcode`, `fin`, `rsv`, and `code`,
 /// which stands in front of the text of a Close.
 fn put_together(head: &RequestHead) -> Result<Frame, String> {
-    let number = |name: &str, otherwise: u8, most: u8| match head.asked(name) {
+    let number = |name: &str, otherwise: u8, most: u8| match head.query_param(name) {
         None => Ok(otherwise),
         Some(text) => match text.parse::<u8>() {
             Ok(number) if number <= most => Ok(number),
             _ => Err(format!("{name} is a number from 0 to {most}")),
         },
     };
-    let mask = head.asked("mask").filter(|mask| !mask.is_empty());
+    let mask = head.query_param("mask").filter(|mask| !mask.is_empty());
     let key = mask.as_deref().map(masking_key_in).transpose()?;
     let opcode = Opcode::from_bits(number("opcode", 1, 15)?);
-    let text = head.asked("text").unwrap_or_default();
-    let code = match head.asked("code").filter(|code| !code.is_empty()) {
+    let text = head.query_param("text").unwrap_or_default();
+    let code = match head.query_param("code").filter(|code| !code.is_empty()) {
         Some(code) => {
             let code: u16 = code.parse().map_err(|_| "code is a number from 0 to 65535")?;
             code.to_be_bytes().to_vec()
@@ -91,27 +91,27 @@ fn put_together(head: &RequestHead) -> Result<Frame, String> {
 }
 
 fn break_one(id: &str, address: SocketAddr) -> Result<Response, String> {
-    let Some(rule) = RULES.iter().find(|rule| rule.id == id) else {
+    let Some(rule) = VIOLATIONS.iter().find(|rule| rule.id == id) else {
         return Err("there is no such rule; /wire/rules has them".to_owned());
     };
-    break_rule(rule, address)
+    run_violation(rule, address)
         .map(|outcome| json(&outcome))
         .map_err(|error| format!("the rule could not be broken: {error}"))
 }
 
 fn ask(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Response, String> {
-    let client = head.asked("client").and_then(|client| client.parse().ok());
+    let client = head.query_param("client").and_then(|client| client.parse().ok());
     let client: u64 = client.ok_or("which client? ?client=N")?;
-    let number = |name: &str| head.asked(name).and_then(|number| number.parse::<u16>().ok());
-    let what = match head.asked("what").unwrap_or_default().as_str() {
-        "ping" => Asked::Ping,
-        "fragments" => Asked::Fragments,
-        "bytes" => match head.asked("count").and_then(|count| count.parse().ok()) {
-            Some(count) if count <= MOST_ASKED => Asked::Bytes(count),
+    let number = |name: &str| head.query_param(name).and_then(|number| number.parse::<u16>().ok());
+    let what = match head.query_param("what").unwrap_or_default().as_str() {
+        "ping" => DemoAction::Ping,
+        "fragments" => DemoAction::Fragments,
+        "bytes" => match head.query_param("count").and_then(|count| count.parse().ok()) {
+            Some(count) if count <= MOST_ASKED => DemoAction::Bytes(count),
             _ => return Err(format!("count is a number from 0 to {MOST_ASKED}")),
         },
         "close" => match number("code").map(CloseCode).filter(|code| code.may_travel()) {
-            Some(code) => Asked::Close(code),
+            Some(code) => DemoAction::Close(code),
             None => {
                 let may = "1000 to 1003, 1007 to 1014, or 3000 to 4999";
                 return Err(format!("that code may not be sent; {may} may"));
@@ -120,7 +120,7 @@ fn ask(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Resp
         _ => return Err("what is ping, fragments, bytes or close".to_owned()),
     };
     let (reply, done) = bounded(1);
-    events.send(Event::Ask { client, asker, what, reply }).ok();
+    events.send(Event::Demo { client, asker, what, reply }).ok();
     match done.recv_timeout(ANSWER_TIMEOUT) {
         Ok(Ok(())) => Ok(json(&json!({ "client": client }))),
         Ok(Err(why)) => Err(why.to_owned()),

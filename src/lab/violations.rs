@@ -16,7 +16,7 @@ use crate::text::hex;
 
 /// Something illegal to do.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Rule {
+pub struct Violation {
     /// Its name in addresses.
     pub id: &'static str,
     /// What is done.
@@ -36,8 +36,8 @@ pub struct Rule {
 const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
 /// All of them.
-pub static RULES: [Rule; 20] = [
-    Rule {
+pub static VIOLATIONS: [Violation; 20] = [
+    Violation {
         id: "unmasked",
         title: "a text that is not masked",
         rule: "a client must mask every frame",
@@ -45,7 +45,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || Frame::new(Opcode::Text, None, b"Hello").encode(),
     },
-    Rule {
+    Violation {
         id: "rsv1",
         title: "RSV1 set, without an extension",
         rule: "reserved bits must be 0 unless an extension gives them a meaning",
@@ -53,7 +53,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || changed(text(b"Hello"), |header| header.rsv = 0b100),
     },
-    Rule {
+    Violation {
         id: "reserved-data",
         title: "opcode 3",
         rule: "opcodes 3 to 7 have no meaning yet",
@@ -61,7 +61,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || Frame::new(Opcode::Reserved(3), KEY, b"Hello").encode(),
     },
-    Rule {
+    Violation {
         id: "reserved-control",
         title: "opcode 11",
         rule: "opcodes 11 to 15 have no meaning yet",
@@ -69,7 +69,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || Frame::new(Opcode::Reserved(11), KEY, b"").encode(),
     },
-    Rule {
+    Violation {
         id: "fragmented-ping",
         title: "a Ping with FIN 0",
         rule: "a control frame must not be fragmented",
@@ -77,7 +77,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || changed(Frame::new(Opcode::Ping, KEY, b"?"), |header| header.fin = false),
     },
-    Rule {
+    Violation {
         id: "long-ping",
         title: "a Ping of 126 bytes",
         rule: "a control frame has at most 125 bytes",
@@ -85,7 +85,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || Frame::new(Opcode::Ping, KEY, &[b'?'; 126]).encode(),
     },
-    Rule {
+    Violation {
         id: "nothing-to-continue",
         title: "a continuation, with no message open",
         rule: "a continuation belongs to a message that has begun",
@@ -93,7 +93,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || Frame::new(Opcode::Continuation, KEY, b"of what?").encode(),
     },
-    Rule {
+    Violation {
         id: "message-in-message",
         title: "a new text inside an open message",
         rule: "fragments of one message must not be mixed with those of another",
@@ -101,7 +101,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || [beginning(b"first"), text(b"second").encode()].concat(),
     },
-    Rule {
+    Violation {
         id: "length-16",
         title: "length 5 in 16 bits",
         rule: "a length must be written in as few bytes as hold it",
@@ -109,7 +109,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || changed(text(b"Hello"), |header| header.length_form = LengthForm::Bits16),
     },
-    Rule {
+    Violation {
         id: "length-64",
         title: "length 5 in 64 bits",
         rule: "a length must be written in as few bytes as hold it",
@@ -117,7 +117,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || changed(text(b"Hello"), |header| header.length_form = LengthForm::Bits64),
     },
-    Rule {
+    Violation {
         id: "top-bit",
         title: "a 64-bit length with its highest bit set",
         rule: "the highest bit of a 64-bit length must be 0",
@@ -125,7 +125,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || announcing(1 << 63),
     },
-    Rule {
+    Violation {
         id: "2-to-the-60",
         title: "2^60 bytes announced",
         rule: "an endpoint may limit what it takes",
@@ -133,7 +133,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1009),
         bytes: || announcing(1 << 60),
     },
-    Rule {
+    Violation {
         id: "bad-utf-8",
         title: "a text that is not UTF-8",
         rule: "text is UTF-8",
@@ -141,7 +141,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1007),
         bytes: || text(b"\xed\xa0\x80").encode(),
     },
-    Rule {
+    Violation {
         id: "bad-utf-8-in-2",
         title: "bad UTF-8 in fragment 2 of 3",
         rule: "text is UTF-8, and need not be complete to be wrong",
@@ -149,7 +149,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1007),
         bytes: || [beginning(b"good"), more(b"\xff")].concat(),
     },
-    Rule {
+    Violation {
         id: "half-a-character",
         title: "a text that ends inside a character",
         rule: "a message as a whole is UTF-8",
@@ -157,7 +157,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1007),
         bytes: || text(b"\xe2\x82").encode(),
     },
-    Rule {
+    Violation {
         id: "close-1005",
         title: "a Close with code 1005",
         rule: "1005 means that there was no code, so it never travels",
@@ -165,7 +165,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || Frame::new(Opcode::Close, KEY, &1005_u16.to_be_bytes()).encode(),
     },
-    Rule {
+    Violation {
         id: "close-one-byte",
         title: "a Close of one byte",
         rule: "a close code has two bytes",
@@ -173,7 +173,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || Frame::new(Opcode::Close, KEY, b"\x03").encode(),
     },
-    Rule {
+    Violation {
         id: "after-close",
         title: "a text after a Close",
         rule: "after a Close nothing more is sent; what comes all the same is ignored",
@@ -184,7 +184,7 @@ pub static RULES: [Rule; 20] = [
             [close.encode(), text(b"one more thing").encode()].concat()
         },
     },
-    Rule {
+    Violation {
         id: "http-again",
         title: "HTTP after the handshake",
         rule: "after the handshake only frames are sent",
@@ -192,7 +192,7 @@ pub static RULES: [Rule; 20] = [
         close: Some(1002),
         bytes: || b"GET / HTTP/1.1\r\n\r\n".to_vec(),
     },
-    Rule {
+    Violation {
         id: "half-a-frame",
         title: "half a frame, then silence",
         rule: "no rule: the server waits, and after --ping-interval it asks with a Ping who is there",
@@ -230,7 +230,7 @@ fn announcing(length: u64) -> Vec<u8> {
 pub struct Outcome {
     /// The rule.
     #[serde(flatten)]
-    pub rule: Rule,
+    pub rule: Violation,
     /// What was sent behind the handshake, in hex.
     pub sent: String,
     /// What came back, in hex.
@@ -251,7 +251,7 @@ const MOST: usize = 64 * 1024;
 ///
 /// # Errors
 /// When the server cannot be reached, or does not shake hands.
-pub fn break_rule(rule: &Rule, address: SocketAddr) -> io::Result<Outcome> {
+pub fn run_violation(rule: &Violation, address: SocketAddr) -> io::Result<Outcome> {
     let deadline = Instant::now() + PATIENCE;
     let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     socket.set_nodelay(true)?;

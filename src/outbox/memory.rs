@@ -133,7 +133,7 @@ impl Transport for Memory {
         self.changed.notify_all();
     }
 
-    fn cut(&self) {
+    fn abort(&self) {
         lock(&self.state).cut = true;
         self.changed.notify_all();
     }

@@ -32,7 +32,7 @@ use crate::tap::ConnectionTap;
 
 /// Who caused bytes to be sent to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum Cause {
     /// The client itself: its echo, an answer to it. When these pile up, it is not read from.
     Own,
     /// Other clients. When these pile up, the client is too slow for its company.
@@ -41,18 +41,18 @@ pub enum Whose {
 
 /// What became of bytes given to [`Outbox::send`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendOutcome {
     /// They have left, or will as soon as the client reads.
-    Taken,
+    Accepted,
     /// Refused: too many bytes of other people's are waiting for this client.
-    TooSlow,
+    BacklogFull,
     /// Refused: a Close frame has been sent, or the connection is gone.
     Closed,
 }
 
 /// Why this side cut a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub enum AbortReason {
     /// Too many bytes of other people's were waiting.
     TooSlow,
     /// No answer to a Ping, and no way to say so.
@@ -75,7 +75,7 @@ enum Stage {
     /// The last byte has left, and the peer has been told that it was the last.
     Finished,
     /// The connection is gone.
-    Cut(Cut),
+    Aborted(AbortReason),
 }
 
 /// The way out to one client.
@@ -108,7 +108,7 @@ struct State {
     /// The answer to the handshake, until it is sent.
     answer: Option<(Bytes, Arc<ConnectionTap>)>,
     /// What the socket did not take, in order.
-    backlog: VecDeque<(Bytes, Whose)>,
+    backlog: VecDeque<(Bytes, Cause)>,
     /// The part of the backlog that other clients caused, in bytes.
     others_unsent: usize,
     /// A drain thread is at work. While it is, everybody else only adds to the backlog.
@@ -158,7 +158,7 @@ impl Outbox {
     }
 
     /// Keeps the answer to the handshake until the dispatcher [opens](Self::open) the connection.
-    pub fn prepare(&self, answer: Bytes, tap: Arc<ConnectionTap>) {
+    pub fn set_handshake_response(&self, answer: Bytes, tap: Arc<ConnectionTap>) {
         lock(&self.state).answer = Some((answer, tap));
     }
 
@@ -170,26 +170,26 @@ impl Outbox {
             && state.stage == Stage::Open
         {
             tap.response(answer.clone());
-            self.put(&mut state, &[answer], Whose::Own);
+            self.write_or_queue(&mut state, &[answer], Cause::Own);
             let _ = self.tap.set(tap);
         }
     }
 
     /// Sends `pieces` end to end, without waiting. The limit is held against what is owed
     /// already, so one message larger than the limit still goes to a client that owes nothing.
-    pub fn send(self: &Arc<Self>, pieces: &[Bytes], whose: Whose) -> Sent {
+    pub fn send(self: &Arc<Self>, pieces: &[Bytes], whose: Cause) -> SendOutcome {
         let mut state = lock(&self.state);
         if state.stage != Stage::Open {
-            return Sent::Closed;
+            return SendOutcome::Closed;
         }
-        if whose == Whose::Others
+        if whose == Cause::Others
             && state.others_unsent > 0
             && state.others_unsent >= self.max_backlog
         {
-            return Sent::TooSlow;
+            return SendOutcome::BacklogFull;
         }
-        self.put(&mut state, pieces, whose);
-        Sent::Taken
+        self.write_or_queue(&mut state, pieces, whose);
+        SendOutcome::Accepted
     }
 
     /// Sends a Close frame as the last thing that leaves. Does nothing after another Close.
@@ -199,7 +199,7 @@ impl Outbox {
         body.extend_from_slice(fit_reason(reason).as_bytes());
         let mut frame = BytesMut::new();
         encode_unmasked(Opcode::Close, &body, &mut frame);
-        self.send_last(&[frame.freeze()]);
+        self.send_final(&[frame.freeze()]);
     }
 
     /// Sends one frame that tungstenite has written by itself: a Pong, or a Close as the last.
@@ -207,21 +207,21 @@ impl Outbox {
         let is_close = frame.first().is_some_and(|b| Opcode::from_bits(*b) == Opcode::Close);
         let frame = Bytes::copy_from_slice(frame);
         if is_close {
-            self.send_last(&[frame]);
+            self.send_final(&[frame]);
         } else {
-            self.send(&[frame], Whose::Own);
+            self.send(&[frame], Cause::Own);
         }
     }
 
     /// Sends `pieces` as the last thing that leaves; when they have, the peer is told (TCP: FIN).
     /// A Close frame among them is noted, and without any piece only the end is told.
-    pub fn send_last(self: &Arc<Self>, pieces: &[Bytes]) {
+    pub fn send_final(self: &Arc<Self>, pieces: &[Bytes]) {
         let mut state = lock(&self.state);
         if state.stage != Stage::Open {
             return;
         }
         state.close_sent = pieces.first().and_then(code_in);
-        self.put(&mut state, pieces, Whose::Own);
+        self.write_or_queue(&mut state, pieces, Cause::Own);
         if state.stage == Stage::Open {
             state.stage = Stage::Closing;
             self.finish_if_empty(&mut state);
@@ -229,14 +229,14 @@ impl Outbox {
     }
 
     /// Ends the connection at once; what is still in the backlog is lost.
-    pub fn cut(&self, why: Cut) {
-        self.cut_locked(&mut lock(&self.state), why);
+    pub fn abort(&self, why: AbortReason) {
+        self.abort_locked(&mut lock(&self.state), why);
     }
 
     /// What this side said last, or did: the code of its Close, and why it cut the connection.
-    pub fn ending(&self) -> (Option<CloseCode>, Option<Cut>) {
+    pub fn close_info(&self) -> (Option<CloseCode>, Option<AbortReason>) {
         let state = lock(&self.state);
-        let cut = if let Stage::Cut(why) = state.stage { Some(why) } else { None };
+        let cut = if let Stage::Aborted(why) = state.stage { Some(why) } else { None };
         (state.close_sent, cut)
     }
 
@@ -251,12 +251,12 @@ impl Outbox {
     }
 
     /// The client's thread has handed something over to the dispatcher.
-    pub fn handed_over(&self, cost: usize) {
+    pub fn add_in_flight(&self, cost: usize) {
         self.in_flight.fetch_add(cost, Ordering::SeqCst);
     }
 
     /// The dispatcher has dealt with something that was handed over at this cost.
-    pub fn dealt_with(&self, cost: usize) {
+    pub fn release_in_flight(&self, cost: usize) {
         self.in_flight.fetch_sub(cost, Ordering::SeqCst);
         self.wake();
     }
@@ -264,19 +264,19 @@ impl Outbox {
     /// Waits while the client's own answers fill the backlog. Called before each read, so TCP
     /// slows the client down. Ends when the client reads, or when its connection does.
     pub fn wait_for_room(&self) {
-        if self.owes_enough() {
-            self.wait_until(None, |_| !self.owes_enough());
+        if self.is_over_limit() {
+            self.wait_until(None, |_| !self.is_over_limit());
         }
     }
 
     /// The same, for `patience` at most; says whether there is room.
     pub fn wait_some_time_for_room(&self, patience: Duration) -> bool {
-        self.wait_until(Some(Instant::now() + patience), |_| !self.owes_enough())
+        self.wait_until(Some(Instant::now() + patience), |_| !self.is_over_limit())
     }
 
     /// Waits until the dispatcher has dealt with all that was handed over, so that what this
     /// thread says next comes after the answers.
-    pub fn wait_until_settled(&self) {
+    pub fn wait_until_idle(&self) {
         let is_settled = || self.in_flight.load(Ordering::SeqCst) == 0;
         if !is_settled() {
             self.wait_until(None, |_| is_settled());
@@ -286,18 +286,18 @@ impl Outbox {
     /// Waits until the last byte has left, or until `deadline`; says whether it has.
     pub fn wait_until_over(&self, deadline: Instant) -> bool {
         self.wait_until(Some(deadline), |state| {
-            matches!(state.stage, Stage::Finished | Stage::Cut(_))
+            matches!(state.stage, Stage::Finished | Stage::Aborted(_))
         })
     }
 
     /// Whether so much waits that no more is to be caused. Nobody has to wait who owes nothing.
-    fn owes_enough(&self) -> bool {
-        let owed = self.owed();
+    fn is_over_limit(&self) -> bool {
+        let owed = self.outstanding();
         owed > 0 && owed >= self.max_backlog
     }
 
     /// What the client itself has caused and what has not left yet, in bytes.
-    fn owed(&self) -> usize {
+    fn outstanding(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst) + self.own_unsent.load(Ordering::SeqCst)
     }
 
@@ -309,7 +309,7 @@ impl Outbox {
         let mut state = lock(&self.state);
         self.waiting.store(true, Ordering::SeqCst);
         let mut is_late = false;
-        while !ready(&state) && !is_late && !matches!(state.stage, Stage::Cut(_)) {
+        while !ready(&state) && !is_late && !matches!(state.stage, Stage::Aborted(_)) {
             let Some(deadline) = deadline else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -333,7 +333,12 @@ impl Outbox {
     }
 
     /// Writes what the socket takes now and keeps the rest.
-    fn put(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, pieces: &[Bytes], whose: Whose) {
+    fn write_or_queue(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State>,
+        pieces: &[Bytes],
+        whose: Cause,
+    ) {
         // Under the lock: so frames are shown in the order in which they leave.
         if let Some(tap) = self.tap.get().filter(|tap| tap.is_watched()) {
             tap.frames_out(pieces);
@@ -343,7 +348,7 @@ impl Outbox {
             match send_pieces_now(&*self.transport, pieces) {
                 Ok(count) => sent = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return self.cut_locked(state, Cut::Lost),
+                Err(_) => return self.abort_locked(state, AbortReason::Lost),
             }
             self.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
         }
@@ -355,8 +360,8 @@ impl Outbox {
                 // A piece costs memory beside its bytes: two bytes of Pong count for more.
                 let cost = rest.len() + MESSAGE_OVERHEAD;
                 match whose {
-                    Whose::Own => _ = self.own_unsent.fetch_add(cost, Ordering::SeqCst),
-                    Whose::Others => state.others_unsent += cost,
+                    Cause::Own => _ = self.own_unsent.fetch_add(cost, Ordering::SeqCst),
+                    Cause::Others => state.others_unsent += cost,
                 }
                 state.backlog.push_back((rest, whose));
             }
@@ -366,7 +371,7 @@ impl Outbox {
             let outbox = Arc::clone(self);
             let name = format!("drain {}", self.client);
             if self.threads.spawn(name, DRAIN_STACK, move || outbox.drain()).is_err() {
-                self.cut_locked(state, Cut::NoThread);
+                self.abort_locked(state, AbortReason::NoThread);
             }
         }
     }
@@ -380,7 +385,7 @@ impl Outbox {
                 let mut state = lock(&self.state);
                 batch.clear();
                 batch.extend(state.backlog.iter().take(PIECES).map(|(piece, _)| piece.clone()));
-                if batch.is_empty() || matches!(state.stage, Stage::Cut(_)) {
+                if batch.is_empty() || matches!(state.stage, Stage::Aborted(_)) {
                     state.draining = false;
                     self.finish_if_empty(&mut state);
                     return;
@@ -397,14 +402,14 @@ impl Outbox {
                 .filter(|slice| !slice.is_empty())
                 .collect();
             match self.transport.send_waiting(&slices) {
-                Ok(0) => self.cut(Cut::Lost),
+                Ok(0) => self.abort(AbortReason::Lost),
                 Ok(sent) => {
                     self.take_from_backlog(&mut lock(&self.state), sent);
                     self.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
                     self.wake();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.cut(Cut::Lost),
+                Err(_) => self.abort(AbortReason::Lost),
             }
         }
     }
@@ -416,8 +421,8 @@ impl Outbox {
             let is_done = gone == piece.len();
             let cost = if is_done { gone + MESSAGE_OVERHEAD } else { gone };
             match whose {
-                Whose::Own => _ = self.own_unsent.fetch_sub(cost, Ordering::SeqCst),
-                Whose::Others => state.others_unsent -= cost,
+                Cause::Own => _ = self.own_unsent.fetch_sub(cost, Ordering::SeqCst),
+                Cause::Others => state.others_unsent -= cost,
             }
             piece.advance(gone);
             sent -= gone;
@@ -436,13 +441,13 @@ impl Outbox {
         }
     }
 
-    fn cut_locked(&self, state: &mut State, why: Cut) {
-        if !matches!(state.stage, Stage::Cut(_)) {
-            state.stage = Stage::Cut(why);
+    fn abort_locked(&self, state: &mut State, why: AbortReason) {
+        if !matches!(state.stage, Stage::Aborted(_)) {
+            state.stage = Stage::Aborted(why);
             state.backlog.clear();
             state.others_unsent = 0;
             self.own_unsent.store(0, Ordering::SeqCst);
-            self.transport.cut();
+            self.transport.abort();
             self.changed.notify_one();
         }
     }
@@ -463,7 +468,7 @@ fn send_pieces_now(transport: &dyn Transport, pieces: &[Bytes]) -> io::Result<us
 /// The close code of a Close frame that the server has encoded; 1005 when it has none.
 fn code_in(frame: &Bytes) -> Option<CloseCode> {
     match frame[..] {
-        [0x88, 0, ..] => Some(CloseCode::NO_CODE),
+        [0x88, 0, ..] => Some(CloseCode::NO_STATUS_RECEIVED),
         [0x88, _, high, low, ..] => Some(CloseCode(u16::from_be_bytes([high, low]))),
         _ => None,
     }

@@ -23,7 +23,7 @@ pub trait Transport: Send + Sync {
     fn end_output(&self);
 
     /// Ends both directions at once. Whoever waits in a read or a write of it, returns.
-    fn cut(&self);
+    fn abort(&self);
 }
 
 impl Transport for TcpStream {
@@ -54,7 +54,7 @@ impl Transport for TcpStream {
         let _ = self.shutdown(Shutdown::Write);
     }
 
-    fn cut(&self) {
+    fn abort(&self) {
         // The peer learns of it by a reset when the socket is closed. Without one, a peer in the
         // middle of a long write would not learn at all for a minute: after the shutdown the
         // system tells it no more of the room there is. And what we could not send would stay in

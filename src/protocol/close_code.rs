@@ -39,17 +39,17 @@ impl CloseCode {
     /// A frame broke the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
     /// No Close frame gave a code. Never sent.
-    pub const NO_CODE: CloseCode = CloseCode(1005);
+    pub const NO_STATUS_RECEIVED: CloseCode = CloseCode(1005);
     /// The connection ended without a Close frame. Never sent.
-    pub const ABNORMAL: CloseCode = CloseCode(1006);
+    pub const ABNORMAL_CLOSURE: CloseCode = CloseCode(1006);
     /// A text that is not UTF-8.
-    pub const INVALID_DATA: CloseCode = CloseCode(1007);
+    pub const INVALID_PAYLOAD_DATA: CloseCode = CloseCode(1007);
     /// The peer broke a rule of this server's, not of the protocol.
     pub const POLICY_VIOLATION: CloseCode = CloseCode(1008);
     /// A message over the limit.
-    pub const TOO_BIG: CloseCode = CloseCode(1009);
+    pub const MESSAGE_TOO_BIG: CloseCode = CloseCode(1009);
     /// Something went wrong here.
-    pub const SERVER_FAULT: CloseCode = CloseCode(1011);
+    pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
 
     /// The meaning in a few words.
     pub fn name(self) -> &'static str {

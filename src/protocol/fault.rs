@@ -58,15 +58,15 @@ impl Fault {
             Fault::LongControl(..) => (CloseCode::PROTOCOL_ERROR, "5.5"),
             Fault::LengthNotMinimal(..) => (CloseCode::PROTOCOL_ERROR, "5.2"),
             Fault::LengthTopBit => (CloseCode::PROTOCOL_ERROR, "5.2"),
-            Fault::MessageTooBig(_) => (CloseCode::TOO_BIG, "10.4"),
+            Fault::MessageTooBig(_) => (CloseCode::MESSAGE_TOO_BIG, "10.4"),
             Fault::NothingToContinue => (CloseCode::PROTOCOL_ERROR, "5.4"),
             Fault::MessageStillOpen => (CloseCode::PROTOCOL_ERROR, "5.4"),
             Fault::TooManyFragments(_) => (CloseCode::POLICY_VIOLATION, "10.4"),
-            Fault::InvalidUtf8 => (CloseCode::INVALID_DATA, "8.1"),
+            Fault::InvalidUtf8 => (CloseCode::INVALID_PAYLOAD_DATA, "8.1"),
             Fault::CloseBody => (CloseCode::PROTOCOL_ERROR, "5.5.1"),
             Fault::CloseCode(_) => (CloseCode::PROTOCOL_ERROR, "7.4"),
             Fault::NoPong(_) => (CloseCode::POLICY_VIOLATION, "5.5.2"),
-            Fault::ServerFault => (CloseCode::SERVER_FAULT, "7.4.1"),
+            Fault::ServerFault => (CloseCode::INTERNAL_ERROR, "7.4.1"),
             Fault::Other(_) => (CloseCode::PROTOCOL_ERROR, "7.1.7"),
         }
     }

@@ -11,7 +11,7 @@ use crate::protocol::{FrameHeader, Opcode, mask};
 
 /// Where in a client's bytes we are.
 #[derive(Debug)]
-pub struct FrameCursor {
+pub struct FrameValidator {
     /// The start of a header that is not all there yet, and how much of it.
     header: [u8; FrameHeader::MAX_LEN],
     header_have: usize,
@@ -41,7 +41,7 @@ struct CloseBody {
 
 /// A rule was broken.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Stop {
+pub struct FaultAt {
     /// The bytes in front of the faulty frame, which are still good.
     pub good: usize,
     /// The number of the faulty frame; the first after the handshake is 1.
@@ -50,11 +50,11 @@ pub struct Stop {
     pub fault: Fault,
 }
 
-impl FrameCursor {
+impl FrameValidator {
     /// A cursor before the first frame. A message may have `max_message` bytes in
     /// `max_fragments` frames.
-    pub fn new(max_message: usize, max_fragments: u32) -> FrameCursor {
-        FrameCursor {
+    pub fn new(max_message: usize, max_fragments: u32) -> FrameValidator {
+        FrameValidator {
             header: [0; FrameHeader::MAX_LEN],
             header_have: 0,
             payload_left: 0,
@@ -70,7 +70,7 @@ impl FrameCursor {
     ///
     /// # Errors
     /// At the first frame that breaks a rule. What follows it has no meaning any more.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<(), FaultAt> {
         let mut at = 0;
         // Where the current frame starts in these bytes: at 0 if it started before them.
         let mut frame_at = 0;
@@ -105,8 +105,8 @@ impl FrameCursor {
         self.payload_left
     }
 
-    fn stop(&self, good: usize, fault: Fault) -> Stop {
-        Stop { good, frame: self.frame, fault }
+    fn stop(&self, good: usize, fault: Fault) -> FaultAt {
+        FaultAt { good, frame: self.frame, fault }
     }
 
     /// The next header, once its last byte is there, and how many of these bytes belong to it.
@@ -207,7 +207,7 @@ mod tests {
     fn good_frames_pass_however_they_are_cut() {
         let stream = good_stream();
         for size in 1..=stream.len() {
-            let mut cursor = FrameCursor::new(1000, 10);
+            let mut cursor = FrameValidator::new(1000, 10);
             for piece in stream.chunks(size) {
                 assert_eq!(cursor.advance(piece), Ok(()), "in pieces of {size}");
             }
@@ -221,7 +221,7 @@ mod tests {
         let bad = fragment(Opcode::Continuation, true, b"nothing to continue");
         let stream = [good.clone(), bad].concat();
         for size in 1..=stream.len() {
-            let mut cursor = FrameCursor::new(1000, 10);
+            let mut cursor = FrameValidator::new(1000, 10);
             let mut passed = 0;
             let stop = stream.chunks(size).find_map(|piece| match cursor.advance(piece) {
                 Ok(()) => {
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn what_the_frames_before_allow() {
         let fault_in = |frames: &[Vec<u8>], max_message, max_fragments| {
-            let mut cursor = FrameCursor::new(max_message, max_fragments);
+            let mut cursor = FrameValidator::new(max_message, max_fragments);
             cursor.advance(&frames.concat()).expect_err("a fault").fault
         };
         let first = fragment(Opcode::Text, false, b"abc");
@@ -264,9 +264,9 @@ mod tests {
         let fault_in = |body: &[u8]| {
             let good = good_stream();
             let stream = [good.clone(), fragment(Opcode::Close, true, body)].concat();
-            let whole = FrameCursor::new(1000, 10).advance(&stream).err();
+            let whole = FrameValidator::new(1000, 10).advance(&stream).err();
             assert!(whole.as_ref().is_none_or(|stop| stop.good == good.len()));
-            let mut cursor = FrameCursor::new(1000, 10);
+            let mut cursor = FrameValidator::new(1000, 10);
             let bytewise = stream.chunks(1).find_map(|byte| cursor.advance(byte).err());
             assert_eq!(whole.as_ref().map(|s| &s.fault), bytewise.as_ref().map(|s| &s.fault));
             whole.map(|stop| stop.fault)
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(fault_in(b"\x0b\xb8caf\xc3\xa9"), None);
         // What follows a Close without a body is not its body.
         let after = [fragment(Opcode::Close, true, b""), fragment(Opcode::Text, true, b"x")];
-        assert_eq!(FrameCursor::new(1000, 10).advance(&after.concat()), Ok(()));
+        assert_eq!(FrameValidator::new(1000, 10).advance(&after.concat()), Ok(()));
         assert_eq!(fault_in(b"\x03"), Some(Fault::CloseBody));
         assert_eq!(fault_in(b"\x03\xe8caf\xc3"), Some(Fault::InvalidUtf8));
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
@@ -289,7 +289,7 @@ mod tests {
         let header = FrameHeader::new(Opcode::Binary, KEY, 1 << 60);
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
-        let stop = FrameCursor::new(1 << 24, 9).advance(&bytes).expect_err("too big");
-        assert_eq!(stop, Stop { good: 0, frame: 1, fault: Fault::MessageTooBig(1 << 24) });
+        let stop = FrameValidator::new(1 << 24, 9).advance(&bytes).expect_err("too big");
+        assert_eq!(stop, FaultAt { good: 0, frame: 1, fault: Fault::MessageTooBig(1 << 24) });
     }
 }

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use crate::connection::registry::Connections;
+use crate::connection::registry::Registry;
 use crate::connection::shared::Shared;
-use crate::connection::{self, Connection};
+use crate::connection::{self, Accepted};
 use crate::dispatcher::event::Event;
-use crate::sys::semaphore::Gate;
+use crate::sys::semaphore::Semaphore;
 
 pub(super) struct Acceptor {
     pub(super) shared: Arc<Shared>,
-    pub(super) handshakes: Arc<Gate>,
-    pub(super) connections: Arc<Connections>,
+    pub(super) handshakes: Arc<Semaphore>,
+    pub(super) registry: Arc<Registry>,
     pub(super) refused: Sender<Arc<TcpStream>>,
     /// Of the thread that a connection gets first, in bytes.
     pub(super) stack: usize,
@@ -63,13 +63,13 @@ impl Acceptor {
         // (Nagle's algorithm).
         let _ = socket.set_nodelay(true);
         let socket = Arc::new(socket);
-        let Some(handshake) = self.handshakes.enter() else {
+        let Some(handshake) = self.handshakes.try_acquire() else {
             let limit = self.shared.config.max_handshakes;
             log::info!("client {client} {peer} -> 503: {limit} handshakes under way");
             return self.refuse(socket);
         };
-        let entry = self.connections.enter(client, &socket);
-        let connection = Connection { client, peer, socket: Arc::clone(&socket), handshake, entry };
+        let entry = self.registry.register(client, &socket);
+        let connection = Accepted { client, peer, socket: Arc::clone(&socket), handshake, entry };
         let shared = Arc::clone(&self.shared);
         let name = format!("handshake {client}");
         let started = self
@@ -93,9 +93,9 @@ impl Acceptor {
         self.shared.tap.stop();
         // A tenth of the time is for the threads to end in.
         let deadline = Instant::now() + self.shared.config.close_timeout.mul_f32(0.9);
-        self.connections.end_handshakes();
-        self.connections.wait_until_none(deadline);
-        self.connections.cut_all();
+        self.registry.end_handshakes();
+        self.registry.wait_until_none(deadline);
+        self.registry.abort_all();
     }
 }
 
@@ -130,8 +130,8 @@ mod tests {
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse)).unwrap();
         let mut acceptor = Acceptor {
             shared: Arc::new(server.shared),
-            handshakes: Gate::new(1),
-            connections: Arc::default(),
+            handshakes: Semaphore::new(1),
+            registry: Arc::default(),
             refused,
             // 64 TiB: no system gives a thread that.
             stack: 1 << 46,

@@ -21,7 +21,7 @@ use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
-use crate::sys::semaphore::Gate;
+use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
 use crate::tap::{Raw, Tap};
 use crate::wire;
@@ -71,8 +71,8 @@ impl Server {
             origins: Origins::new(listen, &config.allow_origin),
             address: reachable(address),
             threads: Arc::default(),
-            clients: Gate::new(config.max_clients),
-            watchers: Gate::new(MAX_WATCHERS),
+            clients: Semaphore::new(config.max_clients),
+            watchers: Semaphore::new(MAX_WATCHERS),
             tap,
             run: run_id(),
             events: sender,
@@ -95,7 +95,7 @@ impl Server {
 
     /// What crosses the wire once it runs, live. The channel is bounded: who reads too slowly misses
     /// events, and is told how many. It closes when the server ends.
-    pub fn watch(&self) -> Receiver<Arc<wire::Event>> {
+    pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
         let (watcher, events) = Watcher::new();
         // At once, not only when the watch thread runs: nothing is to be missed.
         self.shared.tap.set_watching(true);
@@ -127,8 +127,8 @@ impl Server {
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;
 
         let acceptor = Acceptor {
-            handshakes: Gate::new(self.shared.config.max_handshakes),
-            connections: Arc::default(),
+            handshakes: Semaphore::new(self.shared.config.max_handshakes),
+            registry: Arc::default(),
             shared: Arc::new(self.shared),
             refused,
             stack: HANDSHAKE_STACK,

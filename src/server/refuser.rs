@@ -11,7 +11,7 @@ use crate::http::handshake as upgrade;
 use crate::outbox::transport::Transport;
 use crate::sys::socket::read_uninterrupted;
 
-/// Connections that are to be told that there is no room, and have not been yet. One more is
+/// Registry that are to be told that there is no room, and have not been yet. One more is
 /// dropped without a word.
 pub(super) const REFUSALS_WAITING: usize = 64;
 

@@ -5,32 +5,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A count with a limit.
 #[derive(Debug)]
-pub struct Gate {
-    inside: AtomicUsize,
+pub struct Semaphore {
+    in_use: AtomicUsize,
     limit: usize,
 }
 
-/// A place inside; given back when dropped.
+/// A place in_use; given back when dropped.
 #[derive(Debug)]
-pub struct Permit(Arc<Gate>);
+pub struct Permit(Arc<Semaphore>);
 
-impl Gate {
-    /// A gate that lets `limit` in.
-    pub fn new(limit: usize) -> Arc<Gate> {
-        Arc::new(Gate { inside: AtomicUsize::new(0), limit })
+impl Semaphore {
+    /// A semaphore that lets `limit` in.
+    pub fn new(limit: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore { in_use: AtomicUsize::new(0), limit })
     }
 
-    /// A place inside, if one is free.
-    pub fn enter(self: &Arc<Self>) -> Option<Permit> {
-        let free = |inside| (inside < self.limit).then_some(inside + 1);
-        let entered = self.inside.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
+    /// A place in_use, if one is free.
+    pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
+        let free = |in_use| (in_use < self.limit).then_some(in_use + 1);
+        let entered = self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
         entered.ok().map(|_| Permit(Arc::clone(self)))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.inside.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_use.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn one_more_than_the_limit_waits_outside() {
-        let gate = Gate::new(2);
-        let first = gate.enter();
-        let second = gate.enter();
+        let semaphore = Semaphore::new(2);
+        let first = semaphore.try_acquire();
+        let second = semaphore.try_acquire();
         assert!(first.is_some() && second.is_some());
-        assert!(gate.enter().is_none());
+        assert!(semaphore.try_acquire().is_none());
         drop(first);
-        assert!(gate.enter().is_some());
+        assert!(semaphore.try_acquire().is_some());
     }
 }

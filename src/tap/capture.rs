@@ -7,12 +7,12 @@
 use crate::config::{KEPT_END, KEPT_START};
 use crate::protocol::Fault;
 use crate::protocol::utf8::Utf8Check;
-use crate::protocol::validator::FrameCursor;
+use crate::protocol::validator::FrameValidator;
 use crate::protocol::{FrameHeader, Opcode, mask};
 
 /// A frame, or the part of it that came, shortened in the middle if it is long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CutFrame {
+pub struct CapturedFrame {
     /// Header and the first bytes of the payload, as they crossed the wire.
     pub start: Vec<u8>,
     /// The last bytes of the payload, when there are more than `start` has.
@@ -27,9 +27,9 @@ pub struct CutFrame {
 
 /// Cuts a stream of bytes, however it comes, into frames.
 #[derive(Default)]
-pub struct FrameCutter {
+pub struct FrameCapture {
     /// The frame so far.
-    frame: CutFrame,
+    frame: CapturedFrame,
     /// Bytes of its payload still to come; `None` while its header is not all there.
     payload_left: Option<u64>,
     /// Bytes that belong to a frame whose start was not seen.
@@ -43,18 +43,21 @@ pub struct FrameCutter {
     fin: bool,
 }
 
-impl FrameCutter {
+impl FrameCapture {
     /// A cutter that begins where `cursor` is: in the middle of a frame it waits for the next.
-    pub fn beginning_at(cursor: &FrameCursor) -> FrameCutter {
-        FrameCutter {
-            frame: CutFrame { start: cursor.header_so_far().to_vec(), ..CutFrame::default() },
+    pub fn beginning_at(cursor: &FrameValidator) -> FrameCapture {
+        FrameCapture {
+            frame: CapturedFrame {
+                start: cursor.header_so_far().to_vec(),
+                ..CapturedFrame::default()
+            },
             skip: cursor.payload_left(),
-            ..FrameCutter::default()
+            ..FrameCapture::default()
         }
     }
 
     /// Takes the next bytes, and gives each frame that is complete with them.
-    pub fn feed(&mut self, mut bytes: &[u8], mut give: impl FnMut(CutFrame)) {
+    pub fn feed(&mut self, mut bytes: &[u8], mut give: impl FnMut(CapturedFrame)) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 bytes = &bytes[take_some(&mut self.skip, bytes)..];
@@ -90,7 +93,7 @@ impl FrameCutter {
     }
 
     /// The frame that has begun and will not be completed, if there is one.
-    pub fn unfinished(&mut self, fault: Option<Fault>) -> Option<CutFrame> {
+    pub fn unfinished(&mut self, fault: Option<Fault>) -> Option<CapturedFrame> {
         let mut frame = std::mem::take(&mut self.frame);
         frame.missing = self.payload_left.take().unwrap_or_default();
         frame.fault = fault.or(frame.fault);
@@ -99,7 +102,7 @@ impl FrameCutter {
 }
 
 /// Text held against UTF-8 (RFC 6455 section 8.1): all of it, also what is not kept.
-impl FrameCutter {
+impl FrameCapture {
     fn enter(&mut self, header: &FrameHeader) {
         match header.opcode {
             Opcode::Text => self.text = Some(Utf8Check::default()),
@@ -144,7 +147,7 @@ fn take_some(left: &mut u64, bytes: &[u8]) -> usize {
     taken as usize
 }
 
-impl CutFrame {
+impl CapturedFrame {
     /// Adds payload: to the start while there is room, then to the end, of which only the last
     /// bytes are kept.
     fn keep(&mut self, payload: &[u8]) {
@@ -167,8 +170,8 @@ mod tests {
 
     const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
-    fn cut(stream: &[u8], size: usize) -> Vec<CutFrame> {
-        let mut cutter = FrameCutter::default();
+    fn cut(stream: &[u8], size: usize) -> Vec<CapturedFrame> {
+        let mut cutter = FrameCapture::default();
         let mut frames = Vec::new();
         for piece in stream.chunks(size) {
             cutter.feed(piece, |frame| frames.push(frame));
@@ -210,9 +213,9 @@ mod tests {
         let second = Frame::new(Opcode::Text, KEY, b"Hello").encode();
         let stream = [first.clone(), second.clone()].concat();
         for at in 0..stream.len() {
-            let mut cursor = FrameCursor::new(1 << 20, 10);
+            let mut cursor = FrameValidator::new(1 << 20, 10);
             cursor.advance(&stream[..at]).unwrap();
-            let mut cutter = FrameCutter::beginning_at(&cursor);
+            let mut cutter = FrameCapture::beginning_at(&cursor);
             let mut frames = Vec::new();
             cutter.feed(&stream[at..], |frame| frames.push(frame.start));
             // Inside the first header nothing is lost yet: the cursor remembers it.
@@ -264,7 +267,7 @@ mod tests {
     #[test]
     fn a_frame_that_never_ends_is_shown_as_far_as_it_came() {
         let whole = Frame::new(Opcode::Text, KEY, b"Hello").encode();
-        let mut cutter = FrameCutter::default();
+        let mut cutter = FrameCapture::default();
         cutter.feed(&whole[..8], |_| panic!("not complete"));
         let frame = cutter.unfinished(None).expect("a part");
         assert_eq!((frame.start, frame.missing), (whole[..8].to_vec(), 3));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::capture::CutFrame;
+use super::capture::CapturedFrame;
 use crate::protocol::Side;
 
 /// What a connection's watchers have not been shown.
@@ -22,7 +22,7 @@ pub enum Crossing {
     /// The head of the answer.
     Response(Bytes),
     /// A frame.
-    Frame(Side, CutFrame),
+    Frame(Side, CapturedFrame),
     /// The connection is over; how it ended.
     End(String),
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use self::capture::{CutFrame, FrameCutter};
+use self::capture::{CapturedFrame, FrameCapture};
 use self::crossing::{Crossing, Gap};
 use crate::config::{HANDSHAKES_KEPT, RAW_EVENTS_WAITING};
 use crate::protocol::Side;
@@ -152,13 +152,13 @@ impl ConnectionTap {
     }
 
     /// A frame has come, or leaves.
-    pub fn frame(&self, side: Side, frame: CutFrame) {
+    pub fn frame(&self, side: Side, frame: CapturedFrame) {
         self.hand_over(Instant::now(), Crossing::Frame(side, frame));
     }
 
     /// Whole frames leave, laid end to end.
     pub fn frames_out(&self, pieces: &[Bytes]) {
-        let mut cutter = FrameCutter::default();
+        let mut cutter = FrameCapture::default();
         for piece in pieces {
             cutter.feed(piece, |frame| self.frame(Side::Server, frame));
         }
@@ -193,25 +193,25 @@ mod tests {
         let (tap, events) = Tap::new();
         let connection = tap.connection(1);
         assert!(!connection.is_watched());
-        connection.frame(Side::Client, CutFrame::default());
+        connection.frame(Side::Client, CapturedFrame::default());
         assert!(events.is_empty(), "nobody watches");
         tap.set_watching(true);
         assert!(connection.is_watched());
         for _ in 0..RAW_EVENTS_WAITING + 5 {
-            connection.frame(Side::Client, CutFrame::default());
+            connection.frame(Side::Client, CapturedFrame::default());
         }
         let gap = |raw: Raw| match raw {
             Raw::Crossing { gap, .. } => gap,
             _ => panic!("a crossing"),
         };
         assert_eq!(gap(events.recv().unwrap()), Gap { unwatched: true, missed: 0 });
-        connection.frame(Side::Client, CutFrame::default());
+        connection.frame(Side::Client, CapturedFrame::default());
         let gaps: Vec<Gap> = events.try_iter().map(gap).collect();
         assert_eq!(gaps.len(), RAW_EVENTS_WAITING);
         assert_eq!(gaps.last(), Some(&Gap { unwatched: false, missed: 5 }));
         // Where nothing came before, nothing was missed.
         let newcomer = tap.connection(2);
-        newcomer.frame(Side::Client, CutFrame::default());
+        newcomer.frame(Side::Client, CapturedFrame::default());
         assert_eq!(gap(events.recv().unwrap()), Gap::default());
     }
 }

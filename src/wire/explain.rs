@@ -3,19 +3,19 @@
 use std::time::Instant;
 
 use crate::protocol::Side;
-use crate::protocol::validator::FrameCursor;
+use crate::protocol::validator::FrameValidator;
 use crate::protocol::{Fault, check_close_body};
 use crate::protocol::{Frame, FrameHeader, Opcode};
-use crate::tap::capture::{CutFrame, FrameCutter};
+use crate::tap::capture::{CapturedFrame, FrameCapture};
 use crate::tap::crossing::{Crossing, Gap};
-use crate::wire::tracker::Conversations;
-use crate::wire::{Event, HeadView, What};
+use crate::wire::tracker::Tracker;
+use crate::wire::{HeadView, WireEvent, WireEventKind};
 
 /// Takes bytes apart: a request, an answer, or frames laid end to end.
 ///
 /// # Errors
 /// A sentence that says why they cannot be.
-pub fn events_in(bytes: &[u8]) -> Result<Vec<Event>, String> {
+pub fn events_in(bytes: &[u8]) -> Result<Vec<WireEvent>, String> {
     if bytes.is_empty() {
         return Err("there are no bytes to explain".to_owned());
     }
@@ -29,17 +29,18 @@ pub fn looks_like_head(bytes: &[u8]) -> bool {
     line.is_ascii() && (line.starts_with(b"HTTP/1.") || line.ends_with(b" HTTP/1.1"))
 }
 
-fn head(bytes: &[u8]) -> Event {
+fn head(bytes: &[u8]) -> WireEvent {
     let view = HeadView::of(bytes);
     let is_request = !view.line.starts_with("HTTP/");
-    let what = if is_request { What::Request(view) } else { What::Response(view) };
-    Event { connection: 0, number: 1, seconds: 0.0, gap: None, what }
+    let what =
+        if is_request { WireEventKind::Request(view) } else { WireEventKind::Response(view) };
+    WireEvent { connection: 0, number: 1, seconds: 0.0, gap: None, what }
 }
 
 /// Frames laid end to end. Masked ones are taken to be a client's, others a server's.
-fn frames(bytes: &[u8]) -> Result<Vec<Event>, String> {
-    let mut cutter = FrameCutter::default();
-    let mut cut: Vec<CutFrame> = Vec::new();
+fn frames(bytes: &[u8]) -> Result<Vec<WireEvent>, String> {
+    let mut cutter = FrameCapture::default();
+    let mut cut: Vec<CapturedFrame> = Vec::new();
     cutter.feed(bytes, |frame| cut.push(frame));
     if let Some(rest) = cutter.unfinished(None) {
         if FrameHeader::decode(&rest.start).is_none() {
@@ -48,9 +49,9 @@ fn frames(bytes: &[u8]) -> Result<Vec<Event>, String> {
         }
         cut.push(rest);
     }
-    let mut conversation = Conversations::new(Instant::now(), 1);
-    let mut client = FrameCursor::new(usize::MAX, u32::MAX);
-    let mut server = FrameCursor::new(usize::MAX, u32::MAX);
+    let mut conversation = Tracker::new(Instant::now(), 1);
+    let mut client = FrameValidator::new(usize::MAX, u32::MAX);
+    let mut server = FrameValidator::new(usize::MAX, u32::MAX);
     let mut events = Vec::new();
     for mut frame in cut {
         let masked = frame.start.get(1).is_some_and(|second| second & 0x80 != 0);
@@ -64,7 +65,7 @@ fn frames(bytes: &[u8]) -> Result<Vec<Event>, String> {
 }
 
 /// The rule that a frame breaks, by itself or after those that `cursor` has seen.
-fn fault_in(frame: &CutFrame, cursor: &mut FrameCursor) -> Option<Fault> {
+fn fault_in(frame: &CapturedFrame, cursor: &mut FrameValidator) -> Option<Fault> {
     let (mut header, _) = FrameHeader::decode(&frame.start)?;
     // Only a client must mask; not to have done so makes it a server's frame here.
     header.masking_key.get_or_insert_default();
@@ -78,7 +79,7 @@ fn fault_in(frame: &CutFrame, cursor: &mut FrameCursor) -> Option<Fault> {
 /// A masking key from hex.
 ///
 /// # Errors
-/// What is wrong with the hex, or how many bytes it has instead of four.
+/// WireEventKind is wrong with the hex, or how many bytes it has instead of four.
 pub fn masking_key_in(hex: &str) -> Result<[u8; 4], String> {
     let bytes = bytes_in(hex)?;
     let length = bytes.len();

@@ -19,7 +19,7 @@ pub struct Field {
     pub bits: String,
     /// Its value.
     pub value: String,
-    /// What that means.
+    /// WireEventKind that means.
     pub meaning: String,
 }
 

@@ -23,7 +23,7 @@ pub struct HeadView {
 pub struct HeaderView {
     /// The line as it came.
     pub line: String,
-    /// What it is for, where it is part of the handshake.
+    /// WireEventKind it is for, where it is part of the handshake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meaning: Option<&'static str>,
 }

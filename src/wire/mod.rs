@@ -1,4 +1,4 @@
-//! What crossed the wire, taken apart: every field with its bytes, its bits and its meaning.
+//! WireEventKind crossed the wire, taken apart: every field with its bytes, its bits and its meaning.
 //!
 //! One event type for all eyes: the terminal prints it, the page gets it as JSON, and
 //! `chalkwire explain` makes it from bytes that somebody types.
@@ -14,30 +14,30 @@ pub mod watch;
 use serde::{Serialize, Serializer};
 
 pub use fields::Field;
-pub use frame::{Answer, CloseView, FaultView, FrameView, Part, Shortened};
+pub use frame::{CloseView, Elided, FaultView, FragmentInfo, FrameView, PongMatch};
 pub use head::{HeadView, HeaderView};
 
 /// Something that crossed the wire.
 #[derive(Debug, Clone, Serialize)]
-pub struct Event {
+pub struct WireEvent {
     /// The client's number; 0 for bytes that came over no connection, which have no time either.
     pub connection: u64,
     /// Its place among what is shown of this connection; the request is 1, the answer 2.
     pub number: u64,
     /// Seconds since the server began.
     pub seconds: f64,
-    /// What was not shown before this, as a sentence.
+    /// WireEventKind was not shown before this, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<String>,
-    /// What it is.
+    /// WireEventKind it is.
     #[serde(flatten)]
-    pub what: What,
+    pub what: WireEventKind,
 }
 
-/// What can be shown.
+/// WireEventKind can be shown.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum What {
+pub enum WireEventKind {
     /// A request head.
     Request(HeadView),
     /// The head of the answer.

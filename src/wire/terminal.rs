@@ -3,7 +3,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Event, Field, FrameView, HeadView, Shortened, What};
+use super::{Elided, Field, FrameView, HeadView, WireEvent, WireEventKind};
 use crate::protocol::{AcceptKey, Side};
 use crate::text::{COLUMNS, count, fit, printable, wrap};
 
@@ -15,26 +15,26 @@ const SHOWN_START: usize = 32;
 const SHOWN_END: usize = 8;
 
 /// One line for an event.
-pub fn summary(event: &Event) -> String {
+pub fn summary(event: &WireEvent) -> String {
     let start = match event.connection {
         0 => format!("#{}", event.number),
         connection => format!("conn {connection}  #{}  {:.3}s", event.number, event.seconds),
     };
     let line = match &event.what {
-        What::Request(head) => {
+        WireEventKind::Request(head) => {
             format!("{start}  {}  {}", arrow(Side::Client), sentence_of_head(head))
         }
-        What::Response(head) => {
+        WireEventKind::Response(head) => {
             format!("{start}  {}  {}", arrow(Side::Server), sentence_of_head(head))
         }
-        What::Frame(frame) => {
+        WireEventKind::Frame(frame) => {
             let start = format!("{start}  {}  ", arrow(frame.from));
             let rest = describe(frame, COLUMNS.saturating_sub(start.len()));
             return format!("{}{start}{rest}", gap(event));
         }
         // Ours, with what the peer has said escaped in it.
-        What::End { how } => format!("{start}  END  {how}"),
-        What::Missed { events } => {
+        WireEventKind::End { how } => format!("{start}  END  {how}"),
+        WireEventKind::Missed { events } => {
             format!("{:.3}s  {events} events came too fast to show", event.seconds)
         }
     };
@@ -42,37 +42,39 @@ pub fn summary(event: &Event) -> String {
 }
 
 /// A block of lines for an event: everything there is to see.
-pub fn full(event: &Event) -> String {
+pub fn full(event: &WireEvent) -> String {
     let mut lines = vec![summary(event)];
     match &event.what {
-        What::Request(head) => {
+        WireEventKind::Request(head) => {
             lines.extend(head_lines(head));
             if let Some(accept) = &head.accept {
                 lines.extend(accept_lines(accept));
             }
         }
-        What::Response(head) => lines.extend(head_lines(head)),
-        What::Frame(frame) => lines.extend(frame_lines(frame)),
-        What::End { how } if lines[0].ends_with("...") => lines.extend(wrap("  ", "  ", how)),
-        What::End { .. } | What::Missed { .. } => {}
+        WireEventKind::Response(head) => lines.extend(head_lines(head)),
+        WireEventKind::Frame(frame) => lines.extend(frame_lines(frame)),
+        WireEventKind::End { how } if lines[0].ends_with("...") => {
+            lines.extend(wrap("  ", "  ", how))
+        }
+        WireEventKind::End { .. } | WireEventKind::Missed { .. } => {}
     }
     lines.join("\n") + "\n"
 }
 
 /// The same text in colour, where standard output is a terminal that wants it (`NO_COLOR`). Colour
 /// only repeats what the words say.
-pub fn paint(text: &str, event: &Event) -> String {
+pub fn colorize(text: &str, event: &WireEvent) -> String {
     use std::io::IsTerminal;
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if plain || !std::io::stdout().is_terminal() {
         return text.to_owned();
     }
     let colour = match &event.what {
-        What::Frame(frame) if frame.fault.is_some() => "31",
-        What::Frame(frame) if frame.from == Side::Client => "36",
-        What::Request(_) => "36",
-        What::Frame(_) | What::Response(_) => "33",
-        What::End { .. } | What::Missed { .. } => "35",
+        WireEventKind::Frame(frame) if frame.fault.is_some() => "31",
+        WireEventKind::Frame(frame) if frame.from == Side::Client => "36",
+        WireEventKind::Request(_) => "36",
+        WireEventKind::Frame(_) | WireEventKind::Response(_) => "33",
+        WireEventKind::End { .. } | WireEventKind::Missed { .. } => "35",
     };
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     format!("\x1b[1;{colour}m{first}\x1b[0m\n{rest}")
@@ -146,7 +148,7 @@ fn arrow(from: Side) -> &'static str {
     }
 }
 
-fn gap(event: &Event) -> String {
+fn gap(event: &WireEvent) -> String {
     match &event.gap {
         Some(gap) => format!("conn {}  ... {gap}\n", event.connection),
         None => String::new(),
@@ -249,7 +251,7 @@ fn field_lines(field: &Field, bytes: &str) -> Vec<String> {
 }
 
 /// Payload in rows of 16 bytes, with its label beside it where it is short.
-fn payload_lines(mark: &str, payload: &Shortened, label: &str) -> Vec<String> {
+fn payload_lines(mark: &str, payload: &Elided, label: &str) -> Vec<String> {
     let all: Vec<&str> = payload.start.split_ascii_whitespace().collect();
     let end: Vec<&str> = payload.end.split_ascii_whitespace().collect();
     let total = all.len() as u64 + payload.hidden + end.len() as u64;

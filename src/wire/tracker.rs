@@ -3,36 +3,36 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use super::{Answer, Event, FrameView, HeadView, Part, What};
-use crate::config::{KEPT_START, MAX_CONVERSATIONS};
+use super::{FragmentInfo, FrameView, HeadView, PongMatch, WireEvent, WireEventKind};
+use crate::config::{KEPT_START, MAX_TRACKED_CONNECTIONS};
 use crate::protocol::Side;
 use crate::tap::Tap;
-use crate::tap::capture::CutFrame;
+use crate::tap::capture::CapturedFrame;
 use crate::tap::crossing::{Crossing, Gap};
 
 /// The request is number 1 of its connection, the answer 2.
 pub(super) const FIRST_FRAME: u64 = 3;
 
-/// What must be remembered of each connection to say how its frames hang together.
-pub struct Conversations {
+/// WireEventKind must be remembered of each connection to say how its frames hang together.
+pub struct Tracker {
     began: Instant,
     /// The number of the first frame of each.
     first: u64,
-    pub(super) open: BTreeMap<u64, Conversation>,
+    pub(super) open: BTreeMap<u64, ConnectionTracker>,
 }
 
-pub(super) struct Conversation {
+pub(super) struct ConnectionTracker {
     /// The number of the next event.
     next: u64,
-    client: Speaker,
-    server: Speaker,
+    client: Direction,
+    server: Direction,
     /// Who sent the first Close.
     closed_by: Option<Side>,
 }
 
 /// One side of a conversation.
 #[derive(Default)]
-struct Speaker {
+struct Direction {
     open_message: Option<OpenMessage>,
     /// Pings that have not been answered: payload in hex, event, time.
     pings: VecDeque<(String, u64, Instant)>,
@@ -49,10 +49,10 @@ struct OpenMessage {
 /// Pings a conversation remembers; older ones are answered without a round-trip time.
 const PINGS_KEPT: usize = 16;
 
-impl Conversations {
+impl Tracker {
     /// None yet. Time is counted from `began`, and a connection's frames from `first`.
-    pub fn new(began: Instant, first: u64) -> Conversations {
-        Conversations { began, first, open: BTreeMap::new() }
+    pub fn new(began: Instant, first: u64) -> Tracker {
+        Tracker { began, first, open: BTreeMap::new() }
     }
 
     fn seconds(&self, at: Instant) -> f64 {
@@ -60,57 +60,58 @@ impl Conversations {
     }
 
     /// The handshakes that came before a watcher did.
-    pub(super) fn kept(&self, tap: &Tap, before: Instant) -> Vec<Event> {
+    pub(super) fn kept(&self, tap: &Tap, before: Instant) -> Vec<WireEvent> {
         let mut events = Vec::new();
         for kept in tap.handshakes() {
             let connection = kept.connection;
             let mut event = |number, at, what| {
                 let seconds = self.seconds(at);
-                events.push(Event { connection, number, seconds, gap: None, what });
+                events.push(WireEvent { connection, number, seconds, gap: None, what });
             };
             if kept.request.0 < before {
-                event(1, kept.request.0, What::Request(HeadView::of(&kept.request.1)));
+                event(1, kept.request.0, WireEventKind::Request(HeadView::of(&kept.request.1)));
             }
             if let Some((at, head)) = kept.response.filter(|(at, _)| *at < before) {
-                event(2, at, What::Response(HeadView::of(&head)));
+                event(2, at, WireEventKind::Response(HeadView::of(&head)));
             }
         }
         events
     }
 
-    /// What has crossed the wire, as an event. `None` for a frame of which not even the header came.
+    /// WireEventKind has crossed the wire, as an event. `None` for a frame of which not even the header came.
     pub fn take(
         &mut self,
         connection: u64,
         at: Instant,
         gap: Gap,
         what: Crossing,
-    ) -> Option<Event> {
+    ) -> Option<WireEvent> {
         let seconds = self.seconds(at);
         let first = self.first;
-        if self.open.len() > MAX_CONVERSATIONS {
+        if self.open.len() > MAX_TRACKED_CONNECTIONS {
             // The oldest: its end was missed, most likely.
             self.open.pop_first();
         }
-        let conversation = self.open.entry(connection).or_insert_with(|| Conversation::new(first));
+        let conversation =
+            self.open.entry(connection).or_insert_with(|| ConnectionTracker::new(first));
         let (number, what) = match what {
-            Crossing::Request(head) => (1, What::Request(HeadView::of(&head))),
-            Crossing::Response(head) => (2, What::Response(HeadView::of(&head))),
+            Crossing::Request(head) => (1, WireEventKind::Request(HeadView::of(&head))),
+            Crossing::Response(head) => (2, WireEventKind::Response(HeadView::of(&head))),
             Crossing::Frame(side, frame) => {
                 if gap != Gap::default() {
                     conversation.forget();
                 }
                 let number = conversation.number();
                 let view = conversation.frame(side, &frame, number, at)?;
-                (number, What::Frame(Box::new(view)))
+                (number, WireEventKind::Frame(Box::new(view)))
             }
             Crossing::End(how) => {
                 let number = conversation.number();
                 self.open.remove(&connection);
-                (number, What::End { how })
+                (number, WireEventKind::End { how })
             }
         };
-        Some(Event { connection, number, seconds, gap: sentence(gap), what })
+        Some(WireEvent { connection, number, seconds, gap: sentence(gap), what })
     }
 }
 
@@ -122,12 +123,12 @@ fn sentence(gap: Gap) -> Option<String> {
     }
 }
 
-impl Conversation {
-    fn new(first: u64) -> Conversation {
-        Conversation {
+impl ConnectionTracker {
+    fn new(first: u64) -> ConnectionTracker {
+        ConnectionTracker {
             next: first,
-            client: Speaker::default(),
-            server: Speaker::default(),
+            client: Direction::default(),
+            server: Direction::default(),
             closed_by: None,
         }
     }
@@ -139,14 +140,14 @@ impl Conversation {
 
     /// Something was not seen: what was open before it may not be any more.
     pub(super) fn forget(&mut self) {
-        self.client = Speaker::default();
-        self.server = Speaker::default();
+        self.client = Direction::default();
+        self.server = Direction::default();
     }
 
     fn frame(
         &mut self,
         side: Side,
-        frame: &CutFrame,
+        frame: &CapturedFrame,
         number: u64,
         at: Instant,
     ) -> Option<FrameView> {
@@ -176,7 +177,7 @@ impl Conversation {
                     let (_, ping, sent_at) = other.pings[found];
                     other.pings.truncate(found);
                     let time = at.saturating_duration_since(sent_at);
-                    Answer { ping, milliseconds: time.as_secs_f64() * 1000.0 }
+                    PongMatch { ping, milliseconds: time.as_secs_f64() * 1000.0 }
                 });
             }
             _ => {}
@@ -185,9 +186,9 @@ impl Conversation {
     }
 }
 
-impl Speaker {
+impl Direction {
     /// Notes the frame's place in its message, when that has several frames.
-    fn part(&mut self, view: &mut FrameView, frame: &CutFrame, number: u64) {
+    fn part(&mut self, view: &mut FrameView, frame: &CapturedFrame, number: u64) {
         if view.opcode != 0 {
             if view.fin {
                 return;
@@ -206,7 +207,7 @@ impl Speaker {
                 message.text = None;
             }
         }
-        view.part = Some(Part {
+        view.part = Some(FragmentInfo {
             part: message.parts,
             first: message.first,
             last: view.fin,

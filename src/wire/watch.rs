@@ -9,15 +9,15 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::tracker::{Conversation, Conversations, FIRST_FRAME};
-use super::{Event, What};
+use super::tracker::{ConnectionTracker, FIRST_FRAME, Tracker};
+use super::{WireEvent, WireEventKind};
 use crate::config::WATCHER_EVENTS_WAITING;
 use crate::tap::{Raw, Tap};
 
 /// One who watches: the sending end of its events.
 pub struct Watcher {
-    events: Sender<Arc<Event>>,
-    /// Since when it watches. What is kept of before is shown to it once, when it comes; and what
+    events: Sender<Arc<WireEvent>>,
+    /// Since when it watches. WireEventKind is kept of before is shown to it once, when it comes; and what
     /// was still on its way here at that moment is not shown again.
     since: Instant,
     /// Events for which there was no room.
@@ -26,18 +26,18 @@ pub struct Watcher {
 
 impl Watcher {
     /// A watcher, and where its events come out. It watches until that end is dropped.
-    pub fn new() -> (Watcher, Receiver<Arc<Event>>) {
+    pub fn new() -> (Watcher, Receiver<Arc<WireEvent>>) {
         let (events, receiver) = bounded(WATCHER_EVENTS_WAITING);
         (Watcher { events, since: Instant::now(), missed: 0 }, receiver)
     }
 
     /// Passes an event on without waiting. False when the watcher has gone.
-    fn show(&mut self, event: &Arc<Event>) -> bool {
+    fn show(&mut self, event: &Arc<WireEvent>) -> bool {
         if self.missed > 0 {
-            let missed = Event {
-                what: What::Missed { events: self.missed },
+            let missed = WireEvent {
+                what: WireEventKind::Missed { events: self.missed },
                 gap: None,
-                ..Event::clone(event)
+                ..WireEvent::clone(event)
             };
             match self.events.try_send(Arc::new(missed)) {
                 Ok(()) => self.missed = 0,
@@ -63,7 +63,7 @@ impl Watcher {
 pub fn run(tap: std::sync::Weak<Tap>, raw: &Receiver<Raw>, began: Instant) {
     let mut watchers: Vec<Watcher> = Vec::new();
     let mut ending = false;
-    let mut conversations = Conversations::new(began, FIRST_FRAME);
+    let mut conversations = Tracker::new(began, FIRST_FRAME);
     for raw in raw {
         match raw {
             Raw::Crossing { connection, at, gap, what } => {
@@ -93,8 +93,8 @@ pub fn run(tap: std::sync::Weak<Tap>, raw: &Receiver<Raw>, began: Instant) {
             && let Some(tap) = tap.upgrade()
         {
             tap.set_watching(false);
-            // What hangs together would be stale when the next watcher comes; the numbers go on.
-            conversations.open.values_mut().for_each(Conversation::forget);
+            // WireEventKind hangs together would be stale when the next watcher comes; the numbers go on.
+            conversations.open.values_mut().for_each(ConnectionTracker::forget);
         }
     }
 }

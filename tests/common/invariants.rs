@@ -6,9 +6,9 @@ use chalkwire::Config;
 use chalkwire::http::handshake::{Decision, decide};
 use chalkwire::http::origin::Origins;
 use chalkwire::http::request::{HeadResult, parse_head};
-use chalkwire::protocol::validator::{FrameCursor, Stop};
+use chalkwire::protocol::validator::{FrameValidator, Stop};
 use chalkwire::protocol::{Frame, FrameHeader};
-use chalkwire::tap::capture::{CutFrame, FrameCutter};
+use chalkwire::tap::capture::{CapturedFrame, FrameCapture};
 use chalkwire::wire::explain::events_in;
 use chalkwire::wire::terminal;
 use tungstenite::error::ProtocolError;
@@ -37,8 +37,8 @@ pub fn frame(bytes: &[u8]) {
     }
 }
 
-fn cut(bytes: &[u8], size: usize) -> Vec<CutFrame> {
-    let mut cutter = FrameCutter::default();
+fn cut(bytes: &[u8], size: usize) -> Vec<CapturedFrame> {
+    let mut cutter = FrameCapture::default();
     let mut frames = Vec::new();
     for piece in bytes.chunks(size.max(1)) {
         cutter.feed(piece, |frame| frames.push(frame));
@@ -53,14 +53,14 @@ const MAX_HEAD: usize = 1024;
 /// A request head is read as soon as it is all there and not before, and whatever it is gets an
 /// answer of one line, or what it asks for.
 pub fn head(bytes: &[u8]) {
-    let Some(HeadResult::Head(head, glued)) = parse_head(bytes, MAX_HEAD) else {
+    let Some(HeadResult::Head(head, leftover)) = parse_head(bytes, MAX_HEAD) else {
         if let Some(HeadResult::Refused(response)) = parse_head(bytes, MAX_HEAD) {
             expect_one_line(&response);
         }
         return;
     };
-    let length = bytes.len() - glued.len();
-    assert!(length <= MAX_HEAD && bytes.ends_with(&glued));
+    let length = bytes.len() - leftover.len();
+    assert!(length <= MAX_HEAD && bytes.ends_with(&leftover));
     match parse_head(&bytes[..length], MAX_HEAD) {
         Some(HeadResult::Head(same, rest)) => assert!(same == head && rest.is_empty()),
         other => panic!("{head:?} by itself is {other:?}"),
@@ -107,7 +107,7 @@ const MAX_MESSAGE: usize = 1000;
 
 /// The bytes that pass the cursor, and what stopped it.
 fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<Stop>) {
-    let mut cursor = FrameCursor::new(MAX_MESSAGE, 20);
+    let mut cursor = FrameValidator::new(MAX_MESSAGE, 20);
     for (n, piece) in bytes.chunks(size).enumerate() {
         if let Err(stop) = cursor.advance(piece) {
             return (&bytes[..n * size + stop.good], Some(stop));

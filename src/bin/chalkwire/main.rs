@@ -272,7 +272,7 @@ fn serve(flags: Flags) -> Result<(), String> {
         // It ends when the server does, or when nobody can see what it prints.
         std::thread::spawn(move || {
             for event in events {
-                let text = terminal::paint(&(view(&event) + "\n"), &event);
+                let text = terminal::colorize(&(view(&event) + "\n"), &event);
                 if std::io::stdout().write_all(text.as_bytes()).is_err() {
                     return;
                 }
