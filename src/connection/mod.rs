@@ -35,6 +35,7 @@ use crate::http::response::Response;
 use crate::lab::api;
 use crate::outbox::Outbox;
 use crate::protocol::{CloseCode, Fault};
+use crate::sys::ConnectionId;
 use crate::sys::semaphore::Permit;
 use crate::tap::ConnectionTap;
 
@@ -44,7 +45,7 @@ const THE_END: &str = "the server ends";
 /// A connection that has just been accepted.
 pub(crate) struct Accepted {
     /// The first connection to the server is 1.
-    pub(crate) client: u64,
+    pub(crate) client: ConnectionId,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Arc<TcpStream>,
     /// Its place among those that have not shaken hands yet.
@@ -73,7 +74,7 @@ pub(crate) fn serve(connection: Accepted, shared: Arc<Shared>) {
 
 /// One connection, with all that its threads need.
 pub(crate) struct Connection {
-    pub(crate) client: u64,
+    pub(crate) client: ConnectionId,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Arc<TcpStream>,
     pub(crate) outbox: Arc<Outbox>,
@@ -220,7 +221,7 @@ impl Connection {
 
     fn serve_in_a_thread(self: &Arc<Self>, session: Box<Session>) {
         let connection = Arc::clone(self);
-        let name = format!("client {}", self.client);
+        let name = self.client.to_string();
         let serve = move || connection.catch_panic(|| session.serve());
         if let Err(error) = self.shared.threads.spawn(name, CLIENT_STACK, serve) {
             log::warn!("{self} -> 503: no thread for it: {error}");
@@ -236,6 +237,6 @@ impl Connection {
 
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {} {}", self.client, self.peer)
+        write!(f, "{} {}", self.client, self.peer)
     }
 }

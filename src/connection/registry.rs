@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::outbox::transport::Transport;
 use crate::outbox::{AbortReason, Outbox};
+use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
 
 /// The sockets, by the number of their client.
@@ -19,7 +20,7 @@ pub struct Registry {
 
 #[derive(Default)]
 struct State {
-    open: HashMap<u64, Open>,
+    open: HashMap<ConnectionId, Open>,
     /// The server ends: nobody shakes hands any more.
     ending: bool,
 }
@@ -32,13 +33,17 @@ struct Open {
 
 /// A connection's entry. Dropped when its thread ends, however it ends.
 pub struct Registration {
-    client: u64,
+    client: ConnectionId,
     connections: Arc<Registry>,
 }
 
 impl Registry {
     /// Adds a socket whose client has yet to shake hands.
-    pub fn register(self: &Arc<Self>, client: u64, socket: &Arc<TcpStream>) -> Registration {
+    pub fn register(
+        self: &Arc<Self>,
+        client: ConnectionId,
+        socket: &Arc<TcpStream>,
+    ) -> Registration {
         let open = Open { socket: Arc::clone(socket), outbox: None };
         lock(&self.state).open.insert(client, open);
         Registration { client, connections: Arc::clone(self) }

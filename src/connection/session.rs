@@ -19,6 +19,7 @@ use crate::dispatcher::group::{Group, Service};
 use crate::outbox::AbortReason;
 use crate::protocol::Opcode;
 use crate::protocol::{CloseCode, Fault};
+use crate::sys::ConnectionId;
 use crate::sys::semaphore::Permit;
 
 /// A WebSocket that has been opened.
@@ -105,7 +106,7 @@ enum Ending {
 fn read_messages(
     websocket: &mut WebSocket<ClientStream>,
     service: &Service,
-    client: u64,
+    client: ConnectionId,
 ) -> Ending {
     let in_classroom = matches!(service, Service::Group(Group::Classroom(_)));
     loop {
@@ -199,13 +200,15 @@ mod tests {
         let writing = thread::spawn(move || client.write_all(&frame.repeat(MESSAGES)));
 
         let (sender, events) = unbounded();
-        let outbox = Outbox::new(Arc::clone(&socket) as _, Arc::default(), 1, usize::MAX);
-        let tap = Arc::new(Tap::new().0.connection(1));
+        let outbox =
+            Outbox::new(Arc::clone(&socket) as _, Arc::default(), ConnectionId(1), usize::MAX);
+        let tap = Arc::new(Tap::new().0.connection(ConnectionId(1)));
         let config = Config::default();
-        let stream = ClientStream::new(1, socket, outbox, sender, Vec::new(), tap, &config);
+        let stream =
+            ClientStream::new(ConnectionId(1), socket, outbox, sender, Vec::new(), tap, &config);
         let settings = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
         let mut websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
-        let ending = read_messages(&mut websocket, &Service::Echo(EchoAt::Echo), 1);
+        let ending = read_messages(&mut websocket, &Service::Echo(EchoAt::Echo), ConnectionId(1));
         assert!(matches!(ending, Ending::Lost));
         writing.join().unwrap().unwrap();
         drop(websocket);

@@ -13,6 +13,7 @@ use crate::dispatcher::event::{Event, Joined, Received};
 use crate::outbox::Outbox;
 use crate::protocol::Side;
 use crate::protocol::validator::{FaultAt, FrameValidator};
+use crate::sys::ConnectionId;
 use crate::sys::socket::read_uninterrupted;
 use crate::tap::ConnectionTap;
 use crate::tap::capture::{CapturedFrame, FrameCapture};
@@ -23,7 +24,7 @@ use crate::tap::capture::{CapturedFrame, FrameCapture};
 /// more bytes is the moment all messages so far are handed to the dispatcher: pipelined messages
 /// cross the channel together, and a lone one waits for nothing.
 pub struct ClientStream {
-    client: u64,
+    client: ConnectionId,
     socket: Arc<TcpStream>,
     outbox: Arc<Outbox>,
     events: Sender<Event>,
@@ -54,7 +55,7 @@ pub struct ClientStream {
 impl ClientStream {
     /// The stream of the client with this number. `leftover` came right behind its request head.
     pub fn new(
-        client: u64,
+        client: ConnectionId,
         socket: Arc<TcpStream>,
         outbox: Arc<Outbox>,
         events: Sender<Event>,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MAX_CLASSROOM_MESSAGE, MAX_MEMBER_NAME};
+use crate::sys::ConnectionId;
 
 /// What a client may ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -43,7 +44,7 @@ enum Notice<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Their numbers.
-    pub to: Vec<u64>,
+    pub to: Vec<ConnectionId>,
     /// The message: JSON.
     pub text: String,
 }
@@ -64,7 +65,7 @@ pub fn parse(text: &str) -> Result<Request, String> {
 pub struct Classroom {
     room: String,
     /// Clients that have joined, in that order, with their names.
-    members: Vec<(u64, String)>,
+    members: Vec<(ConnectionId, String)>,
 }
 
 impl Classroom {
@@ -74,14 +75,18 @@ impl Classroom {
     }
 
     /// Does what a client asks for, or refuses it; the connection stays.
-    pub fn take(&mut self, client: u64, request: Result<Request, String>) -> Vec<Delivery> {
+    pub fn take(
+        &mut self,
+        client: ConnectionId,
+        request: Result<Request, String>,
+    ) -> Vec<Delivery> {
         match request.and_then(|request| self.grant(client, request)) {
             Ok(deliveries) => deliveries,
             Err(reason) => vec![delivery(vec![client], &Notice::Refused { reason: &reason })],
         }
     }
 
-    fn grant(&mut self, client: u64, request: Request) -> Result<Vec<Delivery>, String> {
+    fn grant(&mut self, client: ConnectionId, request: Request) -> Result<Vec<Delivery>, String> {
         let me = self.name_of(client);
         match (request, me) {
             (Request::Join { name }, None) => self.join(client, &name),
@@ -100,7 +105,7 @@ impl Classroom {
         }
     }
 
-    fn join(&mut self, client: u64, name: &str) -> Result<Vec<Delivery>, String> {
+    fn join(&mut self, client: ConnectionId, name: &str) -> Result<Vec<Delivery>, String> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_MEMBER_NAME {
             return Err(format!("a name has 1 to {MAX_MEMBER_NAME} characters"));
@@ -119,23 +124,23 @@ impl Classroom {
     }
 
     /// The client has left; the others are told, if it had joined.
-    pub fn leave(&mut self, client: u64) -> Option<Delivery> {
+    pub fn leave(&mut self, client: ConnectionId) -> Option<Delivery> {
         let at = self.members.iter().position(|(member, _)| *member == client)?;
         let (_, name) = self.members.remove(at);
         Some(delivery(self.everyone(), &Notice::Left { name: &name }))
     }
 
-    fn name_of(&self, client: u64) -> Option<&str> {
+    fn name_of(&self, client: ConnectionId) -> Option<&str> {
         let found = self.members.iter().find(|(member, _)| *member == client);
         found.map(|(_, name)| name.as_str())
     }
 
-    fn everyone(&self) -> Vec<u64> {
+    fn everyone(&self) -> Vec<ConnectionId> {
         self.members.iter().map(|(client, _)| *client).collect()
     }
 }
 
-fn delivery(to: Vec<u64>, notice: &Notice<'_>) -> Delivery {
+fn delivery(to: Vec<ConnectionId>, notice: &Notice<'_>) -> Delivery {
     let text = serde_json::to_string(notice).expect("strings and lists of strings are JSON");
     Delivery { to, text }
 }
@@ -146,11 +151,12 @@ mod tests {
 
     /// What each of the deliveries says, and to whom.
     fn sent(deliveries: Vec<Delivery>) -> Vec<(Vec<u64>, String)> {
-        deliveries.into_iter().map(|d| (d.to, d.text)).collect()
+        let numbers = |to: Vec<ConnectionId>| to.iter().map(|client| client.0).collect();
+        deliveries.into_iter().map(|d| (numbers(d.to), d.text)).collect()
     }
 
     fn ask(room: &mut Classroom, client: u64, text: &str) -> Vec<(Vec<u64>, String)> {
-        sent(room.take(client, parse(text)))
+        sent(room.take(ConnectionId(client), parse(text)))
     }
 
     fn blue_with_ana_and_ben() -> Classroom {
@@ -193,9 +199,12 @@ mod tests {
     #[test]
     fn leaving_tells_the_others_and_frees_the_name() {
         let mut room = blue_with_ana_and_ben();
-        let left = room.leave(1).expect("she had joined");
-        assert_eq!((left.to, &*left.text), (vec![2], r#"{"type":"left","name":"Ana"}"#));
-        assert_eq!(room.leave(1), None);
+        let left = room.leave(ConnectionId(1)).expect("she had joined");
+        assert_eq!(
+            (left.to, &*left.text),
+            (vec![ConnectionId(2)], r#"{"type":"left","name":"Ana"}"#)
+        );
+        assert_eq!(room.leave(ConnectionId(1)), None);
         let again = ask(&mut room, 3, r#"{"type":"join","name":"Ana"}"#);
         assert!(again[0].1.contains(r#""members":["Ben","Ana"]"#));
     }

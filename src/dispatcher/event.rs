@@ -14,6 +14,7 @@ use crate::dispatcher::stats::Snapshot;
 use crate::outbox::Outbox;
 use crate::protocol::CloseCode;
 use crate::protocol::Opcode;
+use crate::sys::ConnectionId;
 
 /// What clients' threads and the server tell the dispatcher. A client's events come in the order
 /// in which it caused them, but for a Pong, which does not wait for the messages before it.
@@ -23,7 +24,7 @@ pub enum Event {
     /// A client has sent messages.
     Received {
         /// Its number.
-        client: u64,
+        client: ConnectionId,
         /// The messages, in order.
         messages: Vec<Received>,
         /// What they count as until they have been dealt with, in bytes.
@@ -32,7 +33,7 @@ pub enum Event {
     /// A client has sent a Pong.
     Pong {
         /// Its number.
-        client: u64,
+        client: ConnectionId,
         /// What the Pong carries: what the Ping carried that it answers.
         payload: Bytes,
         /// When it was read.
@@ -41,12 +42,12 @@ pub enum Event {
     /// A client has no more to say: it has sent a Close, broken a rule, or gone.
     Left {
         /// Its number.
-        client: u64,
+        client: ConnectionId,
     },
     /// Someone asks that this client be sent something.
     Demo {
         /// Its number.
-        client: u64,
+        client: ConnectionId,
         /// Who asks.
         asker: IpAddr,
         /// What.
@@ -76,7 +77,7 @@ pub enum DemoAction {
 /// A new client.
 pub struct Joined {
     /// Its number: the first connection to the server is 1.
-    pub client: u64,
+    pub client: ConnectionId,
     /// Where it connects from.
     pub peer: SocketAddr,
     /// What it is connected to.

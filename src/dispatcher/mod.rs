@@ -28,6 +28,7 @@ use crate::outbox::batch::FrameBatch;
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::protocol::{CloseCode, Fault};
 use crate::protocol::{Frame, Opcode};
+use crate::sys::ConnectionId;
 use crate::sys::threads::Threads;
 
 /// How long the dispatcher looks for another event before it sleeps, while one client alone speaks.
@@ -40,12 +41,12 @@ pub struct Dispatcher {
     threads: Arc<Threads>,
     started: Instant,
     /// The connection list.
-    clients: BTreeMap<u64, Client>,
+    clients: BTreeMap<ConnectionId, Client>,
     groups: HashMap<Group, Members>,
     /// Groups with a batch that has not been sent yet.
     groups_to_flush: Vec<Group>,
     /// What members of classrooms are about to get, each their own.
-    pending_texts: BTreeMap<u64, PendingTexts>,
+    pending_texts: BTreeMap<ConnectionId, PendingTexts>,
     pending_text_bytes: usize,
     /// Who handed over what led to those pending_texts, and at what cost.
     text_credits: Vec<(Arc<Outbox>, usize)>,
@@ -74,13 +75,13 @@ struct Client {
 /// The clients of a group, and what they are about to get.
 #[derive(Default)]
 struct Members {
-    members: Vec<(u64, Arc<Outbox>)>,
+    members: Vec<(ConnectionId, Arc<Outbox>)>,
     batch: FrameBatch,
     messages: u64,
     /// Who handed the batch's messages over, and at what cost.
     credits: Vec<(Arc<Outbox>, usize)>,
     /// The one client that all messages of the batch come from; `None` when they are from several.
-    only_sender: Option<u64>,
+    only_sender: Option<ConnectionId>,
     /// In groups that speak `classroom.v1`: names, and who is to hear what.
     classroom: Option<Classroom>,
 }
@@ -221,7 +222,7 @@ impl Dispatcher {
         );
     }
 
-    fn received(&mut self, id: u64, messages: Vec<Received>, cost: usize) {
+    fn received(&mut self, id: ConnectionId, messages: Vec<Received>, cost: usize) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let count = messages.len() as u64;
         client.messages_in += count;
@@ -287,7 +288,7 @@ impl Dispatcher {
         }
     }
 
-    fn classroom(&mut self, id: u64, group: &Group, messages: Vec<Received>) {
+    fn classroom(&mut self, id: ConnectionId, group: &Group, messages: Vec<Received>) {
         for message in messages {
             let Received::Classroom(request) = message else { continue };
             let room = self.groups.get_mut(group).and_then(|members| members.classroom.as_mut());
@@ -300,7 +301,7 @@ impl Dispatcher {
 
     /// Puts a text aside for some clients, on behalf of one of them or of nobody. It leaves with
     /// the next bursts: one send a client, however many texts it gets.
-    fn deliver(&mut self, on_behalf_of: Option<u64>, delivery: Delivery) {
+    fn deliver(&mut self, on_behalf_of: Option<ConnectionId>, delivery: Delivery) {
         let text = Bytes::from(delivery.text);
         for id in delivery.to {
             let pending_texts = self.pending_texts.entry(id).or_default();
@@ -338,7 +339,12 @@ impl Dispatcher {
     /// Sends a client what the page has asked for. The client must be at the address that asks:
     /// nobody is to close other people's connections. And what waits for it is limited as if
     /// others had sent it, since asking costs nothing.
-    fn ask(&mut self, id: u64, asker: IpAddr, what: DemoAction) -> Result<(), &'static str> {
+    fn ask(
+        &mut self,
+        id: ConnectionId,
+        asker: IpAddr,
+        what: DemoAction,
+    ) -> Result<(), &'static str> {
         let Some(client) = self.clients.get_mut(&id) else {
             return Err("there is no such client");
         };
@@ -377,7 +383,7 @@ impl Dispatcher {
         refused_or_sent(client.outbox.send(&batch.take(), Cause::Others))
     }
 
-    fn left(&mut self, id: u64) {
+    fn left(&mut self, id: ConnectionId) {
         let Some(client) = self.clients.remove(&id) else { return };
         let counts = self.counts.entry(client.service.counted_as()).or_default();
         counts.clients -= 1;
@@ -395,7 +401,7 @@ impl Dispatcher {
         }
     }
 
-    fn pong(&mut self, id: u64, payload: &[u8], at: Instant) {
+    fn pong(&mut self, id: ConnectionId, payload: &[u8], at: Instant) {
         if let Some(client) = self.clients.get_mut(&id) {
             client.liveness.pong(payload, at);
         }
@@ -491,7 +497,7 @@ impl Dispatcher {
 }
 
 impl Members {
-    fn add_to_batch(&mut self, from: u64, messages: Vec<Received>) {
+    fn add_to_batch(&mut self, from: ConnectionId, messages: Vec<Received>) {
         self.only_sender = if self.batch.is_empty() {
             Some(from)
         } else {

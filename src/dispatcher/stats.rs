@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::sys::ConnectionId;
+
 /// The server at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -54,7 +56,7 @@ pub struct PathCounts {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClientRow {
     /// Its number.
-    pub client: u64,
+    pub client: ConnectionId,
     /// Its address and port.
     pub peer: String,
     /// Its path; behind the name of a room, the subprotocol.

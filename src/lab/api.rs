@@ -16,6 +16,7 @@ use crate::lab::violations::{VIOLATIONS, run_violation};
 use crate::protocol::AcceptKey;
 use crate::protocol::CloseCode;
 use crate::protocol::{Frame, Opcode};
+use crate::sys::ConnectionId;
 use crate::text::hex;
 use crate::wire::explain::{bytes_in, events_in, masking_key_in};
 
@@ -100,8 +101,9 @@ fn break_one(id: &str, address: SocketAddr) -> Result<Response, String> {
 }
 
 fn ask(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Response, String> {
-    let client = head.query_param("client").and_then(|client| client.parse().ok());
-    let client: u64 = client.ok_or("which client? ?client=N")?;
+    let client =
+        head.query_param("client").and_then(|client| client.parse().ok()).map(ConnectionId);
+    let client: ConnectionId = client.ok_or("which client? ?client=N")?;
     let number = |name: &str| head.query_param(name).and_then(|number| number.parse::<u16>().ok());
     let what = match head.query_param("what").unwrap_or_default().as_str() {
         "ping" => DemoAction::Ping,

@@ -26,6 +26,7 @@ use crate::config::MESSAGE_OVERHEAD;
 use crate::outbox::transport::Transport;
 use crate::protocol::{CloseCode, fit_reason};
 use crate::protocol::{Opcode, encode_unmasked};
+use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
 use crate::sys::threads::Threads;
 use crate::tap::ConnectionTap;
@@ -85,7 +86,7 @@ pub struct Outbox {
     transport: Arc<dyn Transport>,
     /// Where the drain thread is started, and the client's number for its name.
     threads: Arc<Threads>,
-    client: u64,
+    client: ConnectionId,
     /// In bytes; see [`Config::max_backlog`](crate::Config::max_backlog).
     max_backlog: usize,
     state: Mutex<State>,
@@ -132,7 +133,7 @@ impl Outbox {
     pub fn new(
         transport: Arc<dyn Transport>,
         threads: Arc<Threads>,
-        client: u64,
+        client: ConnectionId,
         max_backlog: usize,
     ) -> Arc<Outbox> {
         Arc::new(Outbox {
@@ -369,7 +370,7 @@ impl Outbox {
         if !state.backlog.is_empty() && !state.draining {
             state.draining = true;
             let outbox = Arc::clone(self);
-            let name = format!("drain {}", self.client);
+            let name = format!("drain {}", self.client.0);
             if self.threads.spawn(name, DRAIN_STACK, move || outbox.drain()).is_err() {
                 self.abort_locked(state, AbortReason::NoThread);
             }

@@ -5,7 +5,8 @@ const LIMIT: usize = 100;
 
 fn outbox(transport: &Arc<Memory>) -> (Arc<Outbox>, Arc<Threads>) {
     let threads = Arc::new(Threads::default());
-    let outbox = Outbox::new(Arc::clone(transport) as _, Arc::clone(&threads), 1, LIMIT);
+    let outbox =
+        Outbox::new(Arc::clone(transport) as _, Arc::clone(&threads), ConnectionId(1), LIMIT);
     (outbox, threads)
 }
 
@@ -181,7 +182,7 @@ fn small_pieces_count_for_what_they_cost() {
 #[test]
 fn without_any_backlog_allowed_a_client_that_owes_nothing_is_still_served() {
     let memory = Memory::endless();
-    let outbox = Outbox::new(Arc::clone(&memory) as _, Arc::default(), 1, 0);
+    let outbox = Outbox::new(Arc::clone(&memory) as _, Arc::default(), ConnectionId(1), 0);
     outbox.wait_for_room();
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Others), SendOutcome::Accepted);
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Own), SendOutcome::Accepted);

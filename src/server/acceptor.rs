@@ -13,6 +13,7 @@ use crate::connection::registry::Registry;
 use crate::connection::shared::Shared;
 use crate::connection::{self, Accepted};
 use crate::dispatcher::event::Event;
+use crate::sys::ConnectionId;
 use crate::sys::semaphore::Semaphore;
 
 pub(super) struct Acceptor {
@@ -37,7 +38,7 @@ impl Acceptor {
                 Ok(_) if stop_requested.load(Ordering::SeqCst) => return,
                 Ok((socket, peer)) => {
                     pause = SHORTEST;
-                    self.admit(next, socket, peer);
+                    self.admit(ConnectionId(next), socket, peer);
                     next += 1;
                 }
                 // The peer was gone before we looked, or a signal came.
@@ -58,26 +59,26 @@ impl Acceptor {
     }
 
     /// Gives a connection its thread, or turns it away. Costs the others nothing either way.
-    fn admit(&self, client: u64, socket: TcpStream, peer: SocketAddr) {
+    fn admit(&self, client: ConnectionId, socket: TcpStream, peer: SocketAddr) {
         // Otherwise a small frame may wait for the acknowledgement of the one before it
         // (Nagle's algorithm).
         let _ = socket.set_nodelay(true);
         let socket = Arc::new(socket);
         let Some(handshake) = self.handshakes.try_acquire() else {
             let limit = self.shared.config.max_handshakes;
-            log::info!("client {client} {peer} -> 503: {limit} handshakes under way");
+            log::info!("{client} {peer} -> 503: {limit} handshakes under way");
             return self.refuse(socket);
         };
         let entry = self.registry.register(client, &socket);
         let connection = Accepted { client, peer, socket: Arc::clone(&socket), handshake, entry };
         let shared = Arc::clone(&self.shared);
-        let name = format!("handshake {client}");
+        let name = client.to_string();
         let started = self
             .shared
             .threads
             .spawn(name, self.stack, move || connection::serve(connection, shared));
         if let Err(error) = started {
-            log::warn!("client {client} {peer} -> 503: no thread for it: {error}");
+            log::warn!("{client} {peer} -> 503: no thread for it: {error}");
             self.refuse(socket);
         }
     }
@@ -116,7 +117,7 @@ mod tests {
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         let (socket, peer) = listener.accept().unwrap();
-        acceptor.admit(1, socket, peer);
+        acceptor.admit(ConnectionId(1), socket, peer);
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
         answer

@@ -20,6 +20,7 @@ use self::capture::{CapturedFrame, FrameCapture};
 use self::crossing::{Crossing, Gap};
 use crate::config::{HANDSHAKES_KEPT, RAW_EVENTS_WAITING};
 use crate::protocol::Side;
+use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
 use crate::wire::watch::Watcher;
 
@@ -28,7 +29,7 @@ pub enum Raw {
     /// A part of a connection's life.
     Crossing {
         /// The client's number.
-        connection: u64,
+        connection: ConnectionId,
         /// When.
         at: Instant,
         /// Frames of this connection that were not seen since the last that was.
@@ -55,7 +56,7 @@ pub struct Tap {
 #[derive(Debug, Clone)]
 pub struct KeptHandshake {
     /// The client's number.
-    pub connection: u64,
+    pub connection: ConnectionId,
     /// The request, and when it came.
     pub request: (Instant, Bytes),
     /// The answer, and when it left.
@@ -91,7 +92,7 @@ impl Tap {
     }
 
     /// The tap of one connection.
-    pub fn connection(self: &Arc<Self>, connection: u64) -> ConnectionTap {
+    pub fn connection(self: &Arc<Self>, connection: ConnectionId) -> ConnectionTap {
         ConnectionTap {
             tap: Arc::clone(self),
             connection,
@@ -104,7 +105,7 @@ impl Tap {
 /// The tap of one connection, shared by its reader and its outbox.
 pub struct ConnectionTap {
     tap: Arc<Tap>,
-    connection: u64,
+    connection: ConnectionId,
     /// Whether bytes have passed that nobody watched, since the last that somebody did.
     unwatched: AtomicBool,
     /// Frames for which there was no room, since the last that was handed over.
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn what_there_is_no_room_for_is_counted() {
         let (tap, events) = Tap::new();
-        let connection = tap.connection(1);
+        let connection = tap.connection(ConnectionId(1));
         assert!(!connection.is_watched());
         connection.frame(Side::Client, CapturedFrame::default());
         assert!(events.is_empty(), "nobody watches");
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(gaps.len(), RAW_EVENTS_WAITING);
         assert_eq!(gaps.last(), Some(&Gap { unwatched: false, missed: 5 }));
         // Where nothing came before, nothing was missed.
-        let newcomer = tap.connection(2);
+        let newcomer = tap.connection(ConnectionId(2));
         newcomer.frame(Side::Client, CapturedFrame::default());
         assert_eq!(gap(events.recv().unwrap()), Gap::default());
     }

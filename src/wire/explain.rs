@@ -6,6 +6,7 @@ use crate::protocol::Side;
 use crate::protocol::validator::FrameValidator;
 use crate::protocol::{Fault, check_close_body};
 use crate::protocol::{Frame, FrameHeader, Opcode};
+use crate::sys::ConnectionId;
 use crate::tap::capture::{CapturedFrame, FrameCapture};
 use crate::tap::crossing::{Crossing, Gap};
 use crate::wire::tracker::Tracker;
@@ -34,7 +35,7 @@ fn head(bytes: &[u8]) -> WireEvent {
     let is_request = !view.line.starts_with("HTTP/");
     let what =
         if is_request { WireEventKind::Request(view) } else { WireEventKind::Response(view) };
-    WireEvent { connection: 0, number: 1, seconds: 0.0, gap: None, what }
+    WireEvent { connection: ConnectionId::NONE, number: 1, seconds: 0.0, gap: None, what }
 }
 
 /// Frames laid end to end. Masked ones are taken to be a client's, others a server's.
@@ -59,7 +60,7 @@ fn frames(bytes: &[u8]) -> Result<Vec<WireEvent>, String> {
             if masked { (Side::Client, &mut client) } else { (Side::Server, &mut server) };
         frame.fault = fault_in(&frame, cursor).or(frame.fault);
         let what = Crossing::Frame(from, frame);
-        events.extend(conversation.take(0, Instant::now(), Gap::default(), what));
+        events.extend(conversation.take(ConnectionId::NONE, Instant::now(), Gap::default(), what));
     }
     Ok(events)
 }

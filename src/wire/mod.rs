@@ -13,6 +13,8 @@ pub mod watch;
 
 use serde::{Serialize, Serializer};
 
+use crate::sys::ConnectionId;
+
 pub use fields::Field;
 pub use frame::{CloseView, Elided, FaultView, FragmentInfo, FrameView, PongMatch};
 pub use head::{HeadView, HeaderView};
@@ -21,7 +23,7 @@ pub use head::{HeadView, HeaderView};
 #[derive(Debug, Clone, Serialize)]
 pub struct WireEvent {
     /// The client's number; 0 for bytes that came over no connection, which have no time either.
-    pub connection: u64,
+    pub connection: ConnectionId,
     /// Its place among what is shown of this connection; the request is 1, the answer 2.
     pub number: u64,
     /// Seconds since the server began.

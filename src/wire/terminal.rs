@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Elided, Field, FrameView, HeadView, WireEvent, WireEventKind};
 use crate::protocol::{AcceptKey, Side};
+use crate::sys::ConnectionId;
 use crate::text::{COLUMNS, count, fit, printable, wrap};
 
 /// Columns of the bytes on the left of a block: four of them, as the masking key has.
@@ -17,8 +18,8 @@ const SHOWN_END: usize = 8;
 /// One line for an event.
 pub fn summary(event: &WireEvent) -> String {
     let start = match event.connection {
-        0 => format!("#{}", event.number),
-        connection => format!("conn {connection}  #{}  {:.3}s", event.number, event.seconds),
+        ConnectionId::NONE => format!("#{}", event.number),
+        connection => format!("{connection}  #{}  {:.3}s", event.number, event.seconds),
     };
     let line = match &event.what {
         WireEventKind::Request(head) => {
@@ -150,7 +151,7 @@ fn arrow(from: Side) -> &'static str {
 
 fn gap(event: &WireEvent) -> String {
     match &event.gap {
-        Some(gap) => format!("conn {}  ... {gap}\n", event.connection),
+        Some(gap) => format!("{}  ... {gap}\n", event.connection),
         None => String::new(),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{FragmentInfo, FrameView, HeadView, PongMatch, WireEvent, WireEventKind};
 use crate::config::{KEPT_START, MAX_TRACKED_CONNECTIONS};
 use crate::protocol::Side;
+use crate::sys::ConnectionId;
 use crate::tap::Tap;
 use crate::tap::capture::CapturedFrame;
 use crate::tap::crossing::{Crossing, Gap};
@@ -18,7 +19,7 @@ pub struct Tracker {
     began: Instant,
     /// The number of the first frame of each.
     first: u64,
-    pub(super) open: BTreeMap<u64, ConnectionTracker>,
+    pub(super) open: BTreeMap<ConnectionId, ConnectionTracker>,
 }
 
 pub(super) struct ConnectionTracker {
@@ -81,7 +82,7 @@ impl Tracker {
     /// WireEventKind has crossed the wire, as an event. `None` for a frame of which not even the header came.
     pub fn take(
         &mut self,
-        connection: u64,
+        connection: ConnectionId,
         at: Instant,
         gap: Gap,
         what: Crossing,

@@ -6,7 +6,7 @@ use chalkwire::Config;
 use chalkwire::http::handshake::{Decision, decide};
 use chalkwire::http::origin::Origins;
 use chalkwire::http::request::{HeadResult, parse_head};
-use chalkwire::protocol::validator::{FrameValidator, Stop};
+use chalkwire::protocol::validator::{FaultAt, FrameValidator};
 use chalkwire::protocol::{Frame, FrameHeader};
 use chalkwire::tap::capture::{CapturedFrame, FrameCapture};
 use chalkwire::wire::explain::events_in;
@@ -95,7 +95,7 @@ pub fn read_path(bytes: &[u8]) {
     let Some((&size, bytes)) = bytes.split_first() else { return };
     let (good, stop) = walk(bytes, usize::from(size).max(1));
     let (whole, same) = walk(bytes, bytes.len().max(1));
-    let named = |stop: &Option<Stop>| stop.as_ref().map(|s| (s.frame, s.fault.to_string()));
+    let named = |stop: &Option<FaultAt>| stop.as_ref().map(|s| (s.frame, s.fault.to_string()));
     assert_eq!(named(&stop), named(&same));
     // Of a faulty header that came in pieces, the first have passed when the last shows the fault.
     assert!(good.len() >= whole.len() && good.len() < whole.len() + FrameHeader::MAX_LEN + 125);
@@ -106,7 +106,7 @@ pub fn read_path(bytes: &[u8]) {
 const MAX_MESSAGE: usize = 1000;
 
 /// The bytes that pass the cursor, and what stopped it.
-fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<Stop>) {
+fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<FaultAt>) {
     let mut cursor = FrameValidator::new(MAX_MESSAGE, 20);
     for (n, piece) in bytes.chunks(size).enumerate() {
         if let Err(stop) = cursor.advance(piece) {
