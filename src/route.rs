@@ -77,7 +77,7 @@ macro_rules! asset {
         Asset {
             path: concat!("/lab/", $name),
             content_type: concat!($content_type, "; charset=utf-8"),
-            body: include_bytes!(concat!("lab/", $name)),
+            body: include_bytes!(concat!("lab/page/", $name)),
         }
     };
 }
