@@ -89,14 +89,14 @@ static ASSETS: [Asset; 12] = [
     asset!("base.css", "text/css"),
     asset!("lab.css", "text/css"),
     asset!("tutorial.css", "text/css"),
-    asset!("lab.js", "text/javascript"),
+    asset!("main.js", "text/javascript"),
     asset!("connection.js", "text/javascript"),
     asset!("link.js", "text/javascript"),
-    asset!("log.js", "text/javascript"),
-    asset!("room.js", "text/javascript"),
-    asset!("wire.js", "text/javascript"),
-    asset!("frame.js", "text/javascript"),
-    asset!("bench.js", "text/javascript"),
+    asset!("event_log.js", "text/javascript"),
+    asset!("room_view.js", "text/javascript"),
+    asset!("wire_view.js", "text/javascript"),
+    asset!("frame_view.js", "text/javascript"),
+    asset!("tools.js", "text/javascript"),
 ];
 
 /// The lab page.
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(find(&format!("/room/{}", "a".repeat(65))), None);
         assert_eq!(find("/lab/index.html"), None, "the page has one address: /");
         assert!(
-            matches!(find("/lab/lab.js"), Some(Route::Asset(asset)) if asset.path == "/lab/lab.js")
+            matches!(find("/lab/main.js"), Some(Route::Asset(asset)) if asset.path == "/lab/main.js")
         );
         assert!(matches!(
             find("/tutorial/"),

@@ -1,7 +1,7 @@
 // One event of the wire in full: each byte with its meaning, each meaning with its bytes.
 
 import { hrefOf } from "./link.js";
-import { element } from "./wire.js";
+import { element } from "./wire_view.js";
 
 /** Shows an event in `box`. */
 export function showEvent(box, event, title) {

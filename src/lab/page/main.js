@@ -1,11 +1,11 @@
 // The lab page: every property and every event of the browser's WebSocket, as they change.
 
-import { setUpBenches } from "./bench.js";
+import { setUpBenches } from "./tools.js";
 import { Connection } from "./connection.js";
 import { choiceInAddress, eventInAddress, keepInAddress } from "./link.js";
-import { Log, count, hex } from "./log.js";
-import { Room } from "./room.js";
-import { Wire } from "./wire.js";
+import { Log, count, hex } from "./event_log.js";
+import { Room } from "./room_view.js";
+import { Wire } from "./wire_view.js";
 
 const $ = (id) => document.getElementById(id);
 

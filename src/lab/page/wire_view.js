@@ -3,7 +3,7 @@
 // The server has taken everything apart already; this file only shows it. The events come as
 // Server-Sent Events, over a connection that the view does not show: it would show itself.
 
-import { numeral, showEvent } from "./frame.js";
+import { numeral, showEvent } from "./frame_view.js";
 import { nameOf } from "./link.js";
 
 const $ = (id) => document.getElementById(id);

@@ -1,8 +1,8 @@
 // Things to try that a browser cannot do by itself: the server does them, and computes them with the
 // same code that it serves with.
 
-import { acceptSteps, showFrame, showHead } from "./frame.js";
-import { element } from "./wire.js";
+import { acceptSteps, showFrame, showHead } from "./frame_view.js";
+import { element } from "./wire_view.js";
 
 const $ = (id) => document.getElementById(id);
 
