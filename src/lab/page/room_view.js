@@ -1,122 +1,105 @@
-// A room with names in it: the client's side of the subprotocol classroom.v1.
+// A room whose members have names: the view of the subprotocol classroom.v1.
 
-const $ = (id) => document.getElementById(id);
+import { CLASSROOM, OUTSIDE, afterMessage, messageTo, parseMessage, speakerIn } from "./classroom.js";
+import { element, finderIn } from "./dom.js";
 
-export class Room {
+const MAX_ROWS = 200;
+
+export class RoomView {
+  #root;
+  #find;
   #send;
-  #members = [];
-  #me = "";
-  #asked = false;
+  #state = OUTSIDE;
+  /** Whether the reader has pressed "Join" and the server has not answered yet. */
+  #isJoining = false;
 
-  /** `send` sends a text message, and says whether it could. */
-  constructor(send) {
+  /** `send` sends a text message, and returns whether the connection was open. */
+  constructor(root, send) {
+    this.#root = root;
+    const find = finderIn(root);
+    this.#find = find;
     this.#send = (message) => {
-      const sent = send(JSON.stringify(message));
-      $("refusal").textContent = sent ? "" : "Not connected.";
-      return sent;
+      const isSent = send(JSON.stringify(message));
+      find("refusal").textContent = isSent ? "" : "Not connected.";
+      return isSent;
     };
-    $("my-name").value = sessionStorage.getItem("name") ?? "";
-    $("join-form").addEventListener("submit", (event) => {
+    find("my-name").value = sessionStorage.getItem("name") ?? "";
+    find("join-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#asked = this.#send({ type: "join", name: $("my-name").value });
+      this.#isJoining = this.#send({ type: "join", name: find("my-name").value });
     });
-    $("say-form").addEventListener("submit", (event) => {
+    find("say-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      const text = $("words").value;
-      const to = $("whom").value;
-      if (!this.#send(to ? { type: "whisper", to, text } : { type: "say", text })) return;
-      $("words").value = "";
-      $("words").focus();
+      if (!this.#send(messageTo(find("whom").value, find("words").value))) return;
+      find("words").value = "";
+      find("words").focus();
     });
   }
 
-  /** The connection to the room of this name is open, with the subprotocol that was chosen. */
+  /** A connection to the room of this name is open. `subprotocol` is the one that the server chose. */
   enter(name, subprotocol) {
-    this.#members = [];
-    $("room-name").textContent = name;
-    $("room").hidden = subprotocol !== "classroom.v1";
-    if ($("room").hidden) return;
-    // After a reconnection, take the place again without being asked.
-    if (this.#me) this.#send({ type: "join", name: this.#me });
-    else $("my-name").focus();
+    const { me } = this.#state;
+    this.#state = { ...OUTSIDE, me };
+    this.#find("room-name").textContent = name;
+    this.#root.hidden = subprotocol !== CLASSROOM;
+    if (this.#root.hidden) return;
+    // After a reconnection the page joins again under the same name, without asking the reader.
+    if (me) this.#send({ type: "join", name: me });
+    else this.#find("my-name").focus();
   }
 
-  /** Another room, or none: whoever we were is forgotten. */
+  /** The page connects somewhere else, so it forgets its name in this room. */
   forget() {
-    this.#me = "";
-    this.#asked = false;
-    $("join-form").hidden = false;
-    $("joined").hidden = true;
-    $("refusal").textContent = "";
-    $("heard").replaceChildren();
-    $("room").hidden = true;
+    this.#state = OUTSIDE;
+    this.#isJoining = false;
+    this.#find("join-form").hidden = false;
+    this.#find("joined").hidden = true;
+    this.#find("refusal").textContent = "";
+    this.#find("heard").replaceChildren();
+    this.#root.hidden = true;
   }
 
-  /** A text message has come. */
-  take(text) {
-    if ($("room").hidden) return;
-    const message = parse(text);
-    switch (message.type) {
-      case "welcome":
-        this.#me = message.you;
-        this.#members = message.members;
-        sessionStorage.setItem("name", message.you);
-        $("join-form").hidden = true;
-        $("joined").hidden = false;
-        // Whoever comes back by themselves may be writing elsewhere.
-        if (this.#asked) $("words").focus();
-        this.#asked = false;
-        break;
-      case "joined":
-        this.#members.push(message.name);
-        break;
-      case "left":
-        this.#members = this.#members.filter((name) => name !== message.name);
-        break;
-      case "said":
-        this.#hear(message.from, message.text);
-        break;
-      case "whispered":
-        this.#hear(`${message.from}, to ${message.to} alone`, message.text);
-        break;
-      case "refused":
-        $("refusal").textContent = message.reason;
-        break;
-    }
-    this.#show();
+  /** A text message has arrived. */
+  receive(text) {
+    if (this.#root.hidden) return;
+    const message = parseMessage(text);
+    this.#state = afterMessage(this.#state, message);
+    if (message.type === "welcome") this.#showJoined();
+    if (message.type === "refused") this.#find("refusal").textContent = message.reason;
+    const speaker = speakerIn(message);
+    if (speaker) this.#addRow(speaker, message.text);
+    this.#showMembers();
   }
 
-  #hear(who, text) {
-    const row = document.createElement("li");
-    const name = document.createElement("b");
-    name.textContent = `${who}: `;
-    row.append(name, text);
-    $("heard").append(row);
-    while ($("heard").childElementCount > 200) $("heard").firstChild.remove();
+  #showJoined() {
+    sessionStorage.setItem("name", this.#state.me);
+    this.#find("join-form").hidden = true;
+    this.#find("joined").hidden = false;
+    // After a reconnection the reader may be typing somewhere else.
+    if (this.#isJoining) this.#find("words").focus();
+    this.#isJoining = false;
+  }
+
+  #addRow(speaker, text) {
+    const rows = this.#find("heard");
+    const row = element("li");
+    row.append(element("b", "", `${speaker}: `), text);
+    rows.append(row);
+    while (rows.childElementCount > MAX_ROWS) rows.firstChild.remove();
     row.scrollIntoView({ block: "nearest" });
   }
 
-  #show() {
-    $("members").replaceChildren(
-      ...this.#members.map((name) => {
-        const element = document.createElement("b");
-        element.textContent = name === this.#me ? `${name} (you)` : name;
-        return element;
-      }),
+  #showMembers() {
+    const { me, members } = this.#state;
+    const shown = members.map((name) => element("b", "", name === me ? `${name} (you)` : name));
+    this.#find("members").replaceChildren(...shown);
+    const others = members.filter((name) => name !== me);
+    const recipient = this.#find("whom");
+    const chosen = recipient.value;
+    recipient.replaceChildren(
+      new Option("to everyone", ""),
+      ...others.map((name) => new Option(`to ${name}`, name)),
     );
-    const chosen = $("whom").value;
-    $("whom").replaceChildren(
-      new Option("to all", ""),
-      ...this.#members.filter((name) => name !== this.#me).map((name) => new Option(`to ${name}`, name)),
-    );
-    $("whom").value = this.#members.includes(chosen) ? chosen : "";
-  }
-}
-
-function parse(text) {
-  try {
-    return JSON.parse(text) ?? {};
-  } catch {
-    return {};
+    recipient.value = members.includes(chosen) ? chosen : "";
   }
 }

@@ -1,133 +1,127 @@
-// Things to try that a browser cannot do by itself: the server does them, and computes them with the
-// same code that it serves with.
+// Tools for what a browser cannot do by itself. The server does the work, and it computes with the same code
+// that it serves with.
 
-import { acceptSteps, showFrame, showHead } from "./frame_view.js";
-import { element } from "./wire_view.js";
+import { definitionList, element, finderIn } from "./dom.js";
+import { acceptSteps, showParts } from "./event_view.js";
+import { shortenHex } from "./format.js";
 
-const $ = (id) => document.getElementById(id);
+/** Characters in the path of a request. The server takes a request line of half of `--max-head`, 8,192 by default. */
+const MAX_TARGET = 8000;
 
-/** The server takes request lines of so many characters, unless --max-head says otherwise. */
-const LONGEST_TARGET = 8000;
-
-/** `client` gives the number of this page's connection, once the wire view knows it. */
-export function setUpBenches(client, showWire) {
-  setUpAsking(client, showWire);
-  setUpBreaking(showWire);
-  setUpKey();
-  setUpFrame();
-  setUpHex();
+/**
+ * Sets up all tools in `root`. `ownConnection` gives the number of this page's connection as soon as the wire
+ * view knows it. `showWire` opens the wire view, for `all` connections or as it is.
+ */
+export function setUpTools(root, { ownConnection, showWire }) {
+  const find = finderIn(root);
+  setUpDemos(find, ownConnection, showWire);
+  setUpViolations(find, showWire);
+  setUpAcceptKey(find);
+  setUpFrameBuilder(find);
+  setUpExplain(find);
 }
 
-async function call(target, method = "GET") {
-  const answer = await fetch(target, { method }).catch(() => null);
-  if (!answer) throw new Error("The server does not answer.");
-  if (!answer.ok) throw new Error((await answer.text()).trim().replace(/^\d+ [A-Z][A-Za-z ]+: /, ""));
-  return answer.json();
+function setUpDemos(find, ownConnection, showWire) {
+  onSubmit(find("ask-form"), find("asked"), async (event) => {
+    const what = event.submitter?.value ?? "ping";
+    showWire();
+    const connection = await ownConnection();
+    if (!connection) throw new Error("This page does not have a connection to this server.");
+    const code = what === "close" ? `&code=${encodeURIComponent(find("ask-code").value)}` : "";
+    await call(`/wire/ask?client=${connection}&what=${what}${code}`, "POST");
+  });
 }
 
-/** Runs `work` and shows what it gives, or why it failed, in `box`. */
-async function show(box, work) {
+function setUpViolations(find, showWire) {
+  const choice = find("rule");
+  const box = find("broken");
+  find("break-details").addEventListener("toggle", () => {
+    if (choice.options.length > 0) return;
+    showResult(box, async () => {
+      for (const { id, title } of await call("/wire/rules")) choice.add(new Option(title, id));
+    });
+  });
+  onSubmit(find("break-form"), box, async () => {
+    showWire("all");
+    const outcome = await call(`/wire/break?rule=${encodeURIComponent(choice.value)}`, "POST");
+    box.append(definitionList(outcomeRows(outcome)));
+  });
+}
+
+function outcomeRows({ title, rule, rfc, sent, received, closed, reason }) {
+  return [
+    ["sent", `${title}: ${shortenHex(sent)}`],
+    ["rule", `${rule} (RFC 6455 section ${rfc})`],
+    ["received", shortenHex(received) || "nothing"],
+    ["meaning", closed ? `Close ${closed}${reason && `: ${reason}`}` : "the server sent no Close within two seconds"],
+  ];
+}
+
+function setUpAcceptKey(find) {
+  const box = find("key-steps");
+  onSubmit(find("key-form"), box, async () => {
+    box.append(acceptSteps(await call(`/wire/accept?key=${encodeURIComponent(find("key").value)}`)));
+  });
+}
+
+function setUpFrameBuilder(find) {
+  const isClose = () => find("frame-opcode").value === "8";
+  find("frame-opcode").addEventListener("change", () => (find("frame-code-field").hidden = !isClose()));
+  onSubmit(find("frame-form"), find("frame-made"), async () => {
+    const fields = new URLSearchParams({
+      text: find("frame-text").value,
+      mask: find("frame-mask").value,
+      opcode: find("frame-opcode").value,
+      code: isClose() ? find("frame-code").value : "",
+      fin: find("frame-fin").checked ? 1 : 0,
+      rsv: find("frame-rsv").checked ? 4 : 0,
+    });
+    // The server reads a plus sign as a plus sign, so a space has to be %20.
+    await explain(find("frame-made"), `/wire/frame?${fields.toString().replaceAll("+", "%20")}`);
+  });
+}
+
+function setUpExplain(find) {
+  onSubmit(find("hex-form"), find("hex-parts"), async () => {
+    const target = `/wire/explain?hex=${encodeURIComponent(find("hex").value)}`;
+    if (target.length > MAX_TARGET) {
+      throw new Error("Too many bytes for a request from a page. The command chalkwire explain accepts them.");
+    }
+    await explain(find("hex-parts"), target);
+  });
+}
+
+async function explain(box, target) {
+  for (const event of await call(target)) {
+    const part = element("section");
+    part.append(element("h4", "", `${event.number} ${event.name ?? event.line}`));
+    showParts(part, event);
+    box.append(part);
+  }
+}
+
+/** Runs `work` when the form is submitted. `box` shows its result, or why it failed. */
+function onSubmit(form, box, work) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    showResult(box, () => work(event));
+  });
+}
+
+async function showResult(box, work) {
+  box.replaceChildren();
   try {
-    box.replaceChildren();
     await work();
   } catch (error) {
     box.replaceChildren(element("p", "refused", error.message));
   }
 }
 
-function setUpAsking(client, showWire) {
-  $("ask-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const what = event.submitter?.value ?? "ping";
-    show($("asked"), async () => {
-      showWire();
-      const number = await client();
-      if (!number) throw new Error("This page has no connection to this server.");
-      const code = what === "close" ? `&code=${encodeURIComponent($("ask-code").value)}` : "";
-      await call(`/wire/ask?client=${number}&what=${what}${code}`, "POST");
-    });
-  });
-}
-
-function setUpBreaking(showWire) {
-  $("break-details").addEventListener("toggle", () => {
-    if ($("rule").options.length) return;
-    show($("broken"), async () => {
-      for (const { id, title } of await call("/wire/rules")) $("rule").add(new Option(title, id));
-    });
-  });
-  $("break-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    show($("broken"), async () => {
-      showWire("all");
-      const { title, rule, rfc, sent, received, closed, reason } = await call(
-        `/wire/break?rule=${encodeURIComponent($("rule").value)}`,
-        "POST",
-      );
-      const rows = element("dl", "steps", "");
-      for (const [name, value] of [
-        ["sent", `${title}: ${shorten(sent)}`],
-        ["rule", `${rule} (RFC 6455 ${rfc})`],
-        ["came back", shorten(received) || "nothing"],
-        ["which says", closed ? `Close ${closed}${reason && `: ${reason}`}` : "nothing in the two seconds that were waited"],
-      ]) {
-        rows.append(element("dt", "", name), element("dd", "", value));
-      }
-      $("broken").append(rows);
-    });
-  });
-}
-
-function shorten(hex) {
-  return hex.length > 150 ? `${hex.slice(0, 150)}…` : hex;
-}
-
-function setUpKey() {
-  $("key-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    show($("key-steps"), async () => {
-      $("key-steps").append(acceptSteps(await call(`/wire/accept?key=${encodeURIComponent($("key").value)}`)));
-    });
-  });
-}
-
-function setUpFrame() {
-  $("frame-opcode").addEventListener("change", () => {
-    $("frame-code-field").hidden = $("frame-opcode").value !== "8";
-  });
-  $("frame-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const asked = new URLSearchParams({
-      text: $("frame-text").value,
-      mask: $("frame-mask").value,
-      opcode: $("frame-opcode").value,
-      code: $("frame-opcode").value === "8" ? $("frame-code").value : "",
-      fin: $("frame-fin").checked ? 1 : 0,
-      rsv: $("frame-rsv").checked ? 4 : 0,
-    });
-    // Spaces as %20: a plus sign is a plus sign there.
-    takeApart($("frame-made"), `/wire/frame?${asked.toString().replaceAll("+", "%20")}`);
-  });
-}
-
-function setUpHex() {
-  $("hex-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const target = `/wire/explain?hex=${encodeURIComponent($("hex").value)}`;
-    const why = "Too many bytes for a request from a page; the command chalkwire explain takes them.";
-    if (target.length > LONGEST_TARGET) $("hex-parts").replaceChildren(element("p", "refused", why));
-    else takeApart($("hex-parts"), target);
-  });
-}
-
-function takeApart(box, target) {
-  show(box, async () => {
-    for (const event of await call(target)) {
-      const part = element("section", "", "");
-      part.append(element("h4", "", `${event.number} ${event.name ?? event.line}`));
-      if (event.kind === "frame") showFrame(part, event);
-      else showHead(part, event);
-      box.append(part);
-    }
-  });
+/** Asks the server. Throws the reason that it gives when it refuses. */
+async function call(target, method = "GET") {
+  const response = await fetch(target, { method }).catch(() => null);
+  if (!response) throw new Error("The server does not answer.");
+  if (response.ok) return response.json();
+  // The body repeats the status line, which students do not need here.
+  throw new Error((await response.text()).trim().replace(/^\d+ [A-Z][A-Za-z ]+: /, ""));
 }
