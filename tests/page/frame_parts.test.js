@@ -83,7 +83,7 @@ test("remarks say what the bytes do not show", () => {
   assert.deepEqual(all, [
     ["Text", "Hello"],
     ["Close", '1001: going away, "bye"'],
-    ["Round trip", "0.26 ms since the Ping at 5"],
+    ["Round trip", "0.26 ms since the Ping, which is event 5"],
     ["Missing", "1,152,921,504,606,846,977 bytes of the announced length never arrived"],
     ["Note", "take care"],
     ["DevTools show", "the text"],
@@ -93,8 +93,8 @@ test("remarks say what the bytes do not show", () => {
 test("a remark on a fragment says whether it completes the message", () => {
   const remark = (part) => remarksOn({ ...HELLO, part })[0];
   const more = { part: 1, first: 3, last: false, message_length: 4 };
-  assert.deepEqual(remark(more), ["Fragment", "part 1 of the message that begins at 3; more parts follow"]);
-  const end = "part 2 of the message that begins at 3; it completes the message";
+  assert.deepEqual(remark(more), ["Fragment", "part 1 of the message that begins with event 3; more parts follow"]);
+  const end = "part 2 of the message that begins with event 3; it completes the message";
   assert.equal(remark({ part: 2, first: 3, last: true, message: "Hello", message_length: 5 })[1], `${end}: Hello`);
   assert.equal(remark({ part: 2, first: 3, last: true, message_length: 70000 })[1], `${end}: 70,000 bytes`);
 });

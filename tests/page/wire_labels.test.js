@@ -42,5 +42,5 @@ test("a fragment has its place, a Close its code, a Pong its round trip", () => 
   assert.equal(frame({ name: "CLOSE", text: "bye", close }), "CLOSE 1000 normal closure");
   assert.equal(frame({ name: "CLOSE", close: { ...close, answer: true } }), "CLOSE 1000 normal closure, the answer");
   const answers = { ping: 5, milliseconds: 0.26 };
-  assert.equal(frame({ name: "PONG", text: "?", answers }), 'PONG "?", 0.3 ms after 5');
+  assert.equal(frame({ name: "PONG", text: "?", answers }), 'PONG "?", 0.3 ms after event 5');
 });

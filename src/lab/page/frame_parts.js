@@ -54,7 +54,7 @@ export function remarksOn({ text, part, close, answers, missing, note, devtools 
   if (text) all.push(["Text", text]);
   if (part) all.push(["Fragment", partSentence(part)]);
   if (close) all.push(["Close", `${close.code}: ${close.name}${close.reason && `, "${close.reason}"`}`]);
-  if (answers) all.push(["Round trip", `${answers.milliseconds.toFixed(2)} ms since the Ping at ${answers.ping}`]);
+  if (answers) all.push(["Round trip", `${answers.milliseconds.toFixed(2)} ms since the Ping, which is event ${answers.ping}`]);
   // Such a number may be a string, because JavaScript would round it.
   if (BigInt(missing) > 0n) all.push(["Missing", `${byteCount(missing)} of the announced length never arrived`]);
   if (note) all.push(["Note", note]);
@@ -63,7 +63,7 @@ export function remarksOn({ text, part, close, answers, missing, note, devtools 
 }
 
 function partSentence({ part, first, last, message, message_length: length }) {
-  const place = `part ${part} of the message that begins at ${first}`;
+  const place = `part ${part} of the message that begins with event ${first}`;
   if (!last) return `${place}; more parts follow`;
   return `${place}; it completes the message: ${message ?? byteCount(length)}`;
 }

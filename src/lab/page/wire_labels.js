@@ -35,7 +35,7 @@ function frameLabel({ name, fault, part, close, text, answers, payload_length: l
   if (close) words.push(`${close.code} ${close.name}${close.answer ? ", the answer" : ""}`);
   if (text && length > 0 && !close) words.push(`"${shorten(text)}"`);
   const size = name === "BINARY" ? `, ${byteCount(length)}` : "";
-  const time = answers ? `, ${answers.milliseconds.toFixed(1)} ms after ${answers.ping}` : "";
+  const time = answers ? `, ${answers.milliseconds.toFixed(1)} ms after event ${answers.ping}` : "";
   return words.join(" ") + size + time;
 }
 
