@@ -544,7 +544,10 @@ fn the_tools_compute_and_break_and_ask() {
     page.wait_for_text("#frame-made", "Broken rule close code 1005 may not be sent");
     page.fill("#hex", "82 7f 10 00 00 00 00 00 00 01");
     page.click("#hex-form button");
-    page.wait_for_text("#hex-parts", "Missing 1,152,921,504,606,846,977 bytes of the announced length");
+    page.wait_for_text(
+        "#hex-parts",
+        "Missing 1,152,921,504,606,846,977 bytes of the announced length",
+    );
     page.value("document.querySelector('#hex').value = '00'.repeat(5000); 0");
     page.click("#hex-form button");
     page.wait_for_text("#hex-parts", "Too many bytes for a request from a page");
