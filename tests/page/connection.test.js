@@ -35,6 +35,8 @@ class FakeSocket extends EventTarget {
 
 let connection;
 let emitted;
+/** Milliseconds until the next attempt, as told last. */
+let pause;
 
 beforeEach(() => {
   globalThis.WebSocket = FakeSocket;
@@ -45,7 +47,11 @@ beforeEach(() => {
   for (const name of ["connecting", "open", "message", "error", "close", "refused", "abandoned"]) {
     connection.addEventListener(name, () => emitted.push(name));
   }
-  connection.addEventListener("waiting", ({ detail }) => detail.pause === null || emitted.push("waiting"));
+  pause = null;
+  connection.addEventListener("waiting", ({ detail }) => {
+    pause = detail.pause;
+    if (pause !== null) emitted.push("waiting");
+  });
 });
 
 afterEach(() => mock.timers.reset());
@@ -94,6 +100,7 @@ test("it does not reconnect when the page closes, or when the reader does not wa
   newest().becomesClosed();
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.all.length, 2);
+  assert.ok(!emitted.includes("waiting"));
 });
 
 test("the reader can stop the attempts, or make the next one now", () => {
@@ -103,7 +110,9 @@ test("the reader can stop the attempts, or make the next one now", () => {
   connection.tryNow();
   assert.equal(FakeSocket.all.length, 2);
   newest().becomesClosed();
+  assert.notEqual(pause, null);
   connection.stopTrying();
+  assert.equal(pause, null);
   mock.timers.tick(60_000);
   connection.tryNow();
   assert.equal(FakeSocket.all.length, 2);

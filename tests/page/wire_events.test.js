@@ -36,6 +36,13 @@ test("a handshake that the server sends again is not shown again", () => {
   assert.equal(events.receive(request(1, "GET /echo HTTP/1.1", "19ab")).added.length, 2);
 });
 
+test("a frame is shown after the note that the events before it are missing, which has its name", () => {
+  const events = new WireEvents("x7");
+  const missed = { ...frame(1, 3), kind: "missed", events: 7 };
+  const next = frame(1, 3);
+  assert.deepEqual([missed, next].flatMap((event) => events.receive(event).added), [missed, next]);
+});
+
 test("the page recognizes its own connections by the mark in their URLs", () => {
   const events = new WireEvents("x7");
   assert.equal(events.ownConnection, undefined);
