@@ -1,11 +1,11 @@
-// The client's side of the subprotocol classroom.v1, without its view. README.md lists the messages.
+// The client's side of the subprotocol classroom.v1, without DOM elements. README.md lists the messages.
 
 export const CLASSROOM = "classroom.v1";
 
-/** What a client knows before it has joined: nobody, and not even its own name. */
+/** The state of a client that has not joined yet: without a name, and without knowing a member. */
 export const OUTSIDE = { me: "", members: [] };
 
-/** A message from the text of a WebSocket message. A text that is not JSON is a message without a type. */
+/** Parses the text of a WebSocket message. A text that is not JSON becomes a message without a type. */
 export function parseMessage(text) {
   try {
     return JSON.parse(text) ?? {};
@@ -14,7 +14,7 @@ export function parseMessage(text) {
   }
 }
 
-/** What a client knows after a message from the server. */
+/** Returns the state of a client after a message from the server. */
 export function afterMessage({ me, members }, message) {
   switch (message.type) {
     case "welcome":
@@ -28,13 +28,13 @@ export function afterMessage({ me, members }, message) {
   }
 }
 
-/** Who says something in this message, as the page shows it; empty if nobody says anything. */
+/** Returns the name of the member who speaks, as the page shows it; empty if the message is not speech. */
 export function speakerIn({ type, from, to }) {
   if (type === "said") return from;
   return type === "whispered" ? `${from} whispers to ${to}` : "";
 }
 
-/** The message that says `text` to one member, or to everyone if `to` is empty. */
+/** Makes the message that says `text` to one member, or to everyone if `to` is empty. */
 export function messageTo(to, text) {
   return to ? { type: "whisper", to, text } : { type: "say", text };
 }

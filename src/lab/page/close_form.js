@@ -1,8 +1,8 @@
-// The form that closes the connection, with a code and a reason or without.
+// The form that closes the connection. A code and a reason are optional.
 
 import { finderIn } from "./dom.js";
 
-/** The arguments of `close` for what the two fields contain. A reason cannot go without a code. */
+/** Returns the arguments of `close` for the contents of the two fields. A reason needs a code. */
 export function closeArguments(code, reason) {
   if (!code && !reason) return [];
   return [Number(code || 1000), ...(reason ? [reason] : [])];
@@ -12,7 +12,7 @@ export class CloseForm {
   #find;
   #connection;
 
-  /** `onClose` is called when the reader has tried to close; its argument is whether `close` accepted that. */
+  /** `onClose(isAccepted)` is called after the reader has pressed "Close". It is false if `close` threw an error. */
   constructor(form, { connection, log, onClose }) {
     const find = finderIn(form);
     this.#find = find;

@@ -1,4 +1,4 @@
-// The form that chooses where to connect. The choice is kept in the page's address.
+// The form that chooses where to connect. It writes the choice into the page's address.
 
 import { CLASSROOM } from "./classroom.js";
 import {
@@ -13,7 +13,7 @@ export class ConnectForm {
   #log;
   #tab;
   #onConnect;
-  /** The choice in the address that the page has followed. */
+  /** The choice that the page has followed last. An address with another choice makes it connect again. */
   #followed = currentLink().choice;
 
   /** `tab` is the mark in the URLs of this page's own connections; `onConnect` is called after each of them. */
@@ -25,7 +25,7 @@ export class ConnectForm {
     this.#tab = tab;
     this.#onConnect = onConnect;
     find("path").addEventListener("change", () => {
-      // In a room people have names, unless the reader deletes the subprotocol.
+      // In most rooms people want names. A reader who does not can delete the subprotocol.
       find("subprotocols").value = find("path").value === "room" ? CLASSROOM : "";
       this.#showDestination();
     });
@@ -40,7 +40,7 @@ export class ConnectForm {
     });
   }
 
-  /** Connects to what the page's address chooses. */
+  /** Connects to the destination in the page's address. */
   followLink() {
     this.#followed = currentLink().choice;
     const { path, room, otherUrl, subprotocols } = destinationFrom(this.#followed, sessionStorage.getItem("other"));
@@ -76,7 +76,7 @@ export class ConnectForm {
 
   #showDestination() {
     const { path, room, subprotocols } = this.#destination;
-    // The browser does not check a field that is disabled.
+    // A hidden field is disabled too, because the browser would check its content otherwise.
     this.#find("room-field").hidden = this.#find("room-path").disabled = path !== "room";
     this.#find("other-field").hidden = this.#find("other-url").disabled = path !== "other";
     this.#find("room-path").setCustomValidity(roomNameProblem(room));

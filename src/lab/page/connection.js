@@ -8,16 +8,18 @@
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 
-/** Milliseconds before the next attempt. `random` is from 0 up to, but not including, 1. */
+/** The pause before the next attempt, in milliseconds. `random` is at least 0 and below 1. */
 export function pauseBefore(attempts, random = Math.random()) {
   const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** attempts);
   return longest * (0.5 + random / 2);
 }
 
 /**
- * Emits the four events of its WebSocket, and four of its own: `connecting`, `waiting` (for the next
- * attempt; with a `pause` of null when the wait is over), `refused` (after the `close` of a connection
- * that was never open), `abandoned` (when a connection that `open` has replaced closes).
+ * Emits the four events of its WebSocket, and four of its own:
+ * - `connecting`, when it starts an attempt;
+ * - `waiting`, when it waits for the next attempt; `pause` is null when the wait is over;
+ * - `refused`, after the `close` of a connection that was never open;
+ * - `abandoned`, when an older connection closes, which a newer one has replaced.
  */
 export class Connection extends EventTarget {
   #socket = null;
@@ -31,7 +33,7 @@ export class Connection extends EventTarget {
     return this.#socket;
   }
 
-  /** 0 to 3 as in the standard; 3 also before the first connection. */
+  /** 0 to 3 as in the HTML standard. It is also 3 before the first connection. */
   get readyState() {
     return this.#socket?.readyState ?? WebSocket.CLOSED;
   }
@@ -41,7 +43,7 @@ export class Connection extends EventTarget {
     if (this.#socket) this.#socket.binaryType = type;
   }
 
-  /** Whether to reconnect when the connection ends. */
+  /** Whether to reconnect when the server goes away. */
   set reconnects(yes) {
     this.#reconnects = yes;
     if (!yes && this.#timer) this.stopTrying();
@@ -71,7 +73,7 @@ export class Connection extends EventTarget {
   }
 
   #connect(wanted) {
-    // This may throw. It comes first, so that everything then stays as it is.
+    // This line may throw an error. It comes first, so that the old connection then stays as it is.
     const socket = new WebSocket(wanted.url, wanted.subprotocols);
     this.#stopWaiting();
     const before = this.#socket;

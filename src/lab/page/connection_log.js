@@ -1,6 +1,6 @@
 // Writes the events of the connection into the list of events.
 
-/** Logs each event of `connection`. This has to listen before the views, whose rows come after these. */
+/** Logs each event of `connection`. Call it before the views listen, because their rows belong after these. */
 export function logConnection(connection, log) {
   connection.addEventListener("connecting", ({ detail }) => log.add("", "○ connecting", detail.url));
   connection.addEventListener("open", () => {
@@ -19,12 +19,12 @@ export function logConnection(connection, log) {
   connection.addEventListener("refused", ({ detail }) => logRefusal(new URL(detail.url), log));
 }
 
-/** The properties of a `close` event. */
+/** Describes a `close` event by its properties. */
 export function describeClose({ code, reason, wasClean }) {
   return `code ${code}${reason ? ` ${JSON.stringify(reason)}` : ""}, wasClean ${wasClean}`;
 }
 
-/** A browser does not show a page why the server refused the handshake, so this asks with a plain request. */
+/** Asks with a plain request why the server refused, because the browser does not tell the page. */
 async function logRefusal(url, log) {
   if (url.host !== location.host) return;
   const response = await fetch(url.pathname).catch(() => null);

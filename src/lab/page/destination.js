@@ -1,17 +1,16 @@
-// Where the page connects to, as the form has it: { path, room, otherUrl, subprotocols }. `path` is a path
-// of this server, or `room`, or `other` for another server. `room`, `otherUrl` and `subprotocols` are the
-// texts of their input fields.
+// A destination is the content of the connect form: { path, room, otherUrl, subprotocols }. `path` is a path
+// of this server, or `room`, or `other` for another server. The others are the texts of three input fields.
 
 const DEFAULT_ROOM = "blue";
 const MAX_ROOM_BYTES = 64;
 
-/** The path on this server. */
+/** Returns the path on this server. */
 export function pathOf({ path, room }) {
   return path === "room" ? `/room/${encodeURIComponent(room)}` : path;
 }
 
 /**
- * The URL to connect to. A page cannot see the number that the server gives to its connection, so the URL
+ * Returns the URL to connect to. A page cannot see the number that the server gives to its connection, so the URL
  * carries `tab`, by which the wire view recognizes the connection.
  */
 export function urlOf(destination, page, tab) {
@@ -19,18 +18,18 @@ export function urlOf(destination, page, tab) {
   return `${page.protocol === "https:" ? "wss" : "ws"}://${page.host}${pathOf(destination)}?tab=${tab}`;
 }
 
-/** The subprotocols to offer, from a list with commas. */
+/** Splits a list with commas into the subprotocols to offer. */
 export function subprotocolsIn(text) {
   return text.split(",").map((name) => name.trim()).filter(Boolean);
 }
 
-/** The JavaScript that opens the connection, as the page shows it. */
+/** Returns the JavaScript that opens the connection, for the page to show. */
 export function codeFor(url, subprotocols) {
   const second = subprotocols.length ? `, ${JSON.stringify(subprotocols)}` : "";
   return `new WebSocket(${JSON.stringify(url)}${second})`;
 }
 
-/** Why a room cannot have this name; empty if it can. */
+/** Explains why a room cannot have this name. Returns an empty text if it can. */
 export function roomNameProblem(name) {
   // Browsers resolve these two as steps in a path, even when they are percent-encoded.
   if (name === "." || name === "..") return "A path cannot contain this name.";
@@ -39,8 +38,8 @@ export function roomNameProblem(name) {
 }
 
 /**
- * The destination as the choice in a link. The URL of another server is left out, because a link must not
- * make the page of somebody else connect to any server that its author likes.
+ * Writes a destination as the choice of a link. The URL of another server is left out. Otherwise the author
+ * of a link could make the page of its readers connect to any server.
  */
 export function choiceOf(destination) {
   if (destination.path === "other") return "";
@@ -49,8 +48,8 @@ export function choiceOf(destination) {
 }
 
 /**
- * The destination that a link chooses; without a choice it is `rememberedUrl`, if there is one. It has
- * `room` or `otherUrl` only if the path needs it.
+ * Reads the destination from the choice of a link. Without a choice the destination is `rememberedUrl`, if
+ * there is one. It has `room` or `otherUrl` only if the path needs it.
  */
 export function destinationFrom(choice, rememberedUrl) {
   const [wanted, offered = ""] = choice.split("?");
@@ -62,7 +61,7 @@ export function destinationFrom(choice, rememberedUrl) {
   return { path: ["/echo", "/broadcast"].includes(wanted) ? wanted : "/", subprotocols };
 }
 
-/** The name of the room that a URL leads to. Another server's path is the name as a whole. */
+/** Returns the name of the room at a URL. If the path does not start with /room/, the path is the name. */
 export function roomIn(url) {
   return decodeOr(new URL(url).pathname.replace(/^\/room\//, ""), "");
 }

@@ -1,6 +1,6 @@
 // Helpers for the page's elements.
 
-/** Makes an element. The text is only ever text: what a peer sends cannot become markup. */
+/** Makes an element. `text` is never parsed as HTML, because it may come from a peer. */
 export function element(name, className = "", text = "") {
   const made = document.createElement(name);
   if (className) made.className = className;
@@ -17,7 +17,7 @@ export function finderIn(root) {
   };
 }
 
-/** A list of names and values, such as the steps of a computation. */
+/** Makes a list of names and values, such as the steps of a computation. */
 export function definitionList(rows) {
   const list = element("dl", "steps");
   for (const [name, value] of rows) list.append(element("dt", "", name), element("dd", "", value));

@@ -4,7 +4,7 @@ import { element, finderIn, isScrolledToEnd } from "./dom.js";
 import { byteCount, hexOf, typeAndSize } from "./format.js";
 
 const MAX_ROWS = 1000;
-/** The reader who has scrolled up must not lose the place, so the list then keeps more rows. */
+/** The limit after the reader has scrolled up. It is higher, so that the reader does not lose the place. */
 const MAX_ROWS_WHILE_READING = 5 * MAX_ROWS;
 const MAX_CHARACTERS = 2000;
 
@@ -69,7 +69,7 @@ export class EventLog {
       return;
     }
     const note = typeAndSize(data) + (fileName && `, ${fileName}`);
-    // A Blob hands out its bytes later. The row comes now, so that the rows keep their order.
+    // The bytes of a Blob arrive later. The row is added now, so that the rows keep their order.
     const content = this.add(look, kind, "", note);
     hexOf(data).then((hex) => content.prepend(hex, " "));
   }

@@ -19,13 +19,13 @@ export function showEvent(box, event, title) {
   showParts(box, event);
 }
 
-/** Adds the parts of an event to `box`. Other events than these have none. */
+/** Adds the parts of a request, a response or a frame to `box`. Other events do not have parts. */
 export function showParts(box, event) {
   if (event.kind === "request" || event.kind === "response") showHead(box, event);
   if (event.kind === "frame") showFrame(box, event);
 }
 
-/** The head of a request or of a response, line by line. */
+/** Shows the head of a request or of a response, line by line. */
 function showHead(box, event) {
   const lines = element("ol", "head");
   lines.append(element("li", "", event.line));
@@ -38,7 +38,7 @@ function showHead(box, event) {
   if (event.accept) box.append(acceptSteps(event.accept));
 }
 
-/** How Sec-WebSocket-Accept follows from a key, with the values that the server has computed. */
+/** Shows how Sec-WebSocket-Accept is computed from a key. The server has computed the values. */
 export function acceptSteps({ key_and_guid, sha1, accept }) {
   const box = element("section", "accept");
   box.append(

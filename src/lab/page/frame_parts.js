@@ -1,13 +1,13 @@
-// A frame as the parts that the page shows: fields, bits, the steps of unmasking, remarks. Without their view.
+// The parts of a frame that the page shows, without DOM elements: fields, bits, steps of unmasking, remarks.
 
 import { byteCount, bytesIn, numeral, printable } from "./format.js";
 
 const MAX_BYTES_UNMASKED = 24;
 
-/** The bits that the first five fields have in the first two bytes (RFC 6455 section 5.2). */
+/** How many bits each of the first five fields has in the first two bytes (RFC 6455 section 5.2). */
 const FIELD_BITS = [1, 3, 4, 1, 7];
 
-/** The fields of the header, as the server names them, and the payload as one more field. */
+/** Lists the fields of the header, as the server describes them, and the payload as one more field. */
 export function fieldsOf(frame) {
   const header = bytesIn(frame.header);
   const payload = bytesIn(frame.wire.start);
@@ -24,7 +24,7 @@ export function fieldsOf(frame) {
   return fields;
 }
 
-/** The first two bytes of a header, as a list with the bits of each field. */
+/** Splits the first two bytes of a header into the bits of each field. */
 export function headerBits(header) {
   const bytes = bytesIn(header).slice(0, 2);
   const bits = bytes.flatMap((byte) => [...parseInt(byte, 16).toString(2).padStart(8, "0")]);
@@ -32,8 +32,8 @@ export function headerBits(header) {
 }
 
 /**
- * How the payload is unmasked: the bytes from the wire, the masking key below them over and over, and the
- * result. `left` is the number of bytes of payload that the rows leave out.
+ * Shows how the payload is unmasked: the bytes from the wire, below them the masking key again and again, and
+ * the result. `left` is the number of bytes of payload that the rows leave out.
  */
 export function unmasking(frame) {
   const wire = bytesIn(frame.wire.start).slice(0, MAX_BYTES_UNMASKED);
@@ -48,14 +48,17 @@ export function unmasking(frame) {
   return { rows, left: BigInt(frame.payload_length) - BigInt(wire.length) };
 }
 
-/** What else there is to say about a frame: pairs of a heading and a text. */
+/** Lists what the bytes of a frame do not show, as pairs of a heading and a text. */
 export function remarksOn({ text, part, close, answers, missing, note, devtools }) {
   const all = [];
   if (text) all.push(["Text", text]);
   if (part) all.push(["Fragment", partSentence(part)]);
   if (close) all.push(["Close", `${close.code}: ${close.name}${close.reason && `, "${close.reason}"`}`]);
-  if (answers) all.push(["Round trip", `${answers.milliseconds.toFixed(2)} ms since the Ping, which is event ${answers.ping}`]);
-  // Such a number may be a string, because JavaScript would round it.
+  if (answers) {
+    const time = answers.milliseconds.toFixed(2);
+    all.push(["Round trip", `${time} ms since the Ping, which is event ${answers.ping}`]);
+  }
+  // `missing` is a string if JavaScript would round the number.
   if (BigInt(missing) > 0n) all.push(["Missing", `${byteCount(missing)} of the announced length never arrived`]);
   if (note) all.push(["Note", note]);
   all.push(["DevTools show", devtools]);
@@ -68,7 +71,7 @@ function partSentence({ part, first, last, message, message_length: length }) {
   return `${place}; it completes the message: ${message ?? byteCount(length)}`;
 }
 
-/** A number with its thousands separated, and the noun that it counts: `; 24 more bytes`, or nothing for 0. */
+/** Formats `; 24 more bytes`, or an empty text for 0. */
 export function moreBytes(left) {
   if (left <= 0n) return "";
   return `; ${numeral(left)} more ${left === 1n ? "byte" : "bytes"}`;

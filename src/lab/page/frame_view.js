@@ -21,7 +21,7 @@ export function showFrame(box, frame) {
   for (const [heading, text] of remarksOn(frame)) box.append(remark(heading, text));
 }
 
-/** The bytes of the frame. Each group of bytes knows the fields that are in it. */
+/** Makes the row of bytes. Each group of bytes lists the numbers of its fields. */
 function byteGroups(fields) {
   const bytes = element("p", "bytes");
   for (const field of fields) {
@@ -51,7 +51,7 @@ function fieldList(fields) {
   return list;
 }
 
-/** The first two bytes bit by bit, as in the drawing of RFC 6455 section 5.2. */
+/** Makes the table of the first two bytes bit by bit, as in the drawing of RFC 6455 section 5.2. */
 function bitGrid(header, fields) {
   const table = element("table", "grid");
   table.append(element("caption", "", "The first two bytes, bit by bit (RFC 6455 section 5.2)"));
@@ -72,7 +72,7 @@ function bitGrid(header, fields) {
   return table;
 }
 
-/** A click on a byte or a bit marks its field, and a click on a field marks its bytes and bits. */
+/** Makes a click on a byte or a bit mark its field, and a click on a field mark its bytes and bits. */
 function linkViews(bytes, grid, list) {
   const mark = (n) => {
     for (const button of list.querySelectorAll("button")) {
@@ -122,7 +122,7 @@ function remark(heading, text) {
   return line;
 }
 
-/** The first bytes of a field, in hex. */
+/** Formats the first bytes of a field. */
 function start(hex, most) {
   return hex.slice(0, most).join(" ") + (hex.length > most ? " …" : "");
 }

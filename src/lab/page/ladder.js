@@ -46,7 +46,7 @@ export class Ladder {
     if (event === this.#selected) row.setAttribute("aria-current", "true");
     this.#rows.set(event, row);
     this.#list.append(row);
-    // The first event to be selected is the handshake, because everything begins with it.
+    // Before the reader selects an event, the first one is selected. It is usually the handshake.
     if (!this.#selected) this.select(event);
   }
 

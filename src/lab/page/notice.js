@@ -25,7 +25,7 @@ export class Notice {
     });
   }
 
-  /** Screen readers read this text aloud. The countdown beside it they do not, because it changes each second. */
+  /** Shows a text that screen readers read aloud. They ignore the countdown, which changes each second. */
   #say(text) {
     this.#find("notice-text").textContent = text;
     this.#root.hidden = !text;

@@ -36,7 +36,7 @@ export class RoomView {
     });
   }
 
-  /** A connection to the room of this name is open. `subprotocol` is the one that the server chose. */
+  /** Shows the room of this name, to which a connection is open. `subprotocol` is the server's choice. */
   enter(name, subprotocol) {
     const { me } = this.#state;
     this.#state = { ...OUTSIDE, me };
@@ -48,7 +48,7 @@ export class RoomView {
     else this.#find("my-name").focus();
   }
 
-  /** The page connects somewhere else, so it forgets its name in this room. */
+  /** Forgets the reader's name in this room, because the page connects anew. */
   forget() {
     this.#state = OUTSIDE;
     this.#isJoining = false;
@@ -59,7 +59,7 @@ export class RoomView {
     this.#root.hidden = true;
   }
 
-  /** A text message has arrived. */
+  /** Handles a text message that has arrived. */
   receive(text) {
     if (this.#root.hidden) return;
     const message = parseMessage(text);

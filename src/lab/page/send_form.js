@@ -1,4 +1,4 @@
-// The forms that send a text or a file, and what waits in the browser to be sent.
+// The forms that send a text or a file, and the number of bytes that wait in the browser to be sent.
 
 import { finderIn } from "./dom.js";
 import { numeral } from "./format.js";
@@ -49,11 +49,11 @@ export class SendForm {
     const { socket, readyState } = this.#connection;
     const isOpen = readyState === WebSocket.OPEN;
     this.#find("send").disabled = this.#find("send-file").disabled = !isOpen;
-    // Only this server is known to send something back.
+    // Another server may not send the text back.
     this.#find("hint").hidden = !isOpen || new URL(socket.url).host !== location.host;
   }
 
-  /** No event tells when bufferedAmount changes, so the page reads it for each picture until it is 0. */
+  /** Shows bufferedAmount until it is 0. It has no event, so the page reads it before each repaint. */
   #watchBuffer() {
     cancelAnimationFrame(this.#nextLook);
     const { socket, readyState } = this.#connection;

@@ -1,4 +1,4 @@
-// The two views, events and wire, of which one is shown.
+// The tabs, which show either the list of events or the wire view.
 
 import { finderIn } from "./dom.js";
 

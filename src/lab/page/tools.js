@@ -1,16 +1,16 @@
-// Tools for what a browser cannot do by itself. The server does the work, and it computes with the same code
-// that it serves with.
+// Tools for what a browser cannot do by itself. The server does the work, with the code that it also uses for
+// its clients.
 
 import { definitionList, element, finderIn } from "./dom.js";
 import { acceptSteps, showParts } from "./event_view.js";
 import { shortenHex } from "./format.js";
 
-/** Characters in the path of a request. The server takes a request line of half of `--max-head`, 8,192 by default. */
+/** A longer path does not fit into a request line, which may fill half of `--max-head`: 8,192 bytes by default. */
 const MAX_TARGET = 8000;
 
 /**
- * Sets up all tools in `root`. `ownConnection` gives the number of this page's connection as soon as the wire
- * view knows it. `showWire` opens the wire view, for `all` connections or as it is.
+ * Sets up all tools in `root`. `ownConnection()` waits for the number of this page's connection. `showWire()`
+ * opens the wire view; `showWire("all")` also makes it show all connections.
  */
 export function setUpTools(root, { ownConnection, showWire }) {
   const find = finderIn(root);
@@ -76,7 +76,7 @@ function setUpFrameBuilder(find) {
       fin: find("frame-fin").checked ? 1 : 0,
       rsv: find("frame-rsv").checked ? 4 : 0,
     });
-    // The server reads a plus sign as a plus sign, so a space has to be %20.
+    // URLSearchParams writes a space as a plus sign, but the server would keep the plus sign.
     await explain(find("frame-made"), `/wire/frame?${fields.toString().replaceAll("+", "%20")}`);
   });
 }
@@ -100,7 +100,7 @@ async function explain(box, target) {
   }
 }
 
-/** Runs `work` when the form is submitted. `box` shows its result, or why it failed. */
+/** Runs `work` when the form is submitted. `work` fills `box`. If it fails, `box` shows why. */
 function onSubmit(form, box, work) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -117,11 +117,11 @@ async function showResult(box, work) {
   }
 }
 
-/** Asks the server. Throws the reason that it gives when it refuses. */
+/** Sends a request to the server. Throws the server's reason if it refuses. */
 async function call(target, method = "GET") {
   const response = await fetch(target, { method }).catch(() => null);
   if (!response) throw new Error("The server does not answer.");
   if (response.ok) return response.json();
-  // The body repeats the status line, which students do not need here.
+  // The body begins with the status line, which students do not need here.
   throw new Error((await response.text()).trim().replace(/^\d+ [A-Z][A-Za-z ]+: /, ""));
 }

@@ -1,4 +1,4 @@
-// The events that the wire view keeps, without their view.
+// The events that the wire view keeps, without DOM elements.
 
 import { nameOf } from "./link.js";
 
@@ -39,7 +39,7 @@ export class WireEvents {
     return this.#own.findLast(({ run }) => run === this.#run)?.connection;
   }
 
-  /** Takes an event from the server. Returns the events to show because of it, and those to remove. */
+  /** Takes an event from the server. Returns the events that the view has to add and to remove. */
   receive(event) {
     if (this.#isPaused) {
       this.#waiting.push(event);
@@ -63,12 +63,12 @@ export class WireEvents {
     return { added, dropped: this.#kept.splice(0, Math.max(0, this.#kept.length - this.#max)) };
   }
 
-  /** The event of this name, if it is kept. */
+  /** Returns the event of this name, if it is kept. */
   find(name) {
     return this.#kept.find((event) => nameOf(event) === name);
   }
 
-  /** Whether an event belongs to this page, or to everyone because it concerns the server as a whole. */
+  /** Whether an event concerns this page's connections or the server as a whole. */
   isOwn(event) {
     if (event.kind === "missed" || event.kind === "restart") return true;
     return this.#own.some(({ run, connection }) => run === event.run && connection === event.connection);
@@ -78,7 +78,7 @@ export class WireEvents {
     this.#isPaused = true;
   }
 
-  /** Ends the pause. Returns the events that have arrived during it; none of them has been received yet. */
+  /** Ends the pause. Returns the events that arrived during it, which the caller passes to `receive` again. */
   resume() {
     this.#isPaused = false;
     return this.#waiting.splice(0);

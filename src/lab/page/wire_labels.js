@@ -1,10 +1,10 @@
-// An event of the wire view in a few words.
+// The label of an event: what it is, in a few words.
 
 import { byteCount } from "./format.js";
 
 const MAX_CHARACTERS = 60;
 
-/** Who sent this event: `client`, `server`, or empty if nobody did. */
+/** Returns the sender, `client` or `server`; empty for an event that is not sent, such as the end. */
 export function senderOf(event) {
   return { request: "client", response: "server" }[event.kind] ?? event.from ?? "";
 }

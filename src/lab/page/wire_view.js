@@ -19,7 +19,7 @@ export class WireView {
   #ladder;
   #events;
   #source = null;
-  /** The name of the event that a link means and that has not arrived yet. */
+  /** The name of the event in the page's address, while that event has not arrived yet. */
   #wanted = "";
 
   /** `tab` is the mark in the URLs of this page's own connections. */
@@ -71,7 +71,7 @@ export class WireView {
     this.#showAll();
   }
 
-  /** Selects the event of this name; if it has not arrived yet, as soon as it does. */
+  /** Selects the event of this name, or waits for it if it has not arrived yet. */
   openLink(name) {
     const event = this.#events.find(name);
     this.#wanted = event ? "" : name;
