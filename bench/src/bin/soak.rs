@@ -1,50 +1,76 @@
-//! Makes trouble for a server for as long as one likes, and sees that nobody else notices.
+//! Disturbs a server for as long as you like, and checks that its other clients do not notice.
 //!
 //! ```sh
-//! cargo build --release && cargo run --release --example soak -- --minutes 30
+//! cargo run --release -p chalkwire-bench --bin soak -- --minutes 30
 //! ```
 //!
-//! Steady clients talk all the time. Around them clients vanish in every way, stop reading, stay silent
-//! when they are asked who is there, come as a crowd, and break rules. After each round every thread
-//! and descriptor must be gone, and the memory of the server must not grow from round to round. It
-//! says what it does on standard error, and its last line is the result.
+//! A few steady clients send messages all the time. Meanwhile other clients vanish in every way,
+//! stop reading, do not answer Pings, connect by the thousand, and violate the protocol. After
+//! each round the server must have ended every thread and closed every descriptor of a client, and
+//! its memory must not grow from round to round. The program reports its progress on standard
+//! error. The last line is the result.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../../../tests/common/mod.rs"]
 mod common;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
+use chalkwire::frame::Opcode;
 use chalkwire::rules::{RULES, break_rule};
-use common::program::{Serving, Usage, program};
+use chalkwire_bench::Result;
+use chalkwire_bench::places::Places;
+use common::program::{Serving, Usage};
+
 use common::trouble::{Steady, crowd, stalled_readers, vanish};
 use common::{Raw, dial, wait_until};
 
-/// Makes trouble for a server of this machine, and sees that nobody else notices.
+/// Disturbs a server of this machine, and checks that its other clients do not notice.
 #[derive(FromArgs)]
 struct Flags {
-    /// how long (default 5 minutes); the round that has begun is finished
+    /// how many minutes to go on (default 5); the last round is finished
     #[argh(option, default = "5.0")]
     minutes: f64,
 
-    /// clients that vanish in a round (default 3000)
+    /// clients that vanish in each round (default 3000)
     #[argh(option, default = "3000")]
     vanish: usize,
 
-    /// members of the crowd (default 9000); so many descriptors are needed, and more
+    /// clients that connect at the same time (default 9000); each needs a file descriptor
     #[argh(option, default = "9000")]
     crowd: usize,
 }
 
 fn main() -> ExitCode {
     let flags: Flags = argh::from_env();
-    if !program().exists() {
-        eprintln!("soak: there is no {}: run cargo build --release first", program().display());
-        return ExitCode::FAILURE;
+    match build() {
+        Ok(program) => soak(&program, &flags),
+        Err(error) => {
+            eprintln!("soak: {error}");
+            ExitCode::FAILURE
+        }
     }
-    let server = Serving::with(&["--handshake-timeout", "2", "--close-timeout", "2"]);
-    let start = Usage::at_rest(&server);
+}
+
+/// Builds the server, and returns the path of its program.
+fn build() -> Result<PathBuf> {
+    let places = Places::find()?;
+    places.build("chalkwire", &["chalkwire"])?;
+    Ok(places.release("chalkwire"))
+}
+
+/// Starts the server with these flags, on a free port.
+fn start(program: &Path, flags: &[&str]) -> Serving {
+    let mut command = Command::new(program);
+    command.args(["--listen", "127.0.0.1:0"]).args(flags).env("RUST_LOG", "off");
+    Serving::start(command)
+}
+
+fn soak(program: &Path, flags: &Flags) -> ExitCode {
+    let server = start(program, &["--handshake-timeout", "2", "--close-timeout", "2"]);
+    let at_start = Usage::at_rest(&server);
     let began = Instant::now();
     let mut messages = 0;
     let mut rounds = 0_u32;
@@ -52,39 +78,46 @@ fn main() -> ExitCode {
     while began.elapsed().as_secs_f64() < flags.minutes * 60.0 || rounds < 2 {
         rounds += 1;
         let steady = Steady::begin(server.address);
-        let during = |what: &str, trouble: &dyn Fn()| {
+        let during = |what: &str, disturb: &dyn Fn()| {
             let (before, at) = (steady.messages(), Instant::now());
             eprint!("\rround {rounds}, {:4.0} s: {what:<60}", began.elapsed().as_secs_f64());
-            trouble();
+            disturb();
             let talked = steady.messages() - before;
-            assert!(talked > 0 || at.elapsed() < Duration::from_secs(5), "{what} silences others");
+            assert!(
+                talked > 0 || at.elapsed() < Duration::from_secs(5),
+                "the steady clients received nothing during this: {what}"
+            );
         };
-        during(&format!("{} vanish", flags.vanish), &|| vanish(server.address, flags.vanish));
-        during("readers that stall", &|| stalled_readers(server.address, || dropped(&server)));
-        during("Pings that nobody answers", &|| mute(50));
-        during("rules that are broken", &|| break_all(&server));
-        during(&format!("a crowd of {}", flags.crowd), &|| crowd(server.address, flags.crowd));
-        during("too few descriptors", &without_descriptors);
+        let (vanishing, members) = (flags.vanish, flags.crowd);
+        during(&format!("{vanishing} clients vanish"), &|| vanish(server.address, vanishing));
+        during("clients stop reading", &|| {
+            stalled_readers(server.address, || dropped(&server));
+        });
+        during("clients do not answer Pings", &|| do_not_answer_pings(program, 50));
+        during("clients violate the protocol", &|| violate_all_rules(&server));
+        during(&format!("{members} clients at once"), &|| crowd(server.address, members));
+        during("a server runs out of descriptors", &|| use_up_descriptors(program));
         messages += steady.end();
         wait_until("threads and descriptors to go", || {
             let now = Usage::of(&server);
-            now.threads == start.threads && now.descriptors == start.descriptors
+            now.threads == at_start.threads && now.descriptors == at_start.descriptors
         });
         memory.push(Usage::of(&server).memory);
     }
     eprintln!();
-    // What the first rounds make the allocator keep, the others find again.
+    // The allocator keeps memory of the first rounds, and the later rounds use it again. So the
+    // second half of the rounds must not need more than the first.
     let (early, late) = (memory[memory.len() / 2], memory[memory.len() - 1]);
     println!(
-        "{rounds} rounds in {:.0} s: {messages} messages of steady clients, none lost, doubled or out \
-         of order; {} threads and {} descriptors before and after; {early} KiB resident halfway, \
-         {late} KiB at the end",
+        "{rounds} rounds in {:.0} s: {messages} messages of the steady clients, all received once \
+         and in order; {} threads and {} descriptors before and after; {early} KiB of memory \
+         halfway, {late} KiB at the end",
         began.elapsed().as_secs_f64(),
-        start.threads,
-        start.descriptors,
+        at_start.threads,
+        at_start.descriptors,
     );
     if late > early + early / 4 {
-        eprintln!("soak: memory grows from round to round: {memory:?} KiB");
+        eprintln!("soak: the memory grows from round to round: {memory:?} KiB");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -94,39 +127,37 @@ fn dropped(server: &Serving) -> u64 {
     server.stats()["dropped"].as_u64().expect("a number")
 }
 
-/// Clients that say nothing and answer nothing are told so, and dropped. By a server of its own, which
-/// is not as patient.
-fn mute(clients: usize) {
-    let server = Serving::with(&["--ping-interval", "0.5", "--pong-timeout", "0.5"]);
-    let mute: Vec<Raw> = (0..clients).map(|_| Raw::open(server.address, "/echo", "")).collect();
-    for mut raw in mute {
-        raw.frame();
+/// Clients that do not answer Pings receive a Close 1008. This needs a server of its own, with
+/// short intervals.
+fn do_not_answer_pings(program: &Path, clients: usize) {
+    let server = start(program, &["--ping-interval", "0.5", "--pong-timeout", "0.5"]);
+    let silent: Vec<Raw> = (0..clients).map(|_| Raw::open(server.address, "/echo", "")).collect();
+    for mut raw in silent {
+        assert_eq!(raw.frame().header.opcode, Opcode::Ping);
         assert_eq!(raw.close().0, 1008);
         raw.expect_end();
     }
 }
 
-fn break_all(server: &Serving) {
+/// Clients that violate a rule receive the close code for it.
+fn violate_all_rules(server: &Serving) {
     for rule in RULES.iter().filter(|rule| rule.close.is_some()) {
         let outcome = break_rule(rule, server.address).expect("the server answers");
         assert_eq!(outcome.closed, rule.close, "{}", rule.id);
     }
 }
 
-/// A server of its own with 64 descriptors and 200 who want in: it goes on when they have left.
-fn without_descriptors() {
-    if !cfg!(unix) {
-        return;
-    }
+/// A server with 64 descriptors gets 200 connections. When they are closed, it serves again.
+fn use_up_descriptors(program: &Path) {
     let mut command = Command::new("sh");
     command
         .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(program())
+        .arg(program)
         .args(["--listen", "127.0.0.1:0", "--handshake-timeout", "1"])
         .env("RUST_LOG", "off");
     let server = Serving::start(command);
-    let all: Vec<_> = (0..200).map(|_| dial(server.address)).collect();
-    drop(all);
+    let connections: Vec<_> = (0..200).map(|_| dial(server.address)).collect();
+    drop(connections);
     let mut raw = Raw::open(server.address, "/echo", "");
     raw.send_text("still served");
     assert_eq!(raw.text(), "still served");
