@@ -14,9 +14,9 @@ pub const CEILING: &str = "ceiling";
 
 /// The other servers, in the order of the columns, with a description of each.
 pub const PEERS: [(&str, &str); 7] = [
-    ("bun", "Bun.serve, which is uWebSockets inside"),
+    ("bun", "Bun.serve, which uses uWebSockets"),
     ("tokio-tungstenite", "crates.io's tokio-tungstenite, on all cores"),
-    ("gorilla", "gorilla/websocket, Go, as Debian has them"),
+    ("gorilla", "gorilla/websocket with Go, both from Debian"),
     ("ws", "npm's ws"),
     ("websocket", "npm's websocket"),
     ("websockets", "PyPI's websockets"),
