@@ -53,9 +53,9 @@ struct Flags {
     #[argh(option, arg_name = "path")]
     chalkwire: Option<PathBuf>,
 
-    /// a second chalkwire program, which gets a column of its own
+    /// another chalkwire program, which gets a column of its own; may be given several times
     #[argh(option, arg_name = "path")]
-    also: Option<PathBuf>,
+    also: Vec<PathBuf>,
 
     /// write the tables into bench/README.md
     #[argh(switch)]
@@ -106,8 +106,11 @@ fn run(flags: Flags) -> Result<bool> {
 
     let places = Places::find()?;
     let mut recipes = vec![peers::chalkwire(&places, "chalkwire", flags.chalkwire.clone())?];
-    if let Some(path) = flags.also.clone() {
-        recipes.push(peers::chalkwire(&places, "chalkwire (other)", Some(path))?);
+    for (number, path) in (2..).zip(&flags.also) {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        // The number keeps two columns apart when their files have the same name.
+        let name = format!("{file} ({number})");
+        recipes.push(peers::chalkwire(&places, &name, Some(path.clone()))?);
     }
     recipes.extend(peers::others(&places, &names)?);
 
