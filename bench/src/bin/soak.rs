@@ -23,7 +23,6 @@ use chalkwire::rules::{RULES, break_rule};
 use chalkwire_bench::Result;
 use chalkwire_bench::places::Places;
 use common::program::{Serving, Usage};
-
 use common::trouble::{Steady, crowd, stalled_readers, vanish};
 use common::{Raw, dial, wait_until};
 
@@ -98,7 +97,7 @@ fn soak(program: &Path, flags: &Flags) -> ExitCode {
         during(&format!("{members} clients at once"), &|| crowd(server.address, members));
         during("a server runs out of descriptors", &|| use_up_descriptors(program));
         messages += steady.end();
-        wait_until("threads and descriptors to go", || {
+        wait_until("the end of all threads and descriptors of clients", || {
             let now = Usage::of(&server);
             now.threads == at_start.threads && now.descriptors == at_start.descriptors
         });
@@ -106,7 +105,7 @@ fn soak(program: &Path, flags: &Flags) -> ExitCode {
     }
     eprintln!();
     // The allocator keeps memory of the first rounds, and the later rounds use it again. So the
-    // second half of the rounds must not need more than the first.
+    // memory may still vary after the first half of the rounds, but not grow by a quarter.
     let (early, late) = (memory[memory.len() / 2], memory[memory.len() - 1]);
     println!(
         "{rounds} rounds in {:.0} s: {messages} messages of the steady clients, all received once \
