@@ -1,6 +1,6 @@
 //! Load and faults, sized for two cores: steady clients talk while others make every kind of trouble,
-//! and lose nothing; and of all the trouble nothing is left behind. `examples/soak.rs` does the same
-//! for as long as one likes.
+//! and lose nothing; and of all the trouble nothing is left behind. `bench/src/bin/soak.rs` does
+//! the same for as long as you like.
 
 mod common;
 
