@@ -1,9 +1,9 @@
-//! The same ten updates, heard in four ways: polling, long polling, SSE and WebSocket.
+//! Chapter 01: the same ten updates in four ways: polling, long polling, SSE and WebSocket.
 //!
 //! Learn: what each way costs in requests, bytes and delay, counted on real sockets.
 //! Run:   cargo run --example 01_polling_and_push
 //! See:   a table; then open the printed address and watch the four ways side by side.
-//! Still wrong: the clients only listen. Chapters 02 to 05 build a WebSocket that talks too.
+//! Still wrong: the clients only listen. In chapters 02 to 05 we build a WebSocket that talks too.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,14 +13,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tungstenite::handshake::derive_accept_key;
 
-/// The pauses before the ten updates, in milliseconds. After the tenth they begin anew.
+/// The pauses before the ten updates, in milliseconds. After the tenth they start again.
 const PAUSES: [u64; 10] = [90, 310, 140, 260, 60, 420, 180, 120, 350, 70];
-/// Nobody waits longer for the other side.
+/// How long one side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
 const KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// Ten updates, heard in four ways.
+/// Sends ten updates in four ways, and prints what each way costs.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen (default 127.0.0.1:8080)
@@ -32,7 +32,7 @@ struct Flags {
 }
 
 // ANCHOR: board
-/// When each update was published; the bell rings when there is one more.
+/// When each update was published. The bell rings whenever a new update is there.
 static UPDATES: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 static BELL: Condvar = Condvar::new();
 
@@ -46,7 +46,7 @@ fn publish_after(pause: u64) {
     BELL.notify_all();
 }
 
-/// The update after number `after`. If it has to come yet, waits for the bell.
+/// Returns the update after number `after`. If it is not there yet, waits for the bell.
 fn next(after: usize, patience: Duration) -> String {
     match BELL.wait_timeout_while(updates(), patience, |updates| updates.len() <= after) {
         Ok((_, timeout)) if !timeout.timed_out() => format!("update {}\n", after + 1),
@@ -55,7 +55,7 @@ fn next(after: usize, patience: Duration) -> String {
 }
 // ANCHOR_END: board
 
-/// Answers the requests of one connection, until one of them asks to be pushed.
+/// Answers the requests of one connection, until one of them asks for a push.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut requests = BufReader::new(socket);
@@ -70,7 +70,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
             "/polling" => next(after, Duration::ZERO),
             "/long-polling" => next(after, PATIENCE),
             "/sse" | "/websocket" => return push(socket, after, &head),
-            "/" => include_str!("01_polling_and_push.html").to_owned(),
+            "/" => include_str!("page.html").to_owned(),
             _ => return Ok(()),
         };
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -80,7 +80,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
 }
 
 // ANCHOR: push
-/// One answer, and then every update as it comes.
+/// Sends one answer, and then every update as soon as it is there.
 fn push(mut socket: &TcpStream, after: usize, head: &[String]) -> io::Result<()> {
     let key = head.iter().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
     let answer = match key.map(|key| derive_accept_key(key.as_bytes())) {
@@ -98,7 +98,7 @@ fn push(mut socket: &TcpStream, after: usize, head: &[String]) -> io::Result<()>
 }
 // ANCHOR_END: push
 
-/// Hears ten updates in one way, and writes its line of the table.
+/// Listens to ten updates in one way, and returns its line of the table.
 fn hear(way: &str, server: SocketAddr) -> io::Result<String> {
     let mut socket = TcpStream::connect(server)?;
     socket.set_read_timeout(Some(PATIENCE))?;
@@ -114,7 +114,7 @@ fn hear(way: &str, server: SocketAddr) -> io::Result<String> {
         }
         let line = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
         down += line.len() + 1;
-        // Whatever the wrapping, an update is a line, and so is that there is none.
+        // In all four ways an update is a line, and "nothing new" is a line too.
         let is_update = line.ends_with(format!("update {}", heard + 1).as_bytes());
         ask = way.contains("polling") && (is_update || line == b"nothing new");
         if is_update {

@@ -1,7 +1,7 @@
-//! Wrong: an HTTP server that tells its client something without being asked.
+//! Wrong, for chapter 01: an HTTP server that tells its client something without being asked.
 //!
 //! Run: cargo run --example wrong_01_unasked_answer
-//! See: the client takes it for the answer to its next question.
+//! See: the client takes that for the answer to its next question.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
@@ -27,13 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 // ANCHOR: serve
-/// Answers two questions. Between them the score changes, and the server says so.
+/// Answers two questions. Between them the score changes, and the server sends the new score.
 fn serve(socket: TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut requests = BufReader::new(&socket);
     read_head(&mut requests)?;
     answer(&socket, "score 1 : 0")?;
-    answer(&socket, "score 2 : 0")?; // nobody has asked
+    answer(&socket, "score 2 : 0")?; // the client has not asked for this
     read_head(&mut requests)?;
     answer(&socket, "sunny")
 }
@@ -45,7 +45,7 @@ fn answer(mut socket: &TcpStream, body: &str) -> io::Result<()> {
     socket.write_all(answer.as_bytes())
 }
 
-/// The next answer on the connection is the answer to this question. What else could it be?
+/// Asks a question, and takes the next answer on the connection for its answer, as HTTP does.
 fn ask(stream: &mut BufReader<TcpStream>, path: &str) -> io::Result<String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.get_mut().write_all(request.as_bytes())?;

@@ -1,9 +1,9 @@
-//! An echo server on bare TCP, with a thread for each client.
+//! Chapter 02: an echo server on bare TCP, with a thread for each client.
 //!
 //! Learn: listen, accept, read, write; why each client has a thread; that TCP has no messages.
 //! Run:   cargo run --example 02_tcp_echo
-//! See:   clients that do not wait for one another, and two words that arrive as one.
-//! Still wrong: a browser opens no bare TCP connection. Chapter 03 begins to speak its language.
+//! See:   clients that do not wait for each other, and two words that arrive as one.
+//! Still wrong: a browser cannot open a bare TCP connection. Chapter 03 starts to speak HTTP.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -11,10 +11,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// Who says nothing for so long, or takes nothing, is let go.
+/// How long a client may send nothing, or take nothing, before the server ends its connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An echo server on bare TCP.
+/// Runs an echo server on bare TCP.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen (default 127.0.0.1:8080)
@@ -23,7 +23,7 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// do not serve: send a word to this server, and print what it answers
+    /// do not serve: send a word to the server at this ADDR:PORT, and print its answer
     #[argh(option)]
     to: Option<SocketAddr>,
 }
@@ -34,7 +34,7 @@ fn accept_all(listener: &TcpListener) {
     for number in 1_u64.. {
         let socket = match listener.accept() {
             Ok((socket, _)) => socket,
-            // Mostly there are too many open sockets. Some of them will be closed.
+            // Usually too many sockets are open. Some of them will be closed soon.
             Err(error) => {
                 eprintln!("cannot accept: {error}");
                 thread::sleep(Duration::from_millis(100));
@@ -57,7 +57,7 @@ fn serve(number: u64, socket: &TcpStream) {
     }
 }
 
-/// A client that leaves is no fault, also when it leaves without a word.
+/// Whether an error only says that the client has left. A client may leave at any time.
 fn is_goodbye(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
@@ -65,7 +65,7 @@ fn is_goodbye(error: &io::Error) -> bool {
 // ANCHOR_END: accept
 
 // ANCHOR: echo
-/// Sends back what comes, until the client has sent its last byte.
+/// Sends every byte back, until the client has sent its last one.
 fn echo(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
@@ -80,7 +80,7 @@ fn echo(mut socket: &TcpStream) -> io::Result<()> {
 }
 // ANCHOR_END: echo
 
-/// A client that says aloud what it does.
+/// A client that prints what it does.
 struct Client {
     name: &'static str,
     socket: TcpStream,
@@ -99,7 +99,7 @@ impl Client {
         self.socket.write_all(text.as_bytes())
     }
 
-    /// Waits for so many bytes.
+    /// Waits for `count` bytes.
     fn hear(&mut self, count: usize) -> io::Result<()> {
         let mut bytes = vec![0; count];
         self.socket.read_exact(&mut bytes)?;
@@ -110,7 +110,7 @@ impl Client {
 
 // ANCHOR: demonstrate
 fn demonstrate(server: SocketAddr) -> io::Result<()> {
-    // ana has come first, and has nothing to say yet.
+    // ana has come first, but she says nothing yet.
     let mut ana = Client::connect("ana", server)?;
     let mut ben = Client::connect("ben", server)?;
     ben.say("Hello")?;

@@ -1,7 +1,8 @@
-//! Wrong: an echo server without threads. Whoever comes second waits until the first has gone.
+//! Wrong, for chapter 02: an echo server without threads. The second client waits until the first
+//! has left.
 //!
 //! Run: cargo run --example wrong_02_one_at_a_time
-//! See: ben is connected, is not answered, and is answered when ana has left.
+//! See: ben is connected, but he gets his echo only after ana has left.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 fn accept_all(listener: &TcpListener) -> io::Result<()> {
     loop {
         let (socket, _) = listener.accept()?;
-        echo(&socket)?; // comes back when this client has left
+        echo(&socket)?; // returns when this client has left
     }
 }
 // ANCHOR_END: serve

@@ -1,12 +1,12 @@
-//! The opening handshake by hand: one HTTP request, and an answer that leaves HTTP behind.
+//! Chapter 03: the opening handshake by hand: one HTTP request, and an answer that leaves HTTP.
 //!
 //! Learn: what the request must have, how its key is answered, what is refused and why.
 //! Run:   cargo run --example 03_handshake
-//! See:   a handshake step by step, three that are refused, one whose key is made up.
-//! Still wrong: after the handshake come bytes that this server cannot read (chapter 04).
+//! See:   a handshake step by step, three handshakes that are refused, and one with a made-up key.
+//! Still wrong: this server cannot read the bytes that come after the handshake (chapter 04).
 
-#[path = "parts/handshake.rs"]
-#[expect(dead_code, reason = "here the handshake is looked at while it is made")]
+#[path = "../common/handshake.rs"]
+#[expect(dead_code, reason = "this program makes the handshake step by step, to show it")]
 mod handshake;
 
 use data_encoding::HEXLOWER;
@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// The opening handshake by hand.
+/// Makes the opening handshake by hand.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen (default 127.0.0.1:8080)
@@ -30,7 +30,7 @@ struct Flags {
 }
 
 // ANCHOR: serve
-/// One handshake, and a look at what comes after it.
+/// Makes one handshake, and shows the bytes that come after it.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut input = BufReader::new(socket);
@@ -53,12 +53,12 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
 }
 // ANCHOR_END: serve
 
-/// Prints a head. Signs that would move the cursor of our terminal are escaped.
+/// Prints a head. Escapes control characters, because they could move our terminal's cursor.
 fn show(sign: char, head: &str) {
     head.lines().for_each(|line| println!("{sign} {}", line.escape_debug()));
 }
 
-/// The client. After a 101 it says "Hello", and then it awaits the end.
+/// The client. After a 101 it sends the text "Hello", and then waits for the end of the connection.
 fn visit(server: SocketAddr, method: &str, headers: &str) -> io::Result<()> {
     let mut socket = TcpStream::connect(server)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;

@@ -1,7 +1,7 @@
-//! Wrong: servers that never heard of WebSocket, and answer all the same.
+//! Wrong, for chapter 03: servers that know nothing of WebSocket, but answer.
 //!
 //! Run: cargo run --example wrong_03_old_answer
-//! See: a cache repeats an answer that it once saw. The client notices, because of the key.
+//! See: a cache repeats an old answer. The client notices, because it does not fit the key.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,19 +11,19 @@ use std::time::Duration;
 
 use tungstenite::handshake::derive_accept_key;
 
-/// Asks for a WebSocket where there is none.
+/// Asks a server for a WebSocket that it does not have.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where the cache listens (default: any free port of 127.0.0.1)
     #[argh(option, default = "\"127.0.0.1:0\".to_owned()")]
     listen: String,
-    /// ask this server, and start no cache
+    /// ask the server at this ADDR:PORT, and do not start a cache
     #[argh(option)]
     to: Option<SocketAddr>,
 }
 
 // ANCHOR: cache
-/// What the cache has seen: a right answer, to somebody else's key.
+/// The answer that the cache has kept: a right one, but to another client's key.
 const OLD_ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
@@ -34,7 +34,7 @@ fn cache(mut socket: TcpStream) -> io::Result<()> {
 }
 // ANCHOR_END: cache
 
-/// Asks for a WebSocket with this key, and believes only an answer that is made from it.
+/// Asks for a WebSocket with this key, and believes only an answer that was made from this key.
 fn believe(server: SocketAddr, key: &str) -> Result<(), Box<dyn Error>> {
     let mut socket = TcpStream::connect(server)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -56,7 +56,7 @@ fn believe(server: SocketAddr, key: &str) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The lines up to the empty one; at least one.
+/// Reads the lines up to the empty one. Returns at least one line.
 fn read_head(socket: &TcpStream) -> io::Result<Vec<String>> {
     let lines = BufReader::new(socket.take(8192)).lines();
     let lines: io::Result<Vec<String>> =

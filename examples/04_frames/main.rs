@@ -1,16 +1,16 @@
-//! Chapter 04, frames: what follows the handshake, read and written by hand.
-//! Learn: FIN, opcode, MASK, lengths in 7, 16 or 64 bits; one read is not one frame.
+//! Chapter 04: frames, which are what follows the handshake, read and written by hand.
+//! Learn: FIN, opcode, MASK, lengths in 7, 16 or 64 bits; that one read is not one frame.
 //! Run:   `cargo run --example 04_frames`
-//! See:   "Hello" as bits, headers that grow, an echo, frames that arrive in pieces.
-//! Still wrong: no Ping, no fragments, no Close. In chapter 05 a library does those.
-#[path = "parts/handshake.rs"]
+//! See:   "Hello" as bits, headers of different lengths, an echo, frames that arrive in pieces.
+//! Still wrong: Ping, fragments and Close are missing. In chapter 05 a library does them.
+#[path = "../common/handshake.rs"]
 mod handshake;
 use handshake::{HEADERS, ask, shake_hands};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::{error::Error, thread, time::Duration};
 
-/// Frames by hand, and an echo server that speaks them.
+/// Shows frames, and runs an echo server that reads and writes them by hand.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -23,9 +23,9 @@ struct Flags {
 
 const TEXT: u8 = 0b1000_0001; // FIN 1, RSV 000, opcode 1
 const BINARY: u8 = 0b1000_0010; // FIN 1, RSV 000, opcode 2
-const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d]; // the RFC's; really, new for each frame
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d]; // the RFC's; a real client takes a new one
 const PATIENCE: Duration = Duration::from_secs(60); // for the next byte
-const MOST: u64 = 16 << 20; // bytes of payload that are read
+const MOST: u64 = 16 << 20; // bytes of payload that we accept
 
 // ANCHOR: decode
 /// A frame that has been read. Its payload is no longer masked.
@@ -35,7 +35,7 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-/// Reads one frame, in as many pieces as it comes, and not one byte more.
+/// Reads one frame, in however many pieces it comes, and not one byte more.
 fn decode(stream: &mut impl Read) -> io::Result<Frame> {
     let [first_byte, second_byte] = take(stream)?;
     let masked = second_byte & 0b1000_0000 != 0;
@@ -52,7 +52,7 @@ fn decode(stream: &mut impl Read) -> io::Result<Frame> {
     Ok(Frame { first_byte, masked, payload: mask(&payload, key) })
 }
 
-/// The next bytes, as many as the caller has room for.
+/// Reads the next `COUNT` bytes.
 fn take<const COUNT: usize>(stream: &mut impl Read) -> io::Result<[u8; COUNT]> {
     let mut bytes = [0; COUNT];
     stream.read_exact(&mut bytes)?;
@@ -61,15 +61,15 @@ fn take<const COUNT: usize>(stream: &mut impl Read) -> io::Result<[u8; COUNT]> {
 // ANCHOR_END: decode
 
 // ANCHOR: encode
-/// Masks, and unmasks: a second XOR undoes the first. A key of zeros changes nothing.
+/// Masks a payload, or unmasks it: a second XOR undoes the first. A key of zeros changes nothing.
 fn mask(payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
 }
 
-/// A frame with the shortest form of its length. A client gives a key, a server does not.
+/// Makes a frame, with its length in the shortest form. A client gives a key, a server does not.
 fn encode(first_byte: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     let length = payload.len() as u64;
-    // The seven bits hold the length, or say in how many of its bytes it follows.
+    // The seven bits hold the length itself, or they say how many bytes of length follow.
     let (seven_bits, bytes_of_length) = match length {
         0..=125 => (length as u8, 0),
         126..=0xffff => (126, 2),
@@ -85,7 +85,7 @@ fn encode(first_byte: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
 // ANCHOR_END: encode
 
 // ANCHOR: serve
-/// Echoes text and binary frames that are whole messages; at anything else it hangs up.
+/// Echoes text and binary frames that are whole messages. Ends the connection at any other frame.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(socket);

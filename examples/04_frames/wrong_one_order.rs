@@ -1,7 +1,7 @@
-//! Wrong on purpose: the belief that both ends see all messages in one order.
+//! Wrong, for chapter 04: the belief that both ends see all messages in the same order.
 //!
 //! Run: `cargo run --example wrong_04_one_order`
-//! See: two ends of one connection, two orders. Chapter 04 says why.
+//! See: two ends of one connection see two orders. Chapter 04 says why.
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use chalkwire::frame::{Frame, Opcode};
 
-/// Two ends of a connection that talk at the same time.
+/// Lets both ends of a connection talk at the same time.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// end after the demonstration, as it does anyway
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "every example takes it")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
@@ -28,7 +28,7 @@ struct Flags {
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 // ANCHOR: send_then_read
-/// Sends two messages, and only then reads two. Says what happened here, in order.
+/// Sends two messages, and only then reads two. Returns all four in the order that this end saw.
 fn send_then_read(
     mut socket: TcpStream,
     key: Option<[u8; 4]>,

@@ -1,7 +1,7 @@
-//! Wrong on purpose: an echo server that takes what one `read` gives for one frame.
+//! Wrong, for chapter 04: an echo server that believes one `read` gives one frame.
 //!
 //! Run: `cargo run --example wrong_04_one_read_one_frame`
-//! See: the first of two frames comes back, the second never does. Chapter 04 says why.
+//! See: of two frames only the first comes back. Chapter 04 says why.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use chalkwire::frame::{Frame, Opcode};
 
-/// An echo server that takes what one read gives for one frame.
+/// Runs an echo server that believes one read gives one frame.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// end after the demonstration, as it does anyway
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "every example takes it")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
@@ -30,13 +30,13 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 // ANCHOR: serve
-/// Frames over bare TCP: the handshake is left out, for the error is in what comes after it.
+/// Echoes frames over bare TCP. There is no handshake here, because the mistake comes after it.
 fn serve(mut socket: TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE * 10))?;
     let mut bytes = [0; 4096];
     loop {
         let count = socket.read(&mut bytes)?;
-        // Wrong: what stands behind the first frame is thrown away.
+        // Wrong: the bytes behind the first frame are thrown away.
         let Some((frame, _)) = Frame::decode(&bytes[..count]) else { return Ok(()) };
         socket.write_all(&Frame::new(frame.header.opcode, None, &frame.payload).encode())?;
     }

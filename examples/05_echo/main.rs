@@ -1,24 +1,29 @@
-//! Chapter 05, echo: tungstenite does chapters 03 and 04, and a browser talks to it.
+//! Chapter 05: an echo server for browsers. tungstenite does the work of chapters 03 and 04.
 //!
-//! Learn: `accept`, `read`, `send`; one thread a client; that who leaves is no error.
+//! Learn: `accept`, `read`, `send`; a thread for each client; that a client may leave at any time.
 //! Run:   `cargo run --example 05_echo`, then open <http://127.0.0.1:8080/>
-//! See:   a Ping, fragments and a Close, and what comes back.
-//! Still wrong: the page shows little of what a browser knows. Chapter 06 shows it.
+//! See:   what comes back for a text, a Ping, fragments and a Close.
+//! Still wrong: the page shows only a little of what a browser knows. Chapter 06 shows the rest.
 
-use std::io::{ErrorKind::*, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration};
 
-use tungstenite::error::ProtocolError::*;
+use tungstenite::handshake::server::NoCallback;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
-use tungstenite::{Error, HandshakeError, Message, accept, client};
+use tungstenite::{Error, Message, client};
 
-#[path = "parts/manners.rs"]
-mod manners;
-use manners::{WholeHead, hang_up};
+#[path = "../common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../common/goodbye.rs"]
+mod goodbye;
+#[path = "../common/linger.rs"]
+mod linger;
+use accept_or_page::accept_or_page;
+use goodbye::is_goodbye;
+use linger::linger;
 
-/// An echo server: tungstenite reads the frames, each client has a thread.
+/// Runs an echo server: tungstenite reads the frames, and each client has a thread.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -27,36 +32,20 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// only the demonstration, with the server that listens at this ADDR:PORT
+    /// do not serve: run the demonstration against the server at this ADDR:PORT
     #[argh(option)]
     against: Option<SocketAddr>,
 }
 
-const PAGE: &str = include_str!("05_echo.html");
-/// So long a client may be silent. Chapter 11 asks it whether it is still there.
+const PAGE: &str = include_str!("page.html");
+/// How long a client may be silent. Chapter 11 asks a silent client whether it is still there.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-// ANCHOR: goodbye
-/// Whether an error only says that the peer has left. Every connection ends like that.
-fn is_goodbye(error: &Error) -> bool {
-    match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => true,
-        Error::Protocol(ResetWithoutClosingHandshake | HandshakeIncomplete) => true,
-        Error::Io(e) => matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset),
-        _ => false,
-    }
-}
-// ANCHOR_END: goodbye
-
 // ANCHOR: serve
-/// One client, from its request to its end.
+/// Serves one client, from its request to its end.
 fn serve(socket: &TcpStream) -> Result<(), Error> {
+    let Some(mut websocket) = accept_or_page(socket, PAGE, NoCallback)? else { return Ok(()) };
     socket.set_read_timeout(Some(PATIENCE))?;
-    let mut websocket = match accept(WholeHead::new(socket)) {
-        Ok(websocket) => websocket,
-        Err(HandshakeError::Failure(error)) => return answer(socket, error),
-        Err(HandshakeError::Interrupted(_)) => return Ok(()), // it took too long
-    };
     let error = loop {
         match websocket.read() {
             Ok(message) if message.is_text() || message.is_binary() => websocket.send(message)?,
@@ -75,19 +64,6 @@ fn serve(socket: &TcpStream) -> Result<(), Error> {
 }
 // ANCHOR_END: serve
 
-// ANCHOR: answer
-/// The answer to a request that is no opening handshake: the page, or a refusal.
-fn answer(mut socket: &TcpStream, error: Error) -> Result<(), Error> {
-    let (status, body) = match error {
-        Error::Protocol(MissingConnectionUpgradeHeader) => ("200 OK", PAGE),
-        Error::Protocol(_) => ("400 Bad Request", "That is no opening handshake."),
-        _ => return Err(error),
-    };
-    let headers = "Connection: close\r\nContent-Type: text/html\r\nSec-WebSocket-Version: 13";
-    Ok(write!(socket, "HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}")?)
-}
-// ANCHOR_END: answer
-
 // ANCHOR: accept
 fn accept_clients(listener: &TcpListener) {
     for socket in listener.incoming() {
@@ -96,7 +72,7 @@ fn accept_clients(listener: &TcpListener) {
                 if let Some(error) = serve(&socket).err().filter(|e| !is_goodbye(e)) {
                     eprintln!("{error}");
                 }
-                hang_up(&socket).ok();
+                linger(&socket);
             })
         });
         if started.is_err() {
@@ -125,7 +101,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
 }
 
 // ANCHOR: demonstrate
-/// Asks for what chapter 04's server cannot do, each time on a new connection.
+/// Sends what chapter 04's server cannot answer, each time on a new connection.
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let part = |text, of, fin| Message::Frame(Frame::message(text, OpCode::Data(of), fin));
     for (what, messages) in [

@@ -1,4 +1,4 @@
-//! Wrong on purpose: an echo server that sends the message object, not what is in it.
+//! Wrong, for chapter 05: an echo server that sends the message object, and not the text in it.
 //!
 //! Run: `cargo run --example wrong_05_sends_the_object`
 //! See: Rust's cousin of JavaScript's `[object Object]`. Chapter 05 says why.
@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use tungstenite::{Message, accept, client};
 
-/// An echo server that sends the message object.
+/// Runs an echo server that sends the message object.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// end after the demonstration, as it does anyway
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "every example takes it")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
@@ -29,7 +29,7 @@ fn serve(socket: TcpStream) -> Option<()> {
     let mut websocket = accept(socket).ok()?;
     loop {
         let message = websocket.read().ok()?;
-        // Wrong: this is how the object looks to a programmer, not the text that came.
+        // Wrong: this is how the object looks to a programmer. It is not the text that came.
         websocket.send(Message::text(format!("{message:?}"))).ok()?;
     }
 }

@@ -1,25 +1,26 @@
-//! Chapter 06, the browser's API: a page that shows what a browser knows of a WebSocket.
+//! Chapter 06: the browser's API. A page shows everything that a browser knows of a WebSocket.
 //!
 //! Learn: events, readyState, bufferedAmount, binaryType, protocol, close codes.
 //! Run:   `cargo run --example 06_browser_api`, then open <http://127.0.0.1:8080/>
-//! See:   without a browser, a client that asks the server for what the page asks it for.
-//! Still wrong: each client is alone. In chapter 07 they hear each other.
+//! See:   without a browser, a client that sends the server what the page's buttons send.
+//! Still wrong: each client is alone. In chapter 07 the clients hear each other.
 
-use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration, time::Instant};
 
-use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::{HeaderValue, Uri};
 use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
-use tungstenite::{ClientRequestBuilder, Error, HandshakeError, Message, accept_hdr, client};
+use tungstenite::{ClientRequestBuilder, Error, Message, client};
 
-#[path = "parts/manners.rs"]
-mod manners;
-use manners::{WholeHead, hang_up};
+#[path = "../common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../common/linger.rs"]
+mod linger;
+use accept_or_page::accept_or_page;
+use linger::linger;
 
-/// A server that does to a browser's page what the page asks for.
+/// Runs a server that does whatever a browser's page asks it to do.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -30,13 +31,13 @@ struct Flags {
     once: bool,
 }
 
-const PAGE: &str = include_str!("06_browser_api.html");
+const PAGE: &str = include_str!("page.html");
 const SUBPROTOCOL: &str = "demo.v1";
-/// A client that is silent so long gets a Ping; when it stays silent, it is given up.
+/// After so much silence a client gets a Ping, and after as much again the server gives it up.
 const SILENCE: Duration = Duration::from_secs(20);
 
 // ANCHOR: serve
-/// Takes `demo.v1` if the client offers it, and otherwise no subprotocol.
+/// Chooses `demo.v1` if the client offers it, and otherwise no subprotocol.
 #[expect(clippy::result_large_err, reason = "tungstenite's type")]
 fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     let offers = request.headers().get_all("Sec-WebSocket-Protocol").into_iter();
@@ -49,17 +50,13 @@ fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorRe
 }
 
 fn serve(socket: &TcpStream) -> Result<(), Error> {
+    let Some(mut websocket) = accept_or_page(socket, PAGE, choose)? else { return Ok(()) };
     socket.set_read_timeout(Some(SILENCE))?;
-    let mut websocket = match accept_hdr(WholeHead::new(socket), choose) {
-        Ok(websocket) => websocket,
-        Err(HandshakeError::Failure(error)) => return answer(socket, error),
-        Err(HandshakeError::Interrupted(_)) => return Ok(()), // it took too long
-    };
     let mut pinged: Option<Instant> = None;
     let error = loop {
         let message = match websocket.read() {
             Ok(message) => message,
-            // Silence: a Ping, as if it were asked for. Silence after a Ping: the end.
+            // After a silence: a Ping, as if the page had asked for it. After one more: the end.
             Err(Error::Io(_)) if pinged.is_none() => Message::text("/ping"),
             Err(error) => break error,
         };
@@ -91,17 +88,6 @@ fn serve(socket: &TcpStream) -> Result<(), Error> {
 }
 // ANCHOR_END: serve
 
-/// A request that is no opening handshake gets the page, or a refusal.
-fn answer(mut socket: &TcpStream, error: Error) -> Result<(), Error> {
-    let (status, body) = match error {
-        Error::Protocol(MissingConnectionUpgradeHeader) => ("200 OK", PAGE),
-        Error::Protocol(_) => ("400 Bad Request", "That is no opening handshake."),
-        _ => return Err(error),
-    };
-    let headers = "Connection: close\r\nContent-Type: text/html\r\nSec-WebSocket-Version: 13";
-    Ok(write!(socket, "HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}")?)
-}
-
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
     let listener = TcpListener::bind(&flags.listen)
@@ -111,7 +97,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
     let server = thread::spawn(move || {
         for socket in listener.incoming() {
             let started = socket.and_then(|socket| {
-                thread::Builder::new().spawn(move || (serve(&socket).ok(), hang_up(&socket).ok()))
+                thread::Builder::new().spawn(move || (serve(&socket).ok(), linger(&socket)))
             });
             if started.is_err() {
                 thread::sleep(Duration::from_millis(100)); // too many sockets or threads
@@ -127,7 +113,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
 }
 
 // ANCHOR: demonstrate
-/// Asks the server for what the page's buttons ask it for.
+/// Sends the server what the page's buttons send.
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     for wishes in [&["Hello", "/ping", "/close 4001"][..], &["/vanish"]] {
         let request = ClientRequestBuilder::new(Uri::from_static("ws://localhost/"));

@@ -1,7 +1,7 @@
-//! Wrong on purpose: a server that takes no notice of the subprotocols it is offered.
+//! Wrong, for chapter 06: a server that ignores the subprotocols which a client offers.
 //!
 //! Run: `cargo run --example wrong_06_ignores_subprotocols`
-//! See: the client, which offered one, gives up. Chapter 06 says why.
+//! See: the client offered one, gets no answer to it, and gives up. Chapter 06 says why.
 
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
@@ -12,15 +12,15 @@ use std::time::Duration;
 use tungstenite::http::Uri;
 use tungstenite::{ClientRequestBuilder, accept, client};
 
-/// A server that takes no notice of subprotocols.
+/// Runs a server that ignores subprotocols.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// end after the demonstration, as it does anyway
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "every example takes it")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
@@ -40,7 +40,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("listening at {address}");
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            // Wrong: `accept` answers 101, and leaves the offer without an answer.
+            // Wrong: `accept` answers 101, but it does not answer the offer.
             let socket = socket.set_read_timeout(Some(PATIENCE)).map(|()| socket);
             let _websocket = socket.ok().and_then(|socket| accept(socket).ok());
         }

@@ -1,13 +1,13 @@
-//! 07. Broadcast: one thread owns the connection list, and everyone hears what anyone says.
+//! Chapter 07: broadcast. One thread owns the connection list, and everyone hears what anyone says.
 //!
 //! Learn: how to send to a client whose thread is blocked in `read`; a list with one owner.
 //! Run:   `cargo run --example 07_broadcast`, then open the address in two tabs of a browser.
-//! See:   both tabs hear what one says, and the count goes down when a tab is closed.
-//! Still wrong: everyone hears everything, and nobody has a name. Chapter 08 mends that.
+//! See:   both tabs hear what one of them says, and the count goes down when you close a tab.
+//! Still wrong: everyone hears everything, and nobody has a name. Chapter 08 adds rooms and names.
 
-#[path = "parts/connection.rs"]
+#[path = "../common/connection.rs"]
 mod connection;
-#[path = "parts/visitor.rs"]
+#[path = "../common/visitor.rs"]
 mod visitor;
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use tungstenite::handshake::server::NoCallback;
 use tungstenite::{Error, Message};
 use visitor::{connect, hear};
 
-/// Everyone hears what anyone says.
+/// Runs a server where everyone hears what anyone says.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -35,7 +35,7 @@ struct Flags {
     once: bool,
 }
 
-const PAGE: &str = include_str!("07_broadcast.html");
+const PAGE: &str = include_str!("page.html");
 
 // ANCHOR: main
 fn main() -> Result<(), Box<dyn StdError>> {
@@ -59,9 +59,9 @@ fn main() -> Result<(), Box<dyn StdError>> {
 // ANCHOR_END: main
 
 // ANCHOR: event
-/// Everything the dispatcher is ever told. The clients' threads tell it.
+/// Everything that a client's thread can tell the dispatcher.
 enum Event {
-    /// A client has shaken hands.
+    /// A client has made its opening handshake.
     Joined(u64, Arc<Connection>),
     /// A client has sent a text or binary message.
     Said(Message),
@@ -71,7 +71,7 @@ enum Event {
 // ANCHOR_END: event
 
 // ANCHOR: dispatch
-/// Owns the connection list. Ends when nobody is left who could send an event.
+/// Owns the connection list. Ends when no thread is left that could send an event.
 fn dispatch(events: &Receiver<Event>) {
     let mut clients = BTreeMap::new();
     for event in events {
@@ -89,7 +89,7 @@ fn dispatch(events: &Receiver<Event>) {
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
         let frame = Frame::new(opcode, None, &message.into_data()).encode();
         for connection in clients.values() {
-            // Where this fails, the client's own thread sees the end too, and says Left.
+            // If this fails, the client's own thread sees the end too, and sends Left.
             let _ = connection.send(&frame);
         }
     }
@@ -97,11 +97,11 @@ fn dispatch(events: &Receiver<Event>) {
 // ANCHOR_END: dispatch
 
 // ANCHOR: serve
-/// The body of a client's thread: it waits in `read`, and tells the dispatcher what it hears.
+/// Runs in a client's thread: waits in `read`, and tells the dispatcher what the client says.
 fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
     let tell = |event| events.send(event).expect("the dispatcher lives as long as its senders");
     let connection = Arc::new(Connection::new(socket)?);
-    let Some(mut websocket) = connection.shake_hands(PAGE, NoCallback)? else { return Ok(()) };
+    let Some(mut websocket) = connection.accept_or_page(PAGE, NoCallback)? else { return Ok(()) };
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +119,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
 // ANCHOR_END: serve
 
 // ANCHOR: demonstrate
-/// Two clients; the second reloads its page.
+/// Runs two clients. The second reloads its page five times.
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let url = format!("ws://{address}/");
     let mut first = connect(address, &url)?;
@@ -137,7 +137,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let mut last = String::new();
     for reload in 0..5 {
         if reload % 2 == 0 {
-            second.close(None)?; // the other times it goes without a word
+            second.close(None)?; // the other times it leaves without a Close
         }
         drop(second);
         println!("client 1 hears: {}", hear(&mut first)?);

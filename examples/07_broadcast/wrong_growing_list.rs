@@ -1,9 +1,9 @@
-//! Wrong: the list of connections only ever grows.
+//! Wrong, for chapter 07: a list of connections that only grows.
 //!
-//! This is how broadcast is often taught: push each new connection into an array, and send to all
-//! of them. Every page that is reloaded stays in the array.
+//! Many tutorials teach broadcast like this: push each new connection into an array, and send to
+//! all of them. But when a page is reloaded, its old connection stays in the array.
 //!
-//! Run: `cargo run --example wrong_07_growing_list`. It ends with a failure, as it must.
+//! Run: `cargo run --example wrong_07_growing_list`. It fails, as it should.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,9 +20,9 @@ struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// end after the demonstration (it always does)
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[allow(dead_code, reason = "every example has this flag")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
@@ -34,7 +34,7 @@ type Connections = Arc<Mutex<Vec<TcpStream>>>;
 
 fn serve(socket: TcpStream, connections: &Connections) -> Result<(), AnyError> {
     let mut list = connections.lock().unwrap_or_else(PoisonError::into_inner);
-    list.push(socket.try_clone()?); // nothing in this program takes it out again
+    list.push(socket.try_clone()?); // nothing in this program removes it again
     drop(list);
     let mut websocket = accept(socket).map_err(|error| error.to_string())?;
     while let Ok(message) = websocket.read() {

@@ -1,9 +1,9 @@
-//! Wrong: a lock around the WebSocket, held while `read` blocks.
+//! Wrong, for chapter 07: a lock around the WebSocket, held while `read` blocks.
 //!
-//! This is the first idea for "read blocks, so how do I send?": share the WebSocket, and lock it.
-//! The thread that reads holds the lock for as long as its client is silent.
+//! `read` blocks, so how does another thread send? The first idea is to share the WebSocket behind
+//! a lock. But the thread that reads holds the lock for as long as its client is silent.
 //!
-//! Run: `cargo run --example wrong_07_lock_around_read`. It ends with a failure, as it must.
+//! Run: `cargo run --example wrong_07_lock_around_read`. It fails, as it should.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,15 @@ use std::{io, thread, time::Duration};
 use argh::FromArgs;
 use tungstenite::{Error, Message, WebSocket, accept, client};
 
-/// Sends to a client whose thread waits in read, with a lock held.
+/// Sends to a client whose thread holds a lock while it waits in read.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// end after the demonstration (it always does)
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[allow(dead_code, reason = "every example has this flag")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
@@ -50,7 +50,7 @@ fn main() -> Result<(), AnyError> {
 }
 
 // ANCHOR: serve
-/// One client: one thread reads, another has news for it.
+/// Serves one client: one thread reads from it, and another has news for it.
 fn serve(listener: &TcpListener) -> Result<(), AnyError> {
     let (socket, _) = listener.accept()?;
     let websocket = accept(socket).map_err(|error| error.to_string())?;
@@ -60,7 +60,7 @@ fn serve(listener: &TcpListener) -> Result<(), AnyError> {
     thread::spawn(move || -> Result<(), Error> {
         let mut websocket = lock(&reader);
         reading.send(()).expect("the other thread waits for this");
-        let _message: Message = websocket.read()?; // blocks, with the lock in its hand
+        let _message: Message = websocket.read()?; // blocks, and holds the lock
         Ok(())
     });
     begun.recv()?;

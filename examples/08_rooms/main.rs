@@ -1,15 +1,14 @@
-//! 08. Rooms: names, who is here, and a message for one person, in JSON.
+//! Chapter 08: rooms, with names, a list of who is here, and messages for one person, in JSON.
 //!
-//! Learn: state of each client in the dispatcher; a message format of one's own.
+//! Learn: how the dispatcher keeps state for each client; a message format of your own.
 //! Run:   `cargo run --example 08_rooms`, then open the address in two tabs of a browser.
-//! See:   what is said in one room stays there; a whisper reaches one.
-//! Still wrong: every client must speak this JSON, and nobody has agreed to. See chapter 09.
+//! See:   a message stays in its room, and a whisper reaches one person.
+//! Still wrong: every client must speak this JSON, but no client has agreed to. See chapter 09.
 
-#[path = "parts/connection.rs"]
+#[path = "../common/connection.rs"]
 mod connection;
-#[path = "parts/rooms.rs"]
 mod rooms;
-#[path = "parts/visitor.rs"]
+#[path = "../common/visitor.rs"]
 mod visitor;
 
 use std::error::Error as StdError;
@@ -26,7 +25,7 @@ use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Error, Message};
 use visitor::{Visitor, connect};
 
-/// Rooms, names and whispers.
+/// Runs a server with rooms, names and whispers.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -35,12 +34,12 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// only the demonstration, with the server that listens at this ADDR:PORT
+    /// do not serve: run the demonstration against the server at this ADDR:PORT
     #[argh(option)]
     against: Option<SocketAddr>,
 }
 
-const PAGE: &str = include_str!("08_rooms.html");
+const PAGE: &str = include_str!("page.html");
 
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
@@ -68,7 +67,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
 }
 
 // ANCHOR: serve
-/// The body of a client's thread: it reads the path, then requests.
+/// Runs in a client's thread: reads the path of the handshake, and then the client's requests.
 fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
     let tell = |event| events.send(event).expect("the dispatcher lives as long as its senders");
     let connection = Arc::new(Connection::new(socket)?);
@@ -79,7 +78,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
         room = path.strip_prefix("/room/").unwrap_or("lobby").to_owned();
         Ok(response)
     };
-    let Some(mut websocket) = connection.shake_hands(PAGE, read_path)? else { return Ok(()) };
+    let Some(mut websocket) = connection.accept_or_page(PAGE, read_path)? else { return Ok(()) };
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +98,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
 // ANCHOR_END: serve
 
 // ANCHOR: demonstrate
-/// Ana and Ben are in the room "blue", Zoe is in "red".
+/// Lets Ana and Ben talk in the room "blue", and Zoe in the room "red".
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let enter = |room: &str, name: &str| -> Result<_, Error> {
         let mut visitor = connect(address, format!("ws://{address}/room/{room}"))?;
@@ -129,7 +128,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     Ok(())
 }
 
-/// The next JSON.
+/// Waits for the next JSON text.
 fn hear(visitor: &mut Visitor) -> Result<String, Error> {
     loop {
         let text = visitor::hear(visitor)?;

@@ -1,5 +1,5 @@
-//! The dispatcher's state in chapter 08: who is in which room, under which name. No socket and no
-//! thread is in here but behind [`Connection`].
+//! The dispatcher's state in chapter 08: who is in which room, and under which name. This file
+//! knows nothing of sockets and threads, because they are behind [`Connection`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 use crate::connection::Connection;
 
 // ANCHOR: event
-/// Everything the dispatcher is ever told.
+/// Everything that a client's thread can tell the dispatcher.
 pub enum Event {
-    /// A client has shaken hands, at the path of this room.
+    /// A client has made its handshake, at the path of this room.
     Joined { client: u64, room: String, connection: Arc<Connection> },
-    /// A client has sent a message. What is no JSON is null.
+    /// A client has sent a message. A message that is not JSON is null here.
     Said { client: u64, request: Value },
-    /// A client has gone.
+    /// A client has left.
     Left { client: u64 },
 }
 
-/// All the dispatcher knows of a client.
+/// Everything that the dispatcher knows of a client.
 struct Client {
     room: String,
-    /// There from its `join` on.
+    /// `None` until the client has sent its `join`.
     name: Option<String>,
     connection: Arc<Connection>,
 }
@@ -60,7 +60,7 @@ impl Rooms {
     // ANCHOR_END: take
 
     // ANCHOR: grant
-    /// Does what a client asks for, or says why not. The connection stays.
+    /// Does what a client asks for, or returns the reason why not. The connection stays open.
     fn grant(&mut self, id: u64, request: &Value) -> Result<(), String> {
         let field = |name: &str| {
             request[name].as_str().ok_or_else(|| format!("the request has no text {name:?}"))
@@ -110,7 +110,7 @@ impl Rooms {
     // ANCHOR_END: join
 
     // ANCHOR: members
-    /// Those in a room who have a name, with their connections.
+    /// The members of a room who have a name, with their connections.
     fn members(&self, room: &str) -> impl Iterator<Item = (&str, &Arc<Connection>)> {
         let here = self.clients.values().filter(move |client| client.room == room);
         here.filter_map(|client| Some((client.name.as_deref()?, &client.connection)))
@@ -125,11 +125,11 @@ impl Rooms {
     }
 }
 
-/// Sends one JSON text to some clients. It is encoded once.
+/// Sends one JSON text to some clients. Encodes it only once.
 fn tell<'a>(to: impl IntoIterator<Item = &'a Arc<Connection>>, news: &Value) {
     let frame = Frame::new(Opcode::Text, None, news.to_string().as_bytes()).encode();
     for connection in to {
-        // Where this fails, the client's own thread sees the end too, and says Left.
+        // If this fails, the client's own thread sees the end too, and sends Left.
         let _ = connection.send(&frame);
     }
 }

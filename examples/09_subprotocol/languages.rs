@@ -1,4 +1,5 @@
-//! The dispatcher's state in chapter 09: rooms in which some speak plain text, and some `classroom.v1`.
+//! The dispatcher's state in chapter 09: rooms where some clients speak plain text, and others
+//! speak `classroom.v1`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,22 +10,22 @@ use tungstenite::Message;
 
 use crate::connection::Connection;
 
-/// The subprotocol that we speak.
+/// The subprotocol that this server speaks.
 pub const CLASSROOM: &str = "classroom.v1";
 
 // ANCHOR: event
-/// Everything the dispatcher is ever told.
+/// Everything that a client's thread can tell the dispatcher.
 pub enum Event {
-    /// A client has shaken hands. `speaks` is the subprotocol agreed on, if there is one.
+    /// A client has made its handshake. `speaks` is the agreed subprotocol, if there is one.
     Joined { client: u64, room: String, speaks: Option<&'static str>, connection: Arc<Connection> },
     /// A client has sent a text or binary message.
     Said { client: u64, message: Message },
-    /// A client has gone.
+    /// A client has left.
     Left { client: u64 },
 }
 // ANCHOR_END: event
 
-/// All the dispatcher knows of a client; the names are in the [`Classroom`].
+/// What the dispatcher knows of a client. Its name is in the [`Classroom`].
 struct Client {
     room: String,
     speaks: Option<&'static str>,
@@ -35,7 +36,7 @@ struct Client {
 #[derive(Default)]
 pub struct Rooms {
     clients: BTreeMap<u64, Client>,
-    /// One for each room in which somebody speaks `classroom.v1`.
+    /// One for each room where a client speaks `classroom.v1`.
     classrooms: BTreeMap<String, Classroom>,
 }
 
@@ -65,7 +66,7 @@ impl Rooms {
         }
     }
 
-    /// Those in a room who have agreed on nothing hear what was said, as it was said.
+    /// Sends a message unchanged to the clients of a room that speak plain text.
     fn tell_plain(&self, room: &str, message: Message) {
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
         let frame = Frame::new(opcode, None, &message.into_data()).encode();

@@ -1,17 +1,15 @@
-//! 09. Subprotocol: client and server agree on a language before the first message.
+//! Chapter 09: subprotocols. Client and server agree on a language before the first message.
 //!
-//! Learn: the offer, the choice, and what happens when they have none in common.
+//! Learn: the offer, the choice, and what happens when both sides have no language in common.
 //! Run:   `cargo run --example 09_subprotocol`, then open the address in a browser.
-//! See:   one path that speaks plain text with some, and `classroom.v1` with others.
-//! Still wrong: everything is text, and everything is small. See chapter 10.
+//! See:   one server that speaks plain text with some clients, and `classroom.v1` with others.
+//! Still wrong: every message is text, and every message is small. See chapter 10.
 
-#[path = "parts/connection.rs"]
+#[path = "../common/connection.rs"]
 mod connection;
-#[path = "parts/languages.rs"]
 mod languages;
-#[path = "parts/offer.rs"]
 mod offer;
-#[path = "parts/visitor.rs"]
+#[path = "../common/visitor.rs"]
 mod visitor;
 
 use std::error::Error as StdError;
@@ -29,7 +27,7 @@ use tungstenite::http::HeaderValue;
 use tungstenite::{ClientRequestBuilder, Error, Message};
 use visitor::{connect, hear};
 
-/// Rooms that speak plain text or classroom.v1.
+/// Runs a server with rooms that speak plain text or classroom.v1.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -38,12 +36,12 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// only the handshakes, with the server that listens at this ADDR:PORT
+    /// do not serve: make the handshakes with the server at this ADDR:PORT
     #[argh(option)]
     against: Option<SocketAddr>,
 }
 
-const PAGE: &str = include_str!("09_subprotocol.html");
+const PAGE: &str = include_str!("page.html");
 
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
@@ -70,7 +68,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
 }
 
 // ANCHOR: choose
-/// The first that the client offers and we speak. Its order is its preference.
+/// Chooses the first offer that we speak. A client puts first what it likes best.
 fn choose(request: &Request) -> Option<&'static str> {
     let lines = request.headers().get_all("Sec-WebSocket-Protocol").iter();
     let mut offers = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -94,7 +92,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
         }
         Ok(response)
     };
-    let Some(mut websocket) = connection.shake_hands(PAGE, agree)? else { return Ok(()) };
+    let Some(mut websocket) = connection.accept_or_page(PAGE, agree)? else { return Ok(()) };
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -114,7 +112,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
 // ANCHOR_END: serve
 
 // ANCHOR: offers
-/// Makes each offer twice: by hand, to see the answer, and with tungstenite, to see its verdict.
+/// Makes each offer twice: by hand, to see the answer, and with tungstenite, to see if it agrees.
 fn make_offers(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     println!("offer                the answer    tungstenite's client");
     for offer in [&[] as &[&str], &[CLASSROOM], &["chat", CLASSROOM], &["chat"]] {
@@ -133,7 +131,8 @@ fn make_offers(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
 // ANCHOR_END: offers
 
 // ANCHOR: talk
-/// Ana and Ben speak `classroom.v1`. Tom offers nothing, Zoe has nothing in common with the server.
+/// Lets three clients talk in one room: Ana speaks `classroom.v1`, and Tom and Zoe speak plain
+/// text. Tom offers nothing, and the server does not speak what Zoe offers.
 fn talk(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let (mut ana, _) = offer_by_hand(address, CLASSROOM)?;
     let (mut tom, _) = offer_by_hand(address, "")?;

@@ -1,4 +1,5 @@
-//! An opening handshake by hand, for chapter 09: to see an answer that tungstenite's client would refuse.
+//! An opening handshake by hand, for chapter 09. It shows answers that tungstenite's client would
+//! refuse.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -11,7 +12,7 @@ use tungstenite::{Message, WebSocket};
 use crate::visitor::Visitor;
 
 // ANCHOR: offer
-/// Offers these subprotocols, and returns what the server has chosen, as it stands in its answer.
+/// Offers these subprotocols. Returns the server's choice as it is written in the answer.
 pub fn offer_by_hand(
     address: SocketAddr,
     offer: &str,
@@ -30,13 +31,14 @@ pub fn offer_by_hand(
     )?;
     let (mut answer, mut byte) = (Vec::new(), [0]);
     while !answer.ends_with(b"\r\n\r\n") {
-        socket.read_exact(&mut byte)?; // one at a time: what follows is a frame already
+        socket.read_exact(&mut byte)?; // one by one, because the bytes that follow are a frame
         answer.extend(byte);
     }
     let answer = String::from_utf8_lossy(&answer).to_lowercase();
     let chosen = answer.lines().find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
     let mut websocket = WebSocket::from_raw_socket(socket, Role::Client, None);
-    // The answer to a Ping comes from the server's loop: by then the dispatcher knows of us.
+    // The Pong comes from the loop of our thread in the server. It has told the dispatcher of us
+    // before.
     websocket.send(Message::Ping("there?".into()))?;
     while !websocket.read()?.is_pong() {}
     Ok((websocket, chosen.unwrap_or("(none)").to_owned()))

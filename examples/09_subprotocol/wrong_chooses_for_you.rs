@@ -1,6 +1,6 @@
-//! Wrong: a server that always chooses the same subprotocol, offered or not.
+//! Wrong, for chapter 09: a server that always chooses the same subprotocol, offered or not.
 //!
-//! Run: `cargo run --example wrong_09_chooses_for_you`. It ends with a failure, as it must.
+//! Run: `cargo run --example wrong_09_chooses_for_you`. It fails, as it should.
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// end after the demonstration; without, a browser may try it
+    /// end after the demonstration
     #[argh(switch)]
     once: bool,
 }
@@ -25,7 +25,7 @@ struct Flags {
 #[expect(clippy::result_large_err, reason = "tungstenite's type")]
 fn serve(socket: TcpStream) {
     let opened = accept_hdr(socket, |_: &Request, mut response: Response| {
-        let chosen = HeaderValue::from_static("classroom.v1"); // nobody has looked at the offer
+        let chosen = HeaderValue::from_static("classroom.v1"); // without a look at the offer
         response.headers_mut().insert("Sec-WebSocket-Protocol", chosen);
         Ok(response)
     });
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Err(format!("{refused} of 3 clients have refused what was chosen for them"))?
 }
 
-/// Whether tungstenite's client takes the answer.
+/// Makes an offer. Returns whether tungstenite's client takes the server's answer.
 fn try_offer(address: SocketAddr, offer: &str) -> Result<bool, Box<dyn Error>> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;

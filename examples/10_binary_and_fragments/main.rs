@@ -1,31 +1,34 @@
-//! 10. Text and binary, slices and fragments.
+//! Chapter 10: text and binary, slices and fragments.
 //!
-//! You learn: what the type of a message promises, and that a message may come in many frames.
-//! Run:       cargo run --example 10_binary_and_fragments
-//! You see:   a file that comes back whole, a Ping inside a message, a character cut in half.
-//!            Then open http://127.0.0.1:8080/ and send a file of your own.
-//! Still wrong: a client whose cable is pulled stays for five minutes. Chapter 11 mends that.
+//! Learn: what the type of a message promises, and that a message may come in many frames.
+//! Run:   `cargo run --example 10_binary_and_fragments`
+//! See:   a file that comes back whole, a Ping inside a message, a character cut in half.
+//!        Then open <http://127.0.0.1:8080/> and send a file of your own.
+//! Still wrong: a client whose cable is pulled stays for five minutes. See chapter 11.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
-use std::time::Duration;
+use std::{thread, time::Duration};
 
-use argh::FromArgs;
 use chalkwire::frame::Opcode;
-use tungstenite::protocol::CloseFrame;
-use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::handshake::server::NoCallback;
+use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tungstenite::{Error as WsError, Message, WebSocket};
 
-#[path = "parts/by_hand.rs"]
+#[path = "../common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../common/by_hand.rs"]
 mod by_hand;
-#[path = "parts/door.rs"]
-mod door;
-
+#[path = "../common/goodbye.rs"]
+mod goodbye;
+#[path = "../common/linger.rs"]
+mod linger;
+use accept_or_page::{DEADLINE, accept_or_page};
 use by_hand::{connect, receive, send};
-use door::{is_goodbye, open};
+use goodbye::is_goodbye;
+use linger::linger;
 
-/// Text and binary messages, and messages in many frames.
-#[derive(FromArgs)]
+/// Echoes text, binary messages, and messages in many frames.
+#[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
@@ -37,12 +40,12 @@ struct Flags {
 
 type AnyError = Box<dyn std::error::Error>;
 
-/// Who has shaken hands and says nothing is kept this long.
+/// How long a client may be silent before the server ends its connection.
 const SILENCE: Duration = Duration::from_secs(300);
-const PAGE: &str = include_str!("10_binary_and_fragments.html");
+const PAGE: &str = include_str!("page.html");
 // ANCHOR: given
 /// A file to send, and how many of its bytes go into one message.
-const FILE: &[u8] = include_bytes!("../LICENSE-APACHE");
+const FILE: &[u8] = include_bytes!("../../LICENSE-APACHE");
 const SLICE: usize = 4096;
 // ANCHOR_END: given
 
@@ -66,12 +69,13 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// One client, in a thread of its own.
+/// Serves one client, in a thread of its own.
 fn serve(socket: &TcpStream) {
-    match open(socket, PAGE) {
-        Ok(None) => {}
+    match accept_or_page(socket, PAGE, NoCallback) {
+        Ok(None) => linger(socket),
         Ok(Some(websocket)) => {
             socket.set_read_timeout(Some(SILENCE)).ok();
+            socket.set_write_timeout(Some(DEADLINE)).ok();
             echo(websocket);
         }
         Err(error) => log::info!("a client left in the handshake: {error}"),
@@ -92,14 +96,14 @@ fn echo(mut websocket: WebSocket<&TcpStream>) {
         }
     };
     let code = match &error {
-        error if is_goodbye(error) => return,
+        WsError::Protocol(_) if !is_goodbye(&error) => CloseCode::Protocol,
         WsError::Utf8(_) => CloseCode::Invalid,
         WsError::Capacity(_) => CloseCode::Size,
-        _ => CloseCode::Protocol,
+        _ => return, // the client has left, or it has been silent for too long
     };
     log::info!("a client broke a rule: {error}");
     if websocket.close(Some(CloseFrame { code, reason: "".into() })).is_ok() {
-        // Until the client has answered, or is gone.
+        // Until the client has answered, or has left.
         while websocket.read().is_ok() {}
     }
 }

@@ -1,7 +1,7 @@
-//! 10, wrong: a file sent as a text message.
+//! Wrong, for chapter 10: a file sent as a text message.
 //!
-//! Run: cargo run --example wrong_10_file_as_text
-//! See: what comes back is not what was sent. It fails, with exit code 1.
+//! Run: `cargo run --example wrong_10_file_as_text`. It fails, as it should.
+//! See: the bytes that come back are not the bytes of the file.
 
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
@@ -11,20 +11,20 @@ use std::time::Duration;
 use argh::FromArgs;
 use tungstenite::Message;
 
-/// A file sent as a text message.
+/// Sends a file as a text message.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// accepted as everywhere: it always ends
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "this program has nothing to stay for")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The eight bytes that every PNG picture begins with.
+/// The first eight bytes of every PNG picture.
 const PICTURE: [u8; 8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 fn main() -> Result<(), Box<dyn Error>> {

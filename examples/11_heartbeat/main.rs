@@ -1,32 +1,31 @@
-//! 11. The heartbeat, and a client that comes back.
+//! Chapter 11: the heartbeat, and a client that comes back.
 //!
-//! You learn: why a pulled cable is noticed only by asking, and how a client reconnects politely.
-//! Run:       cargo run --example 11_heartbeat
-//! You see:   round trips; a cable pulled; who notices it, and when; the client's way back.
-//! Still wrong: whoever is given up, or gives up, just drops its socket. Chapter 12 says goodbye.
+//! Learn: why only a question finds a pulled cable, and how a client reconnects politely.
+//! Run:   `cargo run --example 11_heartbeat`
+//! See:   round trips; a pulled cable; when each side notices it; how the client comes back.
+//! Still wrong: a side that gives up drops its socket without a Close. Chapter 12 closes properly.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{io, thread, time::Duration, time::Instant};
 
-use argh::FromArgs;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use tungstenite::{Error as WsError, Message};
+use tungstenite::{Error as WsError, Message, handshake::server::NoCallback};
 
-#[path = "parts/cable.rs"]
-mod cable;
-#[path = "parts/door.rs"]
-mod door;
-#[path = "parts/reconnect.rs"]
+#[path = "../common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../common/goodbye.rs"]
+mod goodbye;
 mod reconnect;
-use cable::relay;
-use door::{DEADLINE, is_goodbye, open};
+mod relay;
+use accept_or_page::{DEADLINE, accept_or_page};
+use goodbye::is_goodbye;
 use reconnect::{OPEN, OVER, shown, stay_connected};
-/// Pings, Pongs, a pulled cable, and a way back.
-#[derive(FromArgs, Clone)]
+use relay::relay;
+
+/// Shows Pings, Pongs, a pulled cable, and a client that comes back.
+#[derive(argh::FromArgs, Clone)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
@@ -37,7 +36,7 @@ struct Flags {
     /// milliseconds of silence after which a Ping is sent (default 100)
     #[argh(option, default = "Duration::from_millis(100)", from_str_fn(parse))]
     ping_after: Duration,
-    /// milliseconds of silence after that Ping until we give up (default 500)
+    /// milliseconds of silence after that Ping until the server gives up (default 500)
     #[argh(option, default = "Duration::from_millis(500)", from_str_fn(parse))]
     give_up_after: Duration,
 }
@@ -48,7 +47,7 @@ fn parse(text: &str) -> Result<Duration, String> {
 
 type AnyError = Box<dyn std::error::Error>;
 const NO_PONG: &str = "server: no Pong, it gives up";
-const PAGE: &str = include_str!("11_heartbeat.html");
+const PAGE: &str = include_str!("page.html");
 
 fn main() -> Result<(), AnyError> {
     let flags: Flags = argh::from_env();
@@ -73,9 +72,10 @@ fn main() -> Result<(), AnyError> {
 }
 
 // ANCHOR: heartbeat
-/// The body of a client's thread: an echo with a heartbeat.
+/// Runs in a client's thread: an echo with a heartbeat.
 fn serve(socket: TcpStream, times: &Flags, tell: &Sender<String>) -> Result<(), AnyError> {
-    let Some(mut websocket) = open(&socket, PAGE)? else { return Ok(()) };
+    let Some(mut websocket) = accept_or_page(&socket, PAGE, NoCallback)? else { return Ok(()) };
+    socket.set_write_timeout(Some(DEADLINE))?;
     let (mut pings, mut waiting, mut sent_at) = (0, false, Instant::now());
     loop {
         let patience = if waiting { times.give_up_after } else { times.ping_after };
@@ -100,7 +100,7 @@ fn serve(socket: TcpStream, times: &Flags, tell: &Sender<String>) -> Result<(), 
             let time = shown(sent_at.elapsed());
             tell.send(format!("server: Ping {pings}, Pong after {time}"))?;
         }
-        waiting = false; // whatever it was: a sign of life
+        waiting = false; // every message is a sign of life
         if message.is_text() || message.is_binary() {
             websocket.send(message)?;
         }
@@ -109,7 +109,7 @@ fn serve(socket: TcpStream, times: &Flags, tell: &Sender<String>) -> Result<(), 
 // ANCHOR_END: heartbeat
 
 // ANCHOR: is_timeout
-/// A read deadline has passed. Windows has another word for it.
+/// Whether a read deadline has passed. Windows calls this error `TimedOut`, Unix `WouldBlock`.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
@@ -137,7 +137,7 @@ fn demonstrate(to: SocketAddr, flags: &Flags, server: &Receiver<String>) -> Resu
     Ok(())
 }
 
-/// Prints what is told, up to the first line that begins so.
+/// Prints the lines that are told, up to the first one that starts with `begin`.
 fn show_until(begin: &str, told: &Receiver<String>) -> Result<(), AnyError> {
     for _ in 0..20 {
         let line = told.recv_timeout(DEADLINE)?;

@@ -1,4 +1,4 @@
-//! A client that comes back politely.
+//! A client that reconnects politely.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpStream};
@@ -9,20 +9,20 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use tungstenite::{Error, WebSocket};
 
-use crate::door::DEADLINE;
+use crate::accept_or_page::DEADLINE;
 use crate::{AnyError, Flags, is_timeout};
 
-/// The first pause is at most so long.
+/// The longest first pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// No pause is longer.
+/// The longest pause of all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The demonstration is over: its client leaves.
+/// Set when the demonstration is over. Then its client leaves.
 pub static OVER: AtomicBool = AtomicBool::new(false);
-/// What the client tells when it has a connection.
+/// What the client tells us when it has a connection.
 pub const OPEN: &str = "client: open";
 
 // ANCHOR: client
-/// A client that comes back, for as long as somebody listens to what it tells.
+/// A client that reconnects for as long as we listen to what it tells us.
 pub fn stay_connected(
     to: SocketAddr,
     flags: &Flags,
@@ -34,7 +34,7 @@ pub fn stay_connected(
             Ok(mut websocket) => {
                 tries = 0;
                 tell.send(OPEN.to_owned())?;
-                // The server asks after `ping_after`. A client that knows that may count on it.
+                // After `ping_after` of silence the server sends a Ping. The client counts on it.
                 let patience = flags.ping_after + flags.give_up_after;
                 websocket.get_ref().set_read_timeout(Some(patience))?;
                 let error = loop {
@@ -68,10 +68,10 @@ fn connect(to: SocketAddr) -> Result<WebSocket<TcpStream>, AnyError> {
 // ANCHOR_END: client
 
 // ANCHOR: pause
-/// Twice as long after each try, thirty seconds at most; half of it is chance.
+/// A pause that doubles after each try, up to thirty seconds. Half of it is random.
 fn pause(tries: u32) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_PAUSE);
-    // The standard library draws lots for its hash tables. They are good enough for us.
+    // The standard library has random numbers for its hash tables. They are good enough for us.
     let lot = f64::from(RandomState::new().hash_one(tries) as u32) / f64::from(u32::MAX);
     longest.mul_f64(0.5 + 0.5 * lot)
 }

@@ -1,4 +1,4 @@
-//! A cable that can be pulled: a relay between clients and a server.
+//! A relay between clients and a server. It plays the part of a cable that somebody can pull.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 
 // ANCHOR: relay
 /// Passes bytes between clients and the server, at an address of its own. The first connection goes
-/// silent when `pulled` is set; the next, `refused` of them, are dropped as soon as they come.
+/// silent when `pulled` is set. The relay drops the next `refused` connections at once.
 pub fn relay(
     server: SocketAddr,
     pulled: Arc<AtomicBool>,

@@ -1,7 +1,7 @@
-//! 11, wrong: a server that talks about a heartbeat, and sends none.
+//! Wrong, for chapter 11: a server that talks about a heartbeat, but does not send one.
 //!
-//! Run: cargo run --example wrong_11_no_ping
-//! See: a client has vanished, and the server keeps it. It fails, with exit code 1.
+//! Run: `cargo run --example wrong_11_no_ping`. It fails, as it should.
+//! See: a client has vanished, but the server keeps it.
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -11,22 +11,22 @@ use argh::FromArgs;
 use crossbeam_channel::{Sender, bounded};
 use tungstenite::Message;
 
-/// A server that sends no Ping.
+/// Runs a server that never sends a Ping.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// accepted as everywhere: it always ends
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "this program has nothing to stay for")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
 type AnyError = Box<dyn std::error::Error>;
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// So long we wait for the server to notice.
+/// How long we wait for the server to notice.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), AnyError> {
@@ -42,7 +42,7 @@ fn main() -> Result<(), AnyError> {
     socket.set_read_timeout(Some(DEADLINE))?;
     let (mut websocket, _) = tungstenite::client(format!("ws://{address}/"), socket)?;
     println!("the server says {}", websocket.read()?);
-    // The client's machine stops here: its socket is open, and nobody answers any more.
+    // Here the client's machine stops: its socket stays open, but no answer comes any more.
     println!("the client vanishes");
     let waiting_since = Instant::now();
     match noticed.recv_timeout(PATIENCE) {
@@ -56,7 +56,7 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Serves one client, and tells when it has noticed its end.
+/// Serves one client, and reports when it has noticed that the client is gone.
 fn serve(listener: &TcpListener, noticed: &Sender<String>) -> Result<(), AnyError> {
     let (socket, _) = listener.accept()?;
     let mut websocket = tungstenite::accept(socket)?;

@@ -1,7 +1,7 @@
-//! 11, wrong: a client that reconnects only after an error.
+//! Wrong, for chapter 11: a client that reconnects only after an error.
 //!
-//! Run: cargo run --example wrong_11_onerror_only
-//! See: the server closes properly, and the client never comes back. It fails, with exit code 1.
+//! Run: `cargo run --example wrong_11_onerror_only`. It fails, as it should.
+//! See: the server closes properly, and the client never comes back.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -13,22 +13,22 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error as WsError, Message};
 
-/// A client that reconnects only after an error.
+/// Runs a client that reconnects only after an error.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// accepted as everywhere: it always ends
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "this program has nothing to stay for")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
 type AnyError = Box<dyn std::error::Error>;
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// So long the server waits for its client to come back.
+/// How long the server waits for its client to come back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), AnyError> {
@@ -53,7 +53,7 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Each client gets a proper Close: the server restarts.
+/// Sends each client a proper Close, as a server does that restarts.
 fn serve(listener: &TcpListener, opened: &Sender<()>) -> Result<(), AnyError> {
     for socket in listener.incoming() {
         let socket = socket?;
@@ -67,7 +67,8 @@ fn serve(listener: &TcpListener, opened: &Sender<()>) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// A browser's events, from what tungstenite says: `error` comes only before an unclean `close`.
+/// Makes a browser's events out of what tungstenite reports: `error` comes only before an unclean
+/// `close`.
 fn client(address: SocketAddr) -> Result<(), AnyError> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(DEADLINE))?;
@@ -89,7 +90,7 @@ fn client(address: SocketAddr) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// The only place from which this client comes back.
+/// Reconnects. This client calls it only after an error.
 fn on_error(address: SocketAddr) -> Result<(), AnyError> {
     println!("event error: connecting again");
     client(address)

@@ -1,35 +1,35 @@
-//! 12. Closing.
+//! Chapter 12: closing.
 //!
-//! You learn: who closes and who answers, which codes never travel, how a last word arrives.
-//! Run:       cargo run --example 12_closing
-//! You see:   six ends, byte by byte, and what the server's program is told of each.
-//! Still wrong: a client that does not read stops its server's thread. Chapter 13 mends that.
+//! Learn: who closes and who answers, which codes never travel, how the last message arrives.
+//! Run:   `cargo run --example 12_closing`
+//! See:   six ends, byte by byte, and what the server's program learns of each.
+//! Still wrong: a client that does not read blocks its thread in the server. See chapter 13.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use argh::FromArgs;
 use chalkwire::close::CloseCode;
 use chalkwire::frame::Opcode;
 use crossbeam_channel::{Receiver, unbounded};
-use tungstenite::protocol::CloseFrame;
-use tungstenite::{Error, Message, WebSocket};
+use tungstenite::{Error, Message, WebSocket, handshake::server::NoCallback, protocol::CloseFrame};
 
-#[path = "parts/by_hand.rs"]
+#[path = "../common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../common/by_hand.rs"]
 mod by_hand;
-#[path = "parts/door.rs"]
-mod door;
-#[path = "parts/linger.rs"]
+#[path = "../common/goodbye.rs"]
+mod goodbye;
+#[path = "../common/linger.rs"]
 mod linger;
-#[path = "parts/upload.rs"]
 mod upload;
-
+use accept_or_page::{DEADLINE, accept_or_page};
 use by_hand::{connect, receive, send};
-use door::{DEADLINE, is_goodbye, open};
+use goodbye::is_goodbye;
 use linger::linger;
+use upload::upload;
 
-/// Six ways in which a WebSocket ends.
-#[derive(FromArgs)]
+/// Shows six ways in which a WebSocket ends.
+#[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
@@ -40,8 +40,8 @@ struct Flags {
 }
 
 type AnyError = Box<dyn std::error::Error>;
-const PAGE: &str = include_str!("12_closing.html");
-/// Bytes of a message. More gets Close 1009.
+const PAGE: &str = include_str!("page.html");
+/// The most bytes of a message. A larger message gets a Close 1009.
 const MAX_MESSAGE: Option<usize> = Some(1 << 20);
 
 fn main() -> Result<(), AnyError> {
@@ -55,10 +55,10 @@ fn main() -> Result<(), AnyError> {
         for socket in listener.incoming().flatten() {
             let sender = sender.clone();
             let _ = thread::Builder::new().spawn(move || {
-                if let Ok(Some(websocket)) = open(&socket, PAGE) {
+                if let Ok(Some(websocket)) = accept_or_page(&socket, PAGE, NoCallback) {
                     sender.send(talk(websocket)).ok();
-                    linger(&socket);
                 }
+                linger(&socket);
             });
         }
     });
@@ -71,10 +71,11 @@ fn main() -> Result<(), AnyError> {
 }
 
 // ANCHOR: talk
-/// Echoes until the end, and says how that was, in the words of a browser's close event. The
-/// text `close 4000 why` asks for a Close.
+/// Echoes until the end, and returns how it ended, in the words of a browser's close event. The
+/// text `close 4000 why` asks the server for a Close.
 fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
     websocket.get_ref().set_read_timeout(Some(60 * DEADLINE)).ok();
+    websocket.get_ref().set_write_timeout(Some(DEADLINE)).ok();
     websocket.set_config(|config| {
         (config.max_frame_size, config.max_message_size) = (MAX_MESSAGE, MAX_MESSAGE)
     });
@@ -99,6 +100,7 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
             Ok(()) => {}
             Err(Error::ConnectionClosed) => break true,
             Err(error) if is_goodbye(&error) => break false,
+            Err(Error::Io(_)) => break false, // a deadline has passed
             Err(error) => {
                 code = match error {
                     Error::Utf8(_) => CloseCode::INVALID_DATA,
@@ -115,7 +117,7 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
 }
 // ANCHOR_END: talk
 
-/// `close 4000 why` as a frame.
+/// Makes a frame of a text such as `close 4000 why`.
 fn close_frame(text: &str) -> Option<CloseFrame> {
     let (code, reason) = text.strip_prefix("close ")?.split_once(' ')?;
     Some(CloseFrame { code: code.parse::<u16>().ok()?.into(), reason: reason.into() })
@@ -141,10 +143,9 @@ fn demonstrate(address: SocketAddr, ends: &Receiver<String>) -> Result<(), AnyEr
     drop(connect(address)?);
     println!("  server: {}", ends.recv_timeout(DEADLINE)?);
     println!("\n6. Twenty clients send 8 MiB in one message, which is too much here");
-    println!("  {} of 20 clients learn the code", upload::upload(address, 20)?);
-    for _ in 1..20 {
-        ends.recv_timeout(DEADLINE)?; // all say the same
-    }
+    println!("  {} of 20 clients learn the code", upload(address, 20)?);
+    // The other nineteen end in the same way.
+    (1..20).try_for_each(|_| ends.recv_timeout(DEADLINE).map(drop))?;
     println!("  server: {}", ends.recv_timeout(DEADLINE)?);
     Ok(())
 }

@@ -1,32 +1,32 @@
-//! 12, wrong: a server that sends a Close, and drops its socket at once.
+//! Wrong, for chapter 12: a server that sends a Close, and drops its socket at once.
 //!
-//! Run: cargo run --example wrong_12_close_destroyed
-//! See: not one of twenty clients learns why it was refused. It fails, with exit code 1.
+//! Run: `cargo run --example wrong_12_close_destroyed`. It fails, as it should.
+//! See: none of twenty clients learns why the server has refused its message.
 
 use std::net::TcpListener;
 use std::thread;
 
 use argh::FromArgs;
+use tungstenite::handshake::server::NoCallback;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, WebSocket};
 
-#[path = "../parts/door.rs"]
-mod door;
-#[path = "../parts/upload.rs"]
+#[path = "../common/accept_or_page.rs"]
+mod accept_or_page;
 mod upload;
 
-use door::{is_goodbye, open};
+use accept_or_page::accept_or_page;
 
-/// A server that drops its socket right after its Close.
+/// Runs a server that drops its socket right after its Close.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// accepted as everywhere: it always ends
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "this program has nothing to stay for")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 
@@ -40,7 +40,7 @@ fn main() -> Result<(), AnyError> {
     println!("listening at {address}");
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            if let Ok(Some(websocket)) = open(&socket, "") {
+            if let Ok(Some(websocket)) = accept_or_page(&socket, "", NoCallback) {
                 refuse(websocket).ok();
             }
         }
@@ -52,17 +52,17 @@ fn main() -> Result<(), AnyError> {
 }
 
 // ANCHOR: drop
-/// Reads until something is wrong, says what, and drops the socket with the rest unread.
+/// Reads until a message is too large, sends a Close, and drops the socket with the rest unread.
 fn refuse(mut websocket: WebSocket<&std::net::TcpStream>) -> Result<(), Error> {
     websocket.set_config(|config| config.max_frame_size = Some(1 << 20));
     loop {
         match websocket.read() {
             Ok(_) => {}
-            Err(error) if is_goodbye(&error) => return Ok(()),
-            Err(_) => {
+            Err(Error::Capacity(_)) => {
                 let frame = CloseFrame { code: CloseCode::Size, reason: "".into() };
                 return websocket.close(Some(frame));
             }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! 12, wrong: a server that leaves its loop when it reads a Close.
+//! Wrong, for chapter 12: a server that leaves its loop when it reads a Close.
 //!
-//! Run: cargo run --example wrong_12_stop_at_close
-//! See: the client said goodbye, and got no answer. It fails, with exit code 1.
+//! Run: `cargo run --example wrong_12_stop_at_close`. It fails, as it should.
+//! See: the client sends a Close, and gets no answer to it.
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -12,15 +12,15 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message};
 
-/// A server that stops reading at a Close.
+/// Runs a server that stops reading at a Close.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
     #[argh(option, default = "\"127.0.0.1:8080\".to_owned()")]
     listen: String,
-    /// accepted as everywhere: it always ends
+    /// end after the demonstration (this program always does)
     #[argh(switch)]
-    #[expect(dead_code, reason = "this program has nothing to stay for")]
+    #[expect(dead_code, reason = "every example takes this flag")]
     once: bool,
 }
 

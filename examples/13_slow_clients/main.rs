@@ -1,29 +1,37 @@
-//! Slow clients: a bounded outbox for each client, so that only the slow one pays. You learn why a
-//! queue has to have an end, and what to do with a client whose queue is full.
+//! Chapter 13: slow clients. Each client has a bounded outbox, so that only the slow one pays.
 //!
-//! Run: `cargo run --example 13_slow_clients`, and again with `--room 0`: queues without an end.
-//! See: one client stops reading. It is dropped, and the others get everything, in order.
-//! Still wrong: any page may come in, and who comes may be as large and as late as it likes (14).
+//! Learn: why a queue needs a limit, and what to do with a client whose queue is full.
+//! Run:   `cargo run --example 13_slow_clients`, and again with `--room 0`: queues without a limit.
+//! See:   one client stops reading. The server drops it, and the others get everything, in order.
+//! Still wrong: the server accepts any page, any size and any delay. Chapter 14 sets limits.
 
-#[path = "parts/member.rs"]
+#[path = "../common/accept_or_page.rs"]
+mod accept_or_page;
+mod demonstration;
+#[path = "../common/linger.rs"]
+mod linger;
 mod member;
-#[path = "parts/outbox.rs"]
 mod outbox;
+#[path = "../common/visitor.rs"]
+mod visitor;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{thread, time::Duration};
+use std::thread;
 
+use accept_or_page::accept_or_page;
 use argh::FromArgs;
 use chalkwire::frame::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use member::{connect, hear};
-use outbox::{Outbox, Stream, linger, open_or_page};
-use tungstenite::Message;
+use demonstration::demonstrate;
+use linger::{drain, linger};
+use outbox::{Outbox, Stream};
+use tungstenite::handshake::server::NoCallback;
+use tungstenite::{Message, WebSocket, protocol::Role};
 
-/// Everyone hears what anyone says, as long as they read.
+/// Runs a server where everyone who reads hears what anyone says.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -32,25 +40,26 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// messages that may wait for a client (default 256); 0 is without an end
+    /// messages that may wait for a client (default 256); 0 means any number
     #[argh(option, default = "256")]
     room: usize,
 }
 
 type AnyError = Box<dyn std::error::Error>;
+const PAGE: &str = include_str!("../07_broadcast/page.html");
 
-/// Everything the dispatcher is ever told. The clients' threads tell it.
+/// Everything that a client's thread can tell the dispatcher.
 enum Event {
-    /// A client has shaken hands; this is the way out to it.
+    /// A client has made its handshake. Everything for it goes into this outbox.
     Joined(u64, Outbox),
     /// A client has sent a text or binary message.
     Said(Message),
-    /// A client has gone, with a Close or without.
+    /// A client has left, with a Close or without.
     Left(u64),
 }
 
 // ANCHOR: dispatch
-/// The only owner of the connection list. It never waits for a client.
+/// Owns the connection list, and never waits for a client.
 fn dispatch(events: &Receiver<Event>) {
     let mut clients: BTreeMap<u64, Outbox> = BTreeMap::new();
     let mut said = 0;
@@ -76,15 +85,17 @@ fn dispatch(events: &Receiver<Event>) {
 // ANCHOR_END: dispatch
 
 // ANCHOR: serve
-/// The body of a client's reader thread: it waits in `read`, and tells the dispatcher.
+/// Runs in a client's reader thread: waits in `read`, and tells the dispatcher.
 fn serve(socket: TcpStream, events: &Sender<Event>, room: usize) -> Result<(), AnyError> {
     socket.set_nodelay(true)?; // a small frame does not wait for the one before it
-    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    if accept_or_page(&socket, PAGE, NoCallback)?.is_none() {
+        linger(&socket);
+        return Ok(());
+    }
+    socket.set_read_timeout(None)?; // from here on a client may be silent
     let outbox = Outbox::new(socket.try_clone()?, room);
     let stream = Stream { socket: socket.try_clone()?, outbox: outbox.clone() };
-    let opened = open_or_page(stream, include_str!("07_broadcast.html"))?;
-    let Some(mut websocket) = opened else { return Ok(()) };
-    socket.set_read_timeout(None)?; // from here on silence is no fault
+    let mut websocket = WebSocket::from_raw_socket(stream, Role::Server, None);
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -96,7 +107,8 @@ fn serve(socket: TcpStream, events: &Sender<Event>, room: usize) -> Result<(), A
         }
     }
     events.send(Event::Left(client))?;
-    Ok(linger(&socket)?) // so that the Close arrives, as in chapter 12
+    drain(&socket); // so that the Close arrives, as in chapter 12
+    Ok(())
 }
 // ANCHOR_END: serve
 
@@ -111,7 +123,7 @@ fn main() -> Result<(), AnyError> {
     let server = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             let events = events.clone();
-            // A connection's error ends that connection only.
+            // An error of a connection ends only that connection.
             thread::spawn(move || serve(socket, &events, room).map_err(|error| error.to_string()));
         }
     });
@@ -120,31 +132,5 @@ fn main() -> Result<(), AnyError> {
         println!("open it in two tabs; Ctrl-C ends it");
         let _ = server.join();
     }
-    Ok(())
-}
-
-/// Client 1 does not read. Client 2 talks; it goes on when 2, 3 and 4 have heard it.
-fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
-    const MESSAGES: usize = 500;
-    let member = || connect(address, Duration::from_secs(5));
-    let (mut stalled, mut others) = (member()?, [member()?, member()?, member()?]);
-    println!("client 1 does not read; client 2 says {MESSAGES} messages of 64,000 bytes");
-    for n in 1..=MESSAGES {
-        others[0].send(format!("{n:64000}").into())?;
-        for (client, other) in (2..).zip(&mut others) {
-            if hear(other)?.trim() != n.to_string() {
-                return Err(format!("client {client} missed message {n}").into());
-            }
-        }
-    }
-    println!("clients 2, 3 and 4 have all {MESSAGES}, in order");
-
-    let mut end = "no more is owed".to_owned();
-    let mut read = || hear(&mut stalled).map_err(|error| end = error.to_string()).ok();
-    let texts: Vec<_> = (0..MESSAGES).map_while(|_| read()).collect();
-    if !texts.iter().zip(1..).all(|(text, n)| text.trim() == n.to_string()) {
-        return Err("client 1 has a gap".into());
-    }
-    println!("client 1 reads again: 1 to {}, in order, and then\n  {end}", texts.len());
     Ok(())
 }

@@ -1,29 +1,18 @@
-//! A client for demonstrations: it joins, and hears texts.
+//! A client for the demonstrations of chapter 13.
 
-use std::error::Error;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tungstenite::{Message, WebSocket, client};
+use tungstenite::{Error, Message};
 
-pub type Client = WebSocket<TcpStream>;
+use crate::visitor::{Visitor, connect};
 
-/// A client that is on the list: its thread answers Pings only once it has said Joined. It waits
-/// for `patience` when nothing comes.
-pub fn connect(address: SocketAddr, patience: Duration) -> Result<Client, Box<dyn Error>> {
-    let socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(patience))?;
-    let (mut client, _) = client(format!("ws://{address}/"), socket)?;
-    client.send(Message::Ping("joined?".into()))?;
-    while !client.read()?.is_pong() {}
-    Ok(client)
-}
-
-/// The next text.
-pub fn hear(client: &mut Client) -> Result<String, Box<dyn Error>> {
-    loop {
-        if let Message::Text(text) = client.read()? {
-            return Ok(text.to_string());
-        }
-    }
+/// Connects a client, and waits until it is on the dispatcher's list: the server's thread answers a
+/// Ping only after it has sent Joined. Later reads of this client fail after `patience`.
+pub fn join(address: SocketAddr, patience: Duration) -> Result<Visitor, Error> {
+    let mut member = connect(address, format!("ws://{address}/"))?;
+    member.get_ref().set_read_timeout(Some(patience))?;
+    member.send(Message::Ping("joined?".into()))?;
+    while !member.read()?.is_pong() {}
+    Ok(member)
 }

@@ -1,11 +1,12 @@
-//! Wrong: the dispatcher writes to each client itself, and waits. Chapter 13 mends it.
+//! Wrong, for chapter 13: the dispatcher itself writes to each client, and waits.
 //!
-//! Learn: one client that stops reading stops everybody, without sending anything.
+//! Learn: one client that stops reading stops everybody. It need not send anything.
 //! Run:   `cargo run --example wrong_13_everyone_waits`
-//! See:   a room that freezes, and the number of the message that nobody hears.
+//! See:   a room that freezes, and the number of the message that does not reach everyone.
 
-#[path = "../parts/member.rs"]
 mod member;
+#[path = "../common/visitor.rs"]
+mod visitor;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -17,10 +18,11 @@ use std::{thread, time::Duration};
 use argh::FromArgs;
 use chalkwire::frame::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use member::{connect, hear};
+use member::join;
 use tungstenite::{Message, accept};
+use visitor::hear;
 
-/// Everyone waits for the slowest.
+/// Runs a server where everyone waits for the slowest client.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -31,12 +33,12 @@ struct Flags {
     once: bool,
 }
 
-/// How long a client waits before it says that nothing comes.
+/// How long a client waits for a message before it reports that nothing comes.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 type AnyError = Box<dyn std::error::Error>;
 
-/// Everything the dispatcher is ever told, as in chapter 07.
+/// Everything that a client's thread can tell the dispatcher, as in chapter 07.
 enum Event {
     Joined(u64, Writer),
     Said(Vec<u8>),
@@ -61,7 +63,7 @@ fn dispatch(events: &Receiver<Event>) {
 }
 // ANCHOR_END: dispatch
 
-/// The one way out to a client, as in chapter 07, but nothing limits the wait.
+/// The one way out to a client, as in chapter 07, but without a limit for the wait.
 #[derive(Clone)]
 struct Writer(Arc<Mutex<TcpStream>>);
 
@@ -129,11 +131,10 @@ fn main() -> Result<(), AnyError> {
     frozen
 }
 
-/// Client 1 does not read. Client 2 talks; it goes on when 2, 3 and 4 have heard it.
+/// Client 1 does not read. Client 2 talks, and always waits until 2, 3 and 4 have heard it.
 fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
-    let stalled = connect(address, PATIENCE)?;
-    let mut others =
-        [connect(address, PATIENCE)?, connect(address, PATIENCE)?, connect(address, PATIENCE)?];
+    let member = || join(address, PATIENCE);
+    let (stalled, mut others) = (member()?, [member()?, member()?, member()?]);
     println!("client 1 does not read; client 2 says messages of 64,000 bytes");
     for n in 1..=100_000 {
         others[0].send(format!("{n:64000}").into())?;
@@ -141,8 +142,8 @@ fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
         if heard < others.len() {
             println!("messages 1 to {} came to everyone", n - 1);
             println!("message {n} came to {heard} of 3 within 1 s");
-            // A newcomer gets its 101 from its own thread, but the dispatcher does not see it.
-            let mut newcomer = connect(address, PATIENCE)?;
+            // A new client gets its 101 from its own thread, but the dispatcher does not see it.
+            let mut newcomer = member()?;
             newcomer.send("hello?".into())?;
             if hear(&mut newcomer).is_err() {
                 println!("client 5 comes, says hello, and hears nothing for 1 s either");

@@ -1,11 +1,11 @@
-//! 14. Hostile clients: what seven attacks get from a server that has limits.
+//! Chapter 14: hostile clients. Seven attacks on a server that has limits.
 //!
-//! Learn: a browser leaves the decision about a stranger's page to the server; each limit has one answer.
+//! Learn: the server must decide which pages may connect; each limit has one answer.
 //! Run:   `cargo run --example 14_hostile_clients`
 //! See:   what each attacker sends, what it gets, and a neighbour who notices nothing.
-//! Still wrong: one message to N members is N sends, and no limit here says what that costs.
+//! Still wrong: a message to N members is sent N times, and no limit here says what that costs.
 
-#[path = "parts/raw_client.rs"]
+#[path = "../common/raw_client.rs"]
 mod raw_client;
 
 use std::error::Error;
@@ -18,7 +18,7 @@ use chalkwire::frame::{Frame, FrameHeader, Opcode};
 use chalkwire::{Config, Server};
 use raw_client::{KEY, Neighbour, answer, dial, knock, next_payload};
 
-/// Seven attacks on a server with limits.
+/// Makes seven attacks on a server with limits.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -29,7 +29,7 @@ struct Flags {
     once: bool,
 }
 
-/// Where the page comes from that our users open, and the one that they open by mistake.
+/// The site whose page our users open, and the site whose page they open by mistake.
 const OURS: &str = "https://school.example";
 const STRANGE: &str = "https://evil.example";
 

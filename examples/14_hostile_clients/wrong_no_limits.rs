@@ -1,8 +1,8 @@
-//! Wrong: a server that lets everyone in and waits for everything. Chapter 14 sets limits.
+//! Wrong, for chapter 14: a server that accepts every client and waits for everything.
 //!
-//! Learn: what a server without limits of its own does for a stranger, for the silent, and for the endless.
+//! Learn: what strangers, silent clients and endless messages get from a server without limits.
 //! Run:   `cargo run --example wrong_14_no_limits`
-//! See:   three clients that a good server sends away, and that this one keeps.
+//! See:   three clients that a good server would send away. This one keeps them.
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use chalkwire::frame::{Frame, Opcode};
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
 
-/// A server without limits, and three clients that use that.
+/// Runs a server without limits, and three clients that make use of that.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -25,7 +25,7 @@ struct Flags {
 }
 
 // ANCHOR: serve
-/// Greets whoever comes, and echoes. What is wrong here is what is not here.
+/// Greets every client, and echoes. Wrong is what is missing here.
 fn serve(socket: TcpStream) -> Result<(), Box<dyn Error>> {
     let mut websocket = tungstenite::accept(socket).map_err(|error| error.to_string())?;
     websocket.send(Message::text("the door code is 4711"))?;
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening at {address}");
     let server = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            // A client that leaves, however it does, ends its own thread only.
+            // A client that leaves ends only its own thread.
             thread::spawn(|| serve(socket).ok());
         }
     });

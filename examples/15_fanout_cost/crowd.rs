@@ -1,4 +1,4 @@
-//! Many clients in one room, driven by one thread.
+//! Many clients in one room. One thread drives all of them.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,8 @@ use chalkwire::frame::{Frame, Opcode};
 
 use crate::raw_client::{KEY, knock};
 
-/// What everybody says, and the bytes that it takes to a member: 2 of header before it.
+/// What every member says, and how many bytes of a frame it takes: a header of 2 bytes, and the
+/// text.
 const TEXT: &[u8] = b"hello, everybody";
 const FRAME: usize = 2 + TEXT.len();
 
@@ -16,7 +17,7 @@ const FRAME: usize = 2 + TEXT.len();
 pub struct Crowd(Vec<TcpStream>);
 
 impl Crowd {
-    /// So many members come into the room at `path`.
+    /// Lets `members` clients join the room at `path`.
     pub fn join(server: SocketAddr, path: &str, members: usize) -> io::Result<Crowd> {
         let join = |_| {
             let (socket, answer) = knock(server, path, "http://localhost")?;
@@ -29,13 +30,13 @@ impl Crowd {
         (0..members).map(join).collect::<io::Result<_>>().map(Crowd)
     }
 
-    /// How many they are.
+    /// How many members the crowd has.
     pub fn members(&self) -> usize {
         self.0.len()
     }
 
     // ANCHOR: say
-    /// So many members, from the first on, say one thing each.
+    /// Lets the first `speakers` members say one thing each.
     pub fn say(&self, speakers: usize) -> io::Result<()> {
         let frame = Frame::new(Opcode::Text, KEY, TEXT).encode();
         self.0.iter().take(speakers).try_for_each(|mut member| member.write_all(&frame))
@@ -43,8 +44,8 @@ impl Crowd {
     // ANCHOR_END: say
 
     // ANCHOR: hear
-    /// Each member hears so many messages; returns how many that are together. One after the other
-    /// reads a piece, so that no outbox grows.
+    /// Lets each member hear `each` messages. Returns how many messages that are together. The
+    /// members take turns and read a piece at a time, so that no outbox grows.
     pub fn hear(&self, each: usize) -> io::Result<usize> {
         let mut owed = vec![each * FRAME; self.0.len()];
         let mut piece = vec![0; 64 * 1024];
@@ -57,7 +58,7 @@ impl Crowd {
                 if count == 0 {
                     return Err(ErrorKind::UnexpectedEof.into());
                 }
-                // Every 18th byte begins a frame; 81 is a whole text. We count these.
+                // Every 18th byte is the first of a frame, and 81 is a whole text. We count them.
                 let begins = piece[..count].iter().skip(*owed % FRAME).step_by(FRAME);
                 delivered += begins.filter(|byte| **byte == 0x81).count();
                 *owed -= count;
@@ -68,7 +69,8 @@ impl Crowd {
     // ANCHOR_END: hear
 
     // ANCHOR: leave
-    /// All close. What comes next must be the answer to that, and not one message too many.
+    /// Lets all members close. The next bytes must be the answer to the Close, and not another
+    /// message.
     pub fn leave(self) -> io::Result<()> {
         let close = Frame::new(Opcode::Close, KEY, &[0x03, 0xe8]).encode();
         self.0.iter().try_for_each(|mut member| member.write_all(&close))?;

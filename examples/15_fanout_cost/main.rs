@@ -1,18 +1,15 @@
-//! What a broadcast costs: one message to N members is N sends, and if all talk, N times N.
+//! Chapter 15: what a broadcast costs. One message to N members is N sends; if all talk, N times N.
 //!
 //! Learn: how to measure that on your own machine, and why group chats have a member limit.
 //! Run:   `cargo run --release --example 15_fanout_cost`
 //! See:   a table, and target/15_fanout_cost.svg.
-//! Still wrong: this is one machine, and one dispatcher that does one thing at a time.
+//! Still wrong: this is one machine, with one dispatcher that does one thing at a time.
 
-#[path = "parts/crowd.rs"]
+mod child_server;
 mod crowd;
-#[path = "parts/own_process.rs"]
-mod own_process;
-#[path = "parts/plot.rs"]
 mod plot;
-#[path = "parts/raw_client.rs"]
-#[expect(dead_code, reason = "these clients send no wrong bytes")]
+#[path = "../common/raw_client.rs"]
+#[expect(dead_code, reason = "these clients do not send wrong bytes")]
 mod raw_client;
 
 use std::error::Error;
@@ -21,10 +18,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chalkwire::Config;
+use child_server::{ChildServer, most_open_files};
 use crowd::Crowd;
-use own_process::{OwnProcess, most_open_files};
 
-/// What one message to N members costs, and what it costs if all talk.
+/// Measures what one message to N members costs, and what it costs when all talk.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -36,22 +33,22 @@ struct Flags {
     /// members at most (default 5000; 500 when built without --release)
     #[argh(option, default = "if cfg!(debug_assertions) { 500 } else { 5000 }")]
     most: usize,
-    /// only serve: the program starts itself so, to be measured
+    /// only serve (the program starts itself with this flag, to measure the server alone)
     #[argh(switch)]
     serve: bool,
 }
 
-/// How many members there are, one time after the other.
+/// How many members the room has, from row to row of the table.
 const MEMBERS: [usize; 9] = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
-/// A row in which all would talk for longer is left out.
+/// If it would take longer until all have talked, we leave that measurement out.
 const LONGEST: Duration = Duration::from_secs(20);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let flags: Flags = argh::from_env();
     if flags.serve {
-        return own_process::serve(&flags.listen, Config::default());
+        return child_server::serve(&flags.listen, Config::default());
     }
-    let server = OwnProcess::start(&flags.listen)?;
+    let server = ChildServer::start(&flags.listen)?;
     println!("listening at http://{}/", server.address);
     println!("         one talks             all talk once                server");
     println!("members  delivered       time   delivered       time  msgs/s      CPU  memory");
@@ -100,7 +97,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 // ANCHOR: talk
-/// One member says one thing and all hear it: the median of nine times.
+/// Lets one member say one thing that all hear. Returns the median of nine times.
 fn one_talks(crowd: &Crowd) -> io::Result<(usize, Duration)> {
     let mut results = Vec::new();
     for _ in 0..9 {
@@ -113,7 +110,7 @@ fn one_talks(crowd: &Crowd) -> io::Result<(usize, Duration)> {
     Ok(results[4])
 }
 
-/// All say one thing at the same time, and all hear all of it.
+/// Lets all members say one thing at the same time, and hear everything.
 fn all_talk(crowd: &Crowd) -> io::Result<(usize, Duration)> {
     let members = crowd.members();
     let begin = Instant::now();
@@ -122,7 +119,7 @@ fn all_talk(crowd: &Crowd) -> io::Result<(usize, Duration)> {
     Ok((exactly(members * members, delivered)?, begin.elapsed()))
 }
 
-/// N, or N times N, and not one more or less.
+/// Checks a count. A broadcast delivers N messages, or N times N, and not one more or less.
 fn exactly(expected: usize, delivered: usize) -> io::Result<usize> {
     match delivered == expected {
         true => Ok(delivered),

@@ -1,4 +1,4 @@
-//! The plot of chapter 15: time against members, both in steps of ten.
+//! The plot of chapter 15: time against members, both on logarithmic scales.
 
 use std::error::Error;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-/// A line of the plot: what it is, and members with milliseconds.
+/// A line of the plot: its name, and its points, which are members and milliseconds.
 pub type Line<'a> = (&'a str, Vec<(f64, f64)>);
 
-/// Large enough for a projector.
+/// The font of all texts, large enough for a projector.
 const FONT: (&str, u32) = ("sans-serif", 16);
 
 /// Writes the plot as SVG.

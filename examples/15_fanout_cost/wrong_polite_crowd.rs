@@ -1,13 +1,12 @@
-//! Wrong: a server on which every limit is kept, and somebody waits all the same.
+//! Wrong, for chapter 15: every client keeps every limit, and still another client has to wait.
 //!
-//! Learn: limits on one client say nothing about what a room of polite clients costs.
+//! Learn: a limit on each client says nothing about what a room of polite clients costs.
 //! Run:   `cargo run --example wrong_15_polite_crowd`
 //! See:   how long a neighbour in another room waits while a crowd talks.
 
-#[path = "../parts/crowd.rs"]
 #[expect(dead_code, reason = "this crowd does not leave")]
 mod crowd;
-#[path = "../parts/raw_client.rs"]
+#[path = "../common/raw_client.rs"]
 mod raw_client;
 
 use std::error::Error;
@@ -19,7 +18,7 @@ use chalkwire::{Config, Server};
 use crowd::Crowd;
 use raw_client::{Neighbour, knock};
 
-/// A crowd, and a neighbour in another room.
+/// Lets a crowd talk, and measures how long a neighbour in another room waits.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -30,7 +29,7 @@ struct Flags {
     once: bool,
 }
 
-/// Members of the crowd, and how often each of them says something.
+/// The members of the crowd, and how many things each of them says.
 const MEMBERS: usize = 300;
 const TIMES: usize = 10;
 
@@ -76,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(server.join().map_err(|_| "the server panicked")??)
 }
 
-/// Milliseconds for each of `times`, since `begin`.
+/// The mean time in milliseconds, if `times` things have happened since `begin`.
 fn average(begin: Instant, times: u32) -> f64 {
     begin.elapsed().as_secs_f64() * 1e3 / f64::from(times)
 }

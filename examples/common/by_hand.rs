@@ -1,17 +1,18 @@
-//! A client that writes its frames by hand, with the masking key of RFC 6455's examples.
+//! A client that writes its frames by hand, always with the masking key of RFC 6455's examples.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use chalkwire::frame::{Frame, Opcode};
 
-use crate::door::DEADLINE;
-
-/// A real client takes four random bytes for each frame.
+/// How long the client waits for the server.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The masking key. A real client takes four new random bytes for each frame.
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 // ANCHOR: by_hand
-/// tungstenite shakes hands, and gives the socket back.
+/// Lets tungstenite make the opening handshake, and takes the socket back.
 pub fn connect(address: SocketAddr) -> Result<TcpStream, Box<dyn std::error::Error>> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(DEADLINE))?;
@@ -19,7 +20,7 @@ pub fn connect(address: SocketAddr) -> Result<TcpStream, Box<dyn std::error::Err
     Ok(websocket.into_inner())
 }
 
-/// Sends one frame. `fin` says that it is the last of its message.
+/// Sends one frame. `fin` says whether it is the last frame of its message.
 pub fn send(mut socket: &TcpStream, opcode: Opcode, fin: bool, payload: &[u8]) -> io::Result<()> {
     let mut frame = Frame::new(opcode, Some(KEY), payload);
     frame.header.fin = fin;
@@ -42,7 +43,7 @@ pub fn receive(mut socket: &TcpStream) -> io::Result<Frame> {
 }
 // ANCHOR_END: by_hand
 
-/// Writes down a frame's first bytes, and what they say.
+/// Prints a frame's first bytes and what they mean.
 fn show(arrow: &str, frame: &Frame) {
     let bytes = frame.encode();
     let mut hex: String = bytes.iter().take(11).map(|byte| format!("{byte:02x} ")).collect();

@@ -1,25 +1,32 @@
-//! A client's socket, with one way out. Chapter 07 builds it; 08 and 09 use it as it is. The rest is
-//! chapter 05's: who accepts, what a plain GET gets, and what a client gets that breaks a rule.
+//! A client's socket with one way out. Chapter 07 builds it, chapters 08 and 09 use it as it is.
+//! The rest is chapter 05's: a thread for each client, and what a client is told that breaks a
+//! rule.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tungstenite::error::ProtocolError::*;
 use tungstenite::handshake::server::Callback;
-use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
-use tungstenite::{Error, HandshakeError, WebSocket, accept_hdr};
+use tungstenite::protocol::{CloseFrame, Role, frame::coding::CloseCode};
+use tungstenite::{Error, WebSocket};
 
-/// In this time the next bytes of a request must come.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+#[path = "accept_or_page.rs"]
+mod accept_or_page;
+#[path = "goodbye.rs"]
+mod goodbye;
+#[path = "linger.rs"]
+mod linger;
+use goodbye::is_goodbye;
+use linger::linger;
+
 /// How long a write may wait for a client that does not read.
-const WRITE_PATIENCE: Duration = Duration::from_secs(1);
-/// A client may be silent for so long. Chapter 11 asks it whether it is still there.
-const PATIENCE: Duration = Duration::from_secs(600);
+const WRITE_DEADLINE: Duration = Duration::from_secs(1);
+/// How long a client may be silent. Chapter 11 asks a silent client whether it is still there.
+const SILENCE: Duration = Duration::from_secs(600);
 
-/// Gives each client a thread, which does what `serve` says.
+/// Gives each client a thread of its own, which runs `serve`.
 pub fn accept_clients(
     listener: &TcpListener,
     serve: impl Fn(TcpStream) -> Result<(), Error> + Clone + Send + 'static,
@@ -34,34 +41,18 @@ pub fn accept_clients(
             })
         });
         if started.is_err() {
-            // Too many sockets or threads. Some will end; until then, do not spin.
+            // There are too many sockets or threads. Some of them will end; until then, do not
+            // spin.
             thread::sleep(Duration::from_millis(100));
         }
     }
 }
 
-/// Whether an error only says that the peer has left. That is how every connection ends.
-pub fn is_goodbye(error: &Error) -> bool {
-    match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => true,
-        Error::Protocol(ResetWithoutClosingHandshake | HandshakeIncomplete) => true,
-        Error::Io(error) => matches!(
-            error.kind(),
-            ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::BrokenPipe
-                | ErrorKind::NotConnected
-                | ErrorKind::UnexpectedEof
-        ),
-        _ => false,
-    }
-}
-
 // ANCHOR: connection
-/// A client's socket. Its own thread reads from it; that thread and the dispatcher write.
+/// A client's socket. The client's own thread reads from it; that thread and the dispatcher write.
 pub struct Connection {
     socket: TcpStream,
-    /// Held while a frame is written. True: a Close has gone out, nothing may follow.
+    /// Locked while a frame is written. `true` after a Close, because nothing may follow a Close.
     over: Mutex<bool>,
 }
 
@@ -70,7 +61,7 @@ impl Connection {
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         if *over {
-            return Err(io::ErrorKind::NotConnected.into());
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
         let sent = (&self.socket).write_all(frame);
         if sent.is_err() {
@@ -86,7 +77,7 @@ impl Connection {
 // ANCHOR_END: connection
 
 // ANCHOR: stream
-/// tungstenite takes this for a socket. What it writes by itself leaves by `send` as well.
+/// tungstenite uses the connection as its socket, so what tungstenite writes also leaves by `send`.
 impl Write for &Connection {
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
         self.send(frame).map(|()| frame.len())
@@ -105,52 +96,28 @@ impl Read for &Connection {
 // ANCHOR_END: stream
 
 impl Connection {
-    /// A connection that has just been accepted.
+    /// Wraps a socket that has just been accepted.
     pub fn new(socket: TcpStream) -> io::Result<Connection> {
-        socket.set_read_timeout(Some(HANDSHAKE_PATIENCE))?;
-        socket.set_write_timeout(Some(WRITE_PATIENCE))?;
+        socket.set_write_timeout(Some(WRITE_DEADLINE))?;
         Ok(Connection { socket, over: Mutex::new(false) })
     }
 
-    /// The opening handshake. `callback` sees the request, and may change the answer. Whoever
-    /// asks for something else is answered, and `None` is returned.
-    pub fn shake_hands(
+    /// Makes the opening handshake, or answers with the page or a refusal and returns `None`.
+    /// `callback` sees the request and may change the answer.
+    pub fn accept_or_page(
         &self,
         page: &str,
         callback: impl Callback,
     ) -> Result<Option<WebSocket<&Connection>>, Error> {
-        let error = match accept_hdr(self, callback) {
-            Ok(websocket) => {
-                self.socket.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Some(websocket));
-            }
-            Err(HandshakeError::Failure(error)) => error,
-            Err(HandshakeError::Interrupted(_)) => Error::Io(ErrorKind::TimedOut.into()),
-        };
-        let (status, body) = match &error {
-            Error::Protocol(MissingConnectionUpgradeHeader | MissingUpgradeWebSocketHeader) => {
-                ("200 OK", page)
-            }
-            Error::Protocol(WrongHttpMethod) => ("405 Method Not Allowed\r\nAllow: GET", ""),
-            Error::Protocol(MissingSecWebSocketVersionHeader) => {
-                ("426 Upgrade Required\r\nSec-WebSocket-Version: 13", "")
-            }
-            Error::Protocol(HandshakeIncomplete) | Error::Io(_) => return Err(error),
-            Error::Http(_) => return Ok(None), // `callback` has refused it
-            _ => ("400 Bad Request", ""),
-        };
-        let length = body.len();
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\n\
-             Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        );
-        self.send(answer.as_bytes())?;
-        self.socket.shutdown(Shutdown::Write)?;
-        self.hang_up()?;
-        Ok(None)
+        if accept_or_page::accept_or_page(&self.socket, page, callback)?.is_none() {
+            linger(&self.socket);
+            return Ok(None);
+        }
+        self.socket.set_read_timeout(Some(SILENCE))?;
+        Ok(Some(WebSocket::from_raw_socket(self, Role::Server, None)))
     }
 
-    /// The end of a WebSocket: a client that has broken a rule is told so.
+    /// Ends a WebSocket. A client that has broken a rule is told so in a Close.
     pub fn end(&self, mut websocket: WebSocket<&Connection>, error: Error) -> Result<(), Error> {
         let code = match error {
             _ if is_goodbye(&error) => return Ok(()),
@@ -160,19 +127,7 @@ impl Connection {
             error => return Err(error),
         };
         websocket.close(Some(CloseFrame { code, reason: error.to_string().into() }))?;
-        self.hang_up()?;
+        linger(&self.socket);
         Err(error)
-    }
-
-    /// Waits a second for the peer to hang up, so that our last bytes arrive (chapter 12).
-    fn hang_up(&self) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-            self.socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            if !matches!((&self.socket).read(&mut [0; 4096]), Ok(1..)) {
-                break;
-            }
-        }
-        Ok(())
     }
 }

@@ -1,35 +1,35 @@
-//! The server's half of the opening handshake, by hand. Chapter 03 builds it, chapter 04 uses it as it is.
+//! The opening handshake by hand. Chapter 03 builds it, and chapter 04 uses it as it is.
 
 use data_encoding::BASE64;
 use sha1::{Digest, Sha1};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-/// What a client sends that wants a WebSocket: first what makes it one, then the key.
+/// The headers of a client that wants a WebSocket.
 pub const HEADERS: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-/// How the answer begins that leaves HTTP behind.
+/// The first line of an answer that accepts. After it the connection no longer speaks HTTP.
 pub const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\n";
 
 // ANCHOR: accept_key
-/// The number that only WebSocket uses (RFC 6455 section 1.3).
+/// A fixed text that only WebSocket uses (RFC 6455 section 1.3).
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What a server answers to a `Sec-WebSocket-Key`.
+/// Computes the server's answer to a `Sec-WebSocket-Key`.
 pub fn accept_key(key: &str) -> String {
     BASE64.encode(&Sha1::digest(format!("{key}{GUID}")))
 }
 // ANCHOR_END: accept_key
 
 // ANCHOR: examine
-/// All values of a header. A comma parts two values as well as a new line does.
+/// All values of a header. They come on lines of their own, or on one line with commas between.
 fn values<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
     let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
     let named = headers.filter(|(found, _)| found.eq_ignore_ascii_case(name));
     named.flat_map(|(_, value)| value.split(',')).map(str::trim).collect()
 }
 
-/// The key of a request for a WebSocket; or the status of the refusal, and why.
+/// Gives the key of a right request, or else the status of the refusal and the reason.
 pub fn examine(head: &str) -> Result<&str, (&str, &str)> {
     const BAD: &str = "400 Bad Request";
     const UPGRADE: &str = "426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13";
@@ -53,7 +53,7 @@ pub fn examine(head: &str) -> Result<&str, (&str, &str)> {
 // ANCHOR_END: examine
 
 // ANCHOR: answer
-/// The answer to a request: the handshake's other half, or a refusal.
+/// Makes the answer to a request: the server's half of the handshake, or a refusal.
 pub fn answer_to(head: &str) -> String {
     match examine(head) {
         Ok(key) => format!(
@@ -68,22 +68,22 @@ pub fn answer_to(head: &str) -> String {
 }
 // ANCHOR_END: answer
 
-/// Reads a request and answers it. Whether that has made a WebSocket of the connection.
+/// Reads a request and answers it. Returns whether the connection is a WebSocket now.
 pub fn shake_hands(input: &mut impl BufRead, mut output: impl Write) -> io::Result<bool> {
     let answer = answer_to(&read_head(input)?);
     output.write_all(answer.as_bytes())?;
     Ok(answer.starts_with(SWITCHING))
 }
 
-/// The client's half: asks for a WebSocket, and gives the head of the answer.
+/// The client's half: asks for a WebSocket, and returns the head of the answer.
 pub fn ask(mut socket: &TcpStream, method: &str, headers: &str) -> io::Result<String> {
     let host = socket.peer_addr()?;
     socket.write_all(format!("{method} / HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n").as_bytes())?;
-    // Nothing follows the answer before we have said something: so nothing is read too far.
+    // After its answer the server waits for us, so the reader cannot read too far.
     read_head(&mut BufReader::new(socket))
 }
 
-/// Reads up to the empty line, and not further.
+/// Reads up to the empty line that ends every head, and not further.
 pub fn read_head(input: &mut impl BufRead) -> io::Result<String> {
     let (mut head, mut input) = (Vec::new(), input.take(8192));
     while !head.ends_with(b"\r\n\r\n") && input.read_until(b'\n', &mut head)? > 0 {}

@@ -1,4 +1,4 @@
-//! A client that writes bytes by itself, so that it can write wrong ones.
+//! A client without a WebSocket library, so that it can send wrong bytes too.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use chalkwire::frame::{Frame, Opcode};
 
-/// The masking key of the RFC's examples. A real client draws a new one for every frame.
+/// The masking key of the RFC's examples. A real client takes a new random key for every frame.
 pub const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
 // ANCHOR: neighbour
-/// Somebody in the room who was there before and goes on talking.
+/// A well-behaved client, which goes on talking in its room while others attack the server.
 pub struct Neighbour {
     socket: TcpStream,
-    /// Messages sent, and heard again.
+    /// Messages that this client has sent and heard again.
     pub sent: u32,
-    /// The longest time between the two.
+    /// The longest time from sending a message to hearing it.
     pub longest: Duration,
 }
 
@@ -24,7 +24,7 @@ impl Neighbour {
         Neighbour { socket, sent: 0, longest: Duration::ZERO }
     }
 
-    /// Says something and waits until it hears itself.
+    /// Says something, and waits until the room's echo of it comes back.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         let begin = Instant::now();
         self.socket.write_all(&Frame::new(Opcode::Text, KEY, text.as_bytes()).encode())?;
@@ -44,7 +44,7 @@ impl Neighbour {
 }
 // ANCHOR_END: neighbour
 
-/// A connection on which nobody waits longer than 5 s for a byte.
+/// Opens a connection. A read on it fails when no byte comes for 5 s.
 pub fn dial(server: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpStream::connect(server)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -53,7 +53,7 @@ pub fn dial(server: SocketAddr) -> io::Result<TcpStream> {
 }
 
 // ANCHOR: knock
-/// The opening handshake that a browser makes for a page from `origin`, and its answer.
+/// Makes the opening handshake as a browser does for a page from `origin`. Returns the answer too.
 pub fn knock(server: SocketAddr, path: &str, origin: &str) -> io::Result<(TcpStream, String)> {
     let mut socket = dial(server)?;
     let request = format!(
@@ -67,7 +67,7 @@ pub fn knock(server: SocketAddr, path: &str, origin: &str) -> io::Result<(TcpStr
 }
 // ANCHOR_END: knock
 
-/// An answer's status; of a refusal, the line that is its body.
+/// Reads an answer. Returns the status line of a 101, and the body of a refusal, which is one line.
 pub fn answer(socket: &mut TcpStream) -> io::Result<String> {
     let head = read_until(socket, |bytes| bytes.ends_with(b"\r\n\r\n").then(|| bytes.to_vec()))?;
     let mut line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
@@ -78,7 +78,7 @@ pub fn answer(socket: &mut TcpStream) -> io::Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-/// What the next frame says: a text, or the code and the reason of a Close.
+/// Reads the next frame. Returns its text, or the code and the reason of a Close.
 pub fn next_payload(socket: &mut TcpStream) -> io::Result<String> {
     let frame = read_until(socket, |bytes| Frame::decode(bytes).map(|(frame, _)| frame))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -90,7 +90,8 @@ pub fn next_payload(socket: &mut TcpStream) -> io::Result<String> {
     })
 }
 
-/// Reads until the bytes make a whole. One at a time: what follows is not to be taken yet.
+/// Reads until `whole` finds something complete. It takes one byte at a time, because the bytes
+/// that follow belong to the next frame.
 fn read_until<T>(socket: &mut TcpStream, whole: fn(&[u8]) -> Option<T>) -> io::Result<T> {
     let (mut bytes, mut byte) = (Vec::new(), [0]);
     loop {

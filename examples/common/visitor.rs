@@ -1,4 +1,5 @@
-//! A client for the demonstrations of chapters 07 to 09: tungstenite over a socket with a deadline.
+//! A client for the demonstrations of chapters 07, 08, 09 and 13: tungstenite over a socket with a
+//! deadline.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -6,10 +7,10 @@ use std::time::Duration;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Error, HandshakeError, Message, WebSocket, client};
 
-/// One who visits the server.
+/// A client that visits the server.
 pub type Visitor = WebSocket<TcpStream>;
 
-/// Opens a WebSocket. `request` is its URL, or an HTTP request with more in it.
+/// Opens a WebSocket. `request` is its URL, or an HTTP request with more headers.
 pub fn connect(address: SocketAddr, request: impl IntoClientRequest) -> Result<Visitor, Error> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -20,7 +21,7 @@ pub fn connect(address: SocketAddr, request: impl IntoClientRequest) -> Result<V
     }
 }
 
-/// The next text.
+/// Waits for the next text.
 pub fn hear(visitor: &mut Visitor) -> Result<String, Error> {
     loop {
         if let Message::Text(text) = visitor.read()? {

@@ -1,14 +1,10 @@
 //! The pages of the tutorial's examples, in a real Chromium. They are served by the examples
 //! themselves, which `cargo test` has built.
 
-mod common;
-#[path = "common/page.rs"]
-mod page;
-
 use std::process::Command;
 
-use common::program::{Serving, example};
-use page::{Page, browser};
+use crate::common::program::{Serving, example};
+use crate::page::{Page, browser};
 
 /// An example that serves, on a free port.
 fn serving(name: &str) -> Serving {

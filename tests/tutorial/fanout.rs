@@ -1,11 +1,9 @@
 //! Chapter 15's example: what it counts is exact. Times are the machine's and are not looked at.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
-use common::program::example;
+use crate::common::program::example;
 
 #[test]
 fn one_message_goes_to_n_and_n_messages_are_n_times_n() {

@@ -40,7 +40,7 @@ pub fn check(document: &Document) -> Vec<Problem> {
         complain(0, format!("the title should be `# {}. …`", &name[..2]));
     }
     let head: Vec<&str> = line(2).split(" · ").collect();
-    let example = format!("example [`{name}`](../examples/{name}.rs)");
+    let example = format!("example [`{name}`](../examples/{name}/main.rs)");
     let is_head = head.len() >= 4
         && head[0].ends_with(" minutes")
         && head[1] == example
@@ -206,7 +206,7 @@ fn what_is_missing_in_a_chapter_is_reported() {
         let hint = "<details><summary>Hint</summary>\n\nx\n</details>\n";
         format!("### {title}\n\n{}\n[Solution](solutions/03_x.md)\n\n", hint.repeat(3))
     };
-    let mut text = "# 03. X\n\n45 minutes · example [`03_x`](../examples/03_x.rs) · opens [`src/a.rs`](../src/a.rs) · RFC 6455 section 1\n\n".to_owned();
+    let mut text = "# 03. X\n\n45 minutes · example [`03_x`](../examples/03_x/main.rs) · opens [`src/a.rs`](../src/a.rs) · RFC 6455 section 1\n\n".to_owned();
     for name in SECTIONS {
         text += &format!("## {name}\n\n");
         text += &match name {
@@ -224,7 +224,7 @@ fn what_is_missing_in_a_chapter_is_reported() {
     let row = row(&parse(&text)).unwrap();
     assert_eq!(
         row,
-        "| [03. X](03_x.md) | [`03_x`](../examples/03_x.rs) | [`src/a.rs`](../src/a.rs) | 45 | 1 |"
+        "| [03. X](03_x.md) | [`03_x`](../examples/03_x/main.rs) | [`src/a.rs`](../src/a.rs) | 45 | 1 |"
     );
     assert_eq!(check(&parse(&text)), []);
     assert_eq!(check_minutes(&parse(&text)), None);

@@ -7,29 +7,26 @@
 //! TUTORIAL=03 cargo test --test tutorial                          # one chapter only
 //! ```
 
-#[path = "tutorial/code.rs"]
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/page.rs"]
+mod page;
+
+mod browser;
 mod code;
-#[path = "tutorial/command.rs"]
 mod command;
-#[path = "tutorial/console.rs"]
 mod console;
-#[path = "tutorial/contents.rs"]
 mod contents;
-#[path = "tutorial/document.rs"]
 mod document;
-#[path = "tutorial/form.rs"]
+mod fanout;
 mod form;
-#[path = "tutorial/green.rs"]
 mod green;
-#[path = "tutorial/links.rs"]
 mod links;
-#[path = "tutorial/mask.rs"]
 mod mask;
-#[path = "tutorial/names.rs"]
+mod measures;
 mod names;
-#[path = "tutorial/process.rs"]
+mod pages;
 mod process;
-#[path = "tutorial/tree.rs"]
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -39,7 +36,7 @@ use std::time::Duration;
 use command::CargoRun;
 use console::{Outcome, free_port};
 use document::{Document, Problem, expect_none, write_block};
-use tree::{chapters, documents, examples, is_chosen, parts, programs, stem};
+use tree::{chapters, documents, folders, is_chosen, programs, stem};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -163,7 +160,7 @@ fn every_anchor_is_used() {
         .collect();
     let mut problems = Vec::new();
     let chosen = programs(root()).into_iter().filter(|file| is_chosen(file));
-    for file in chosen.chain(parts(root())) {
+    for file in chosen.chain(tree::common(root())) {
         let source = std::fs::read_to_string(root().join(&file)).expect("a program");
         for (index, name) in code::anchors(&source) {
             if !used.contains(&(file.clone(), name.to_owned())) {
@@ -181,21 +178,24 @@ fn every_example_is_short_and_has_a_chapter() {
     let mut complain = |file: &Path, line, what: String| {
         problems.push(Problem { file: file.to_owned(), line, what });
     };
-    for file in examples(root()) {
+    for folder in folders(root()).into_iter().filter(|folder| is_chosen(folder)) {
+        let chapter = format!("tutorial/{}.md", stem(&folder));
+        if !root().join(&chapter).exists() {
+            complain(&folder, 1, format!("there is no {chapter}"));
+        }
+    }
+    let chosen = programs(root()).into_iter().filter(|file| is_chosen(file));
+    for file in chosen.filter(|file| file.file_name().is_some_and(|name| name == "main.rs")) {
         let lines =
             std::fs::read_to_string(root().join(&file)).expect("an example").lines().count();
         if lines > 150 {
             complain(&file, 151, format!("an example has at most 150 lines, not {lines}"));
         }
-        let chapter = format!("tutorial/{}.md", stem(&file));
-        if !root().join(&chapter).exists() {
-            complain(&file, 1, format!("there is no {chapter}"));
-        }
     }
     for chapter in chapters(root()) {
         let name = stem(&chapter.file);
         for file in [
-            format!("examples/{name}.rs"),
+            format!("examples/{name}/main.rs"),
             format!("tutorial/solutions/{name}.md"),
             format!("tutorial/solutions/{name}.rs"),
         ] {

@@ -4,12 +4,10 @@
 //! cargo build --examples && cargo test --test tutorial_measures
 //! ```
 
-mod common;
-
 use std::collections::HashMap;
 use std::process::Command;
 
-use common::program::example;
+use crate::common::program::example;
 
 fn output_of(name: &str) -> String {
     let program = example(name);

@@ -1,12 +1,12 @@
 //! The tutorial as the server shows it: every page is there, and so is what it leads to.
 
-mod common;
-
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chalkwire::{Config, tutorial};
-use common::*;
+
+use crate::common::*;
+use crate::tree;
 
 /// Status, head and body of a request without a body.
 fn request(server: &Running, method: &str, path: &str) -> (u16, String, String) {
@@ -18,28 +18,23 @@ fn request(server: &Running, method: &str, path: &str) -> (u16, String, String) 
     (status, head.to_owned(), body.to_owned())
 }
 
-/// The list in `src/tutorial.rs` and what is on disk.
+/// Compares the list in `src/tutorial.rs` with the files on disk.
 #[test]
 fn every_file_of_the_tutorial_is_served() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = BTreeSet::from(["tutorial/README.md".to_owned()]);
-    for (directory, extensions) in [
-        ("tutorial", &["md", "svg"] as &[&str]),
-        ("tutorial/solutions", &["md", "rs"]),
-        ("examples", &["rs", "html"]),
-        ("examples/wrong", &["rs"]),
-        ("examples/parts", &["rs"]),
+    let mut found: Vec<PathBuf> = tree::programs(root);
+    for (directory, extension) in [
+        ("tutorial", "md"),
+        ("tutorial", "svg"),
+        ("tutorial/solutions", "md"),
+        (tree::COMMON, "rs"),
     ] {
-        for entry in std::fs::read_dir(root.join(directory)).into_iter().flatten().flatten() {
-            let name = entry.file_name().into_string().expect("UTF-8");
-            let is_numbered = name.starts_with(|c: char| c.is_ascii_digit());
-            let extension = name.rsplit('.').next().unwrap_or_default();
-            let counts = is_numbered || directory == "examples/parts";
-            if counts && extensions.contains(&extension) {
-                found.insert(format!("{directory}/{name}"));
-            }
-        }
+        found.extend(tree::files(root, directory, extension));
     }
+    // The book's list of chapters.
+    found.retain(|file| file != Path::new("tutorial/SUMMARY.md"));
+    let found: BTreeSet<String> =
+        found.iter().map(|file| file.to_string_lossy().replace('\\', "/")).collect();
     let served: BTreeSet<String> = tutorial::files().map(|file| file.path.to_owned()).collect();
     let missing: Vec<_> = found.difference(&served).collect();
     let extra: Vec<_> = served.difference(&found).collect();
