@@ -144,8 +144,7 @@ fn demonstrate(address: SocketAddr, ends: &Receiver<String>) -> Result<(), AnyEr
     println!("  server: {}", ends.recv_timeout(DEADLINE)?);
     println!("\n6. Twenty clients send 8 MiB in one message, which is too much here");
     println!("  {} of 20 clients learn the code", upload(address, 20)?);
-    // The other nineteen end in the same way.
-    (1..20).try_for_each(|_| ends.recv_timeout(DEADLINE).map(drop))?;
+    (1..20).try_for_each(|_| ends.recv_timeout(DEADLINE).map(drop))?; // all end in the same way
     println!("  server: {}", ends.recv_timeout(DEADLINE)?);
     Ok(())
 }

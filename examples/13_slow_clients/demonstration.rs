@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::AnyError;
-use crate::member::join;
+use crate::member::{join, message};
 use crate::visitor::hear;
 
 /// Client 1 does not read. Client 2 talks, and always waits until 2, 3 and 4 have heard it.
@@ -14,9 +14,10 @@ pub fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     let (mut stalled, mut others) = (member()?, [member()?, member()?, member()?]);
     println!("client 1 does not read; client 2 says {MESSAGES} messages of 64,000 bytes");
     for n in 1..=MESSAGES {
-        others[0].send(format!("{n:64000}").into())?;
+        let said = message(n);
+        others[0].send(said.as_str().into())?;
         for (client, other) in (2..).zip(&mut others) {
-            if hear(other)?.trim() != n.to_string() {
+            if hear(other)? != said {
                 return Err(format!("client {client} missed message {n}").into());
             }
         }
@@ -26,7 +27,7 @@ pub fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     let mut end = "no more is owed".to_owned();
     let mut read = || hear(&mut stalled).map_err(|error| end = error.to_string()).ok();
     let texts: Vec<_> = (0..MESSAGES).map_while(|_| read()).collect();
-    if !texts.iter().zip(1..).all(|(text, n)| text.trim() == n.to_string()) {
+    if !texts.iter().zip(1..).all(|(text, n)| *text == message(n)) {
         return Err("client 1 has a gap".into());
     }
     println!("client 1 reads again: 1 to {}, in order, and then\n  {end}", texts.len());

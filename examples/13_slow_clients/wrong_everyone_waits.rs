@@ -18,7 +18,7 @@ use std::{thread, time::Duration};
 use argh::FromArgs;
 use chalkwire::frame::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use member::join;
+use member::{join, message};
 use tungstenite::{Message, accept};
 use visitor::hear;
 
@@ -137,7 +137,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     let (stalled, mut others) = (member()?, [member()?, member()?, member()?]);
     println!("client 1 does not read; client 2 says messages of 64,000 bytes");
     for n in 1..=100_000 {
-        others[0].send(format!("{n:64000}").into())?;
+        others[0].send(message(n).into())?;
         let heard = others.iter_mut().filter_map(|other| hear(other).ok()).count();
         if heard < others.len() {
             println!("messages 1 to {} came to everyone", n - 1);

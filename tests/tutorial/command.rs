@@ -56,6 +56,11 @@ impl CargoRun {
         Ok(run)
     }
 
+    /// Whether an example is asked to end after its demonstration.
+    pub fn runs_once(&self) -> bool {
+        self.example.is_some() && self.arguments.iter().any(|argument| argument == "--once")
+    }
+
     /// The same with the port 8080 replaced. A program that would listen there listens at the other.
     pub fn at_port(mut self, port: u16) -> CargoRun {
         for argument in &mut self.arguments {

@@ -116,6 +116,9 @@ pub fn start_server(root: &Path, command: &str, port: u16) -> Result<Running, St
     Ok(server)
 }
 
+/// What every example must do when it is run with `--once`.
+pub const ENDS_WELL: &str = "with --once it should succeed and print nothing on standard error";
+
 /// How a block is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -140,14 +143,19 @@ fn run(root: &Path, wishes: &Wishes, found: &[String], mode: Mode) -> Result<Vec
         }
         let again = wishes.measured && mode == Mode::Write;
         let deadline = if again { MEASURING } else { DEADLINE };
+        let once = asked.runs_once() && !wishes.fails;
         let program = asked.at_port(port).program(root, release)?;
         let output = program.run(root, deadline).map_err(|why| format!("`{command}` {why}"))?;
+        let output_has_errors = !output.stderr.is_empty();
         let said = replace_port(&(output.stdout + &output.stderr), port, 8080);
         if output.success == wishes.fails {
             let should = if wishes.fails { "should fail, but ends well" } else { "fails" };
             return Err(format!("`{command}` {should}; it said\n{said}"));
         }
-        // A program without the flags that are added here would fail too, but not for its own sake.
+        if once && output_has_errors {
+            return Err(format!("`{command}`: {ENDS_WELL}; it said\n{said}"));
+        }
+        // A program without the flags that are added here would fail too, but not because of its mistake.
         if said.contains("Unrecognized argument") {
             return Err(format!("`{command}` does not know its flags; it said\n{said}"));
         }
@@ -162,7 +170,16 @@ fn run(root: &Path, wishes: &Wishes, found: &[String], mode: Mode) -> Result<Vec
     Ok(lines)
 }
 
-/// What came of a block.
+/// The examples that a document runs with `--once`, and that must succeed.
+pub fn programs_run_once(document: &Document) -> Vec<String> {
+    let blocks = document.blocks.iter().filter(|block| block.language == "console");
+    let blocks = blocks.filter(|block| Wishes::of(block).is_ok_and(|wishes| !wishes.fails));
+    let steps = blocks.filter_map(|block| steps(&document.content(block)).ok()).flatten();
+    let runs = steps.filter_map(|step| CargoRun::parse(&step.command()).ok());
+    runs.filter(CargoRun::runs_once).filter_map(|run| run.example).collect()
+}
+
+/// What the check of a block has found.
 pub enum Outcome {
     Right,
     Wrong(Problem),

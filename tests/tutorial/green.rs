@@ -7,12 +7,13 @@ use crate::command::CargoRun;
 use crate::console::{free_port, start_server};
 use crate::document::{Document, expect_none};
 use crate::root;
+use crate::side_by_side::side_by_side;
 use crate::tree::{chapters, stem};
 
 #[test]
 fn the_checker_finds_green_what_the_chapters_say() {
-    let mut problems = Vec::new();
-    for document in chapters(root()) {
+    let problems = side_by_side(chapters(root()), |document| {
+        let mut problems = Vec::new();
         let found = promises(&document);
         let name = stem(&document.file);
         if found.is_empty() && *name >= *"03" {
@@ -22,8 +23,9 @@ fn the_checker_finds_green_what_the_chapters_say() {
             let result = command.and_then(|command| keep(&name, &command));
             problems.extend(result.err().map(|why| document.problem(index, why)));
         }
-    }
-    expect_none(problems);
+        problems
+    });
+    expect_none(problems.into_iter().flatten().collect());
 }
 
 /// Each line of that form, with the command that stands below it, if it asks for the same steps.

@@ -1,5 +1,5 @@
-//! The tutorial says what is so: its code is the programs' own, its output is what they print, its
-//! links and names exist, and every chapter has the same form.
+//! The tutorial tells the truth: its code is the programs' own, its output is what they print, its
+//! links and names exist, every chapter has the same form, and its pages work.
 //!
 //! ```sh
 //! cargo build --examples && cargo test --test tutorial
@@ -27,15 +27,16 @@ mod measures;
 mod names;
 mod pages;
 mod process;
+mod side_by_side;
 mod tree;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use command::CargoRun;
-use console::{Outcome, free_port};
-use document::{Document, Problem, expect_none, write_block};
+use console::{ENDS_WELL, Outcome, free_port};
+use document::{Block, Document, Problem, expect_none, write_block};
+use side_by_side::{side_by_side, with_workers};
 use tree::{chapters, documents, folders, is_chosen, programs, stem};
 
 fn root() -> &'static Path {
@@ -77,42 +78,35 @@ fn code_blocks_are_the_programs_own_lines() {
     expect_none(problems);
 }
 
-/// Chapters wait more than they work, so some are looked at side by side; but figures that are
-/// written are not disturbed by others.
+/// When the test writes figures into the text, it runs one program at a time, so that no other program
+/// disturbs them.
 #[test]
 fn console_blocks_are_what_the_programs_print() {
-    let waiting = Mutex::new(documents(root()));
-    let problems = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..if updating() { 1 } else { 3 } {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().expect("no panic").pop();
-                    let Some(document) = next else { return };
-                    let found = check_console(&document);
-                    problems.lock().expect("no panic").extend(found);
-                }
-            });
-        }
-    });
-    let mut problems = problems.into_inner().expect("no panic");
-    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    expect_none(problems);
-}
-
-fn check_console(document: &Document) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (n, block) in document.blocks.iter().enumerate() {
-        if block.language != "console" {
-            continue;
-        }
-        match console::check(root(), document, block, updating()) {
-            Outcome::Right => {}
-            Outcome::Wrong(problem) => problems.push(problem),
-            Outcome::Other(lines) => write_block(root(), &document.file, n, &lines),
-        }
+    let documents = documents(root());
+    let mut blocks = Vec::new();
+    for document in &documents {
+        let numbered = document.blocks.iter().enumerate();
+        let console = numbered.filter(|(_, block)| block.language == "console");
+        blocks.extend(console.map(|(n, block)| (document, n, block)));
     }
-    problems
+    let check = |(document, n, block): (&Document, usize, &Block)| match console::check(
+        root(),
+        document,
+        block,
+        updating(),
+    ) {
+        Outcome::Right => None,
+        Outcome::Wrong(problem) => Some(problem),
+        Outcome::Other(lines) => {
+            write_block(root(), &document.file, n, &lines);
+            None
+        }
+    };
+    let problems = match updating() {
+        true => with_workers(1, blocks, check),
+        false => side_by_side(blocks, check),
+    };
+    expect_none(problems.into_iter().flatten().collect());
 }
 
 #[test]
@@ -123,9 +117,9 @@ fn links_lead_somewhere() {
 
 #[test]
 fn names_in_backticks_exist() {
-    let known = names::Known::gather(root());
     let documents = documents(root());
-    expect_none(documents.iter().flat_map(|document| names::check(&known, document)).collect());
+    let known = names::known();
+    expect_none(documents.iter().flat_map(|document| names::check(known, document)).collect());
 }
 
 #[test]
@@ -148,7 +142,7 @@ fn minutes_add_up() {
     expect_none(chapters(root()).iter().filter_map(form::check_minutes).collect());
 }
 
-/// Whoever marks a piece of a program wants it shown.
+/// An author who marks a piece of a program wants a chapter to show it.
 #[test]
 fn every_anchor_is_used() {
     let documents = documents(root());
@@ -207,7 +201,7 @@ fn every_example_is_short_and_has_a_chapter() {
     expect_none(problems);
 }
 
-/// A program that must fail is seen to fail, and a solution is seen to work: in some console block.
+/// The text shows each program: a wrong one that fails, and a solution that works.
 #[test]
 fn every_program_is_run_in_the_text() {
     let documents = documents(root());
@@ -232,25 +226,27 @@ fn every_program_is_run_in_the_text() {
     expect_none(problems);
 }
 
+/// The test of the console blocks has run most of them already, and has asked the same of them.
 #[test]
 fn every_example_ends_by_itself_when_asked() {
-    let mut problems = Vec::new();
-    for file in programs(root()).into_iter().filter(|file| is_chosen(file)) {
-        let Some(name) = tree::example_name(&file) else { continue };
-        if name.starts_with("wrong_") {
-            continue;
-        }
-        let mut complain = |what| problems.push(Problem { file: file.clone(), line: 1, what });
+    let documents = documents(root());
+    let run: Vec<String> = documents.iter().flat_map(console::programs_run_once).collect();
+    let mut others = programs(root());
+    others.retain(|file| {
+        let name = tree::example_name(file).filter(|name| !name.starts_with("wrong_"));
+        is_chosen(file) && name.is_some_and(|name| !run.contains(&name))
+    });
+    let problems = side_by_side(others, |file| {
+        let name = tree::example_name(&file)?;
         let run = CargoRun::parse(&format!("cargo run --quiet --example {name} -- --once"));
         let program = run.and_then(|run| run.at_port(free_port()).program(root(), false));
-        match program.and_then(|program| program.run(root(), Duration::from_secs(60))) {
-            Err(why) => complain(why),
-            Ok(output) if !output.success || !output.stderr.is_empty() => complain(format!(
-                "with --once it should end well and say nothing on standard error, but\n{}{}",
-                output.stdout, output.stderr
-            )),
-            Ok(_) => {}
-        }
-    }
-    expect_none(problems);
+        let output = program.and_then(|program| program.run(root(), Duration::from_secs(60)));
+        let what = match output {
+            Err(why) => why,
+            Ok(output) if output.success && output.stderr.is_empty() => return None,
+            Ok(output) => format!("{ENDS_WELL}, but\n{}{}", output.stdout, output.stderr),
+        };
+        Some(Problem { file, line: 1, what })
+    });
+    expect_none(problems.into_iter().flatten().collect());
 }

@@ -26,7 +26,7 @@ use argh::FromArgs;
 use chalkwire::frame::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use linger::{drain, linger};
-use member::join;
+use member::{join, message};
 use tungstenite::handshake::server::NoCallback;
 use tungstenite::{Message, WebSocket, protocol::Role};
 use visitor::{Visitor, hear};
@@ -232,7 +232,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     let mut heard = 0;
     while let Ok(text) = hear(&mut stalled) {
         heard += 1;
-        if text.trim() != heard.to_string() {
+        if text != message(heard) {
             return Err(format!("client 1 heard {:?} instead of {heard}", text.trim()).into());
         }
     }
@@ -251,7 +251,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
 
 /// Lets client 2 say `n`, and waits until clients 2, 3 and 4 have heard it.
 fn say(others: &mut [Visitor], n: usize) -> Result<(), AnyError> {
-    let text = format!("{n:64000}");
+    let text = message(n);
     others[0].send(text.as_str().into())?;
     for (client, other) in (2..).zip(others) {
         if hear(other)? != text {

@@ -30,8 +30,8 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// people (default 400)
-    #[argh(option, default = "400")]
+    /// people (default 400; 100 when built without --release)
+    #[argh(option, default = "if cfg!(debug_assertions) { 100 } else { 400 }")]
     people: usize,
     /// only serve (the program starts itself with this flag, to measure the server alone)
     #[argh(switch)]
