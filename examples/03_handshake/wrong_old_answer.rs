@@ -52,7 +52,7 @@ fn believe(server: SocketAddr, key: &str) -> Result<(), Box<dyn Error>> {
     match accept {
         Some(found) if found == right => Ok(()),
         Some(found) => Err(format!("it accepts with {found}: the answer to another key").into()),
-        None => Err("it has no Sec-WebSocket-Accept: this is no WebSocket server".into()),
+        None => Err("it has no Sec-WebSocket-Accept: this is not a WebSocket server".into()),
     }
 }
 

@@ -75,6 +75,6 @@ fn run() -> Result<(), Box<dyn Error>> {
     let at_server = server.join().map_err(|_| "the server's thread panicked")??;
     println!("seen at the client: {}", at_client.join(" "));
     println!("seen at the server: {}", at_server.join(" "));
-    if at_client == at_server { Ok(()) } else { Err("there is no common order".into()) }
+    if at_client == at_server { Ok(()) } else { Err("the two ends saw different orders".into()) }
     // ANCHOR_END: both_ends
 }

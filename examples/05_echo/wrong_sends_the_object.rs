@@ -60,5 +60,5 @@ fn run() -> Result<(), Box<dyn Error>> {
     let echo = websocket.read()?.into_text()?;
     println!("sent Hello");
     println!("got  {echo}");
-    if echo == "Hello" { Ok(()) } else { Err("that is no echo".into()) }
+    if echo == "Hello" { Ok(()) } else { Err("that is not an echo".into()) }
 }

@@ -24,7 +24,7 @@ pub fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     }
     println!("clients 2, 3 and 4 have all {MESSAGES}, in order");
 
-    let mut end = "no more is owed".to_owned();
+    let mut end = "nothing is missing".to_owned();
     let mut read = || hear(&mut stalled).map_err(|error| end = error.to_string()).ok();
     let texts: Vec<_> = (0..MESSAGES).map_while(|_| read()).collect();
     if !texts.iter().zip(1..).all(|(text, n)| *text == message(n)) {

@@ -77,16 +77,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 // ANCHOR: doors
 fn doors(open: SocketAddr, strict: SocketAddr, neighbour: &mut Neighbour) -> io::Result<()> {
-    println!("1. a page from {STRANGE}, where every Origin is let in");
+    println!("1. a page from {STRANGE}, at a server that accepts every Origin");
     let (mut page, answer) = knock(open, "/room/staff", STRANGE)?;
     println!("   got   {answer}");
     neighbour.say("the door code is 4711")?;
     println!("   read  {:?}", next_payload(&mut page)?);
 
-    println!("2. the same page, where only {OURS} is let in");
+    println!("2. the same page, at a server that accepts only {OURS}");
     println!("   got   {}", knock(strict, "/room/staff", STRANGE)?.1);
 
-    println!("3. four clients of ours, where there is room for three");
+    println!("3. four clients of ours, at a server with room for three");
     let clients = [(); 4].map(|()| knock(strict, "/room/staff", OURS));
     for client in clients {
         println!("   got   {}", client?.1);

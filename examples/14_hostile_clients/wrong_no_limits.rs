@@ -67,7 +67,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     silent.set_read_timeout(Some(Duration::from_secs(1)))?;
     match silent.read(&mut [0]) {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-            println!("half a request: no answer in 1 s, and no end: it has a thread for good");
+            println!("half a request: no answer in 1 s, and no end: it keeps its thread for ever");
         }
         other => println!("half a request: {other:?}"),
     }

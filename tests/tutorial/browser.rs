@@ -1,12 +1,13 @@
-//! The pages of the tutorial's examples, in a real Chromium. They are served by the examples
-//! themselves, which `cargo test` has built.
+//! The pages of the tutorial's examples, in a real Chromium. The examples themselves serve them.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::common::program::{Serving, example};
 use crate::page::{Page, browser};
+use crate::tree::is_chosen;
 
-/// An example that serves, on a free port.
+/// Starts an example that serves on a free port.
 fn serving(name: &str) -> Serving {
     let mut command = Command::new(example(name));
     command.args(["--listen", "127.0.0.1:0"]);
@@ -14,7 +15,10 @@ fn serving(name: &str) -> Serving {
 }
 
 #[test]
-fn what_05_sends_comes_back_and_an_object_is_no_text() {
+fn the_page_of_05_shows_its_echo_and_how_an_object_becomes_text() {
+    if !is_chosen(Path::new("examples/05_echo/main.rs")) {
+        return;
+    }
     let Some(browser) = browser() else { return };
     let server = serving("05_echo");
     let page = Page::open(&browser, &format!("http://{}/", server.address));
@@ -30,6 +34,9 @@ fn what_05_sends_comes_back_and_an_object_is_no_text() {
 
 #[test]
 fn the_page_of_06_shows_what_happens_to_its_socket() {
+    if !is_chosen(Path::new("examples/06_browser_api/main.rs")) {
+        return;
+    }
     let Some(browser) = browser() else { return };
     let server = serving("06_browser_api");
     let page = Page::open(&browser, &format!("http://{}/", server.address));
@@ -49,17 +56,17 @@ fn the_page_of_06_shows_what_happens_to_its_socket() {
     page.click("#bytes");
     page.wait_for_text("#log", "1 message ArrayBuffer of 3 bytes, from 1,2,255");
 
-    // What is sent waits in the browser, and then is gone.
+    // The bytes wait in the browser until they are sent.
     page.click("#much");
     page.wait_for_text("#log", "1 send() readyState 1, bufferedAmount 8388608");
     page.wait_for_text("#log", "1 message ArrayBuffer of 8388608 bytes");
     page.wait_for_text("#bufferedAmount", "0");
 
-    // A Ping cannot be seen, only heard of.
+    // A page cannot see a Ping. The server tells it of the Pong.
     page.click("#ask button[value='/ping']");
     page.wait_for_text("#log", "1 message text \"your Pong came after ");
 
-    // A code that a page may not give; then one that it may, by keyboard.
+    // First a code that a page may not send; then one that it may send, by keyboard.
     page.fill("#code", "1002");
     page.click("#close button");
     page.wait_for_text("#log", "1 close() throws InvalidAccessError");
@@ -82,10 +89,13 @@ fn the_page_of_06_shows_what_happens_to_its_socket() {
     page.wait_for_text("#log", "3 close code 1006, reason \"\", wasClean false");
     for number in [2, 3] {
         let error = format!("{number} error");
-        assert!(!page.text("#log").contains(&error), "an end is no error, not even this one");
+        assert!(
+            !page.text("#log").contains(&error),
+            "the page shows an error, but the connection only ended"
+        );
     }
 
-    // To send before the socket is open is the page's own fault.
+    // A page must not send before its socket is open.
     page.value(
         "document.querySelector('#connect button').click();
          document.querySelector('#send button').click(); 0",
@@ -93,7 +103,7 @@ fn the_page_of_06_shows_what_happens_to_its_socket() {
     page.wait_for_text("#log", "4 send() throws InvalidStateError");
     page.wait_for_text("#log", "4 open");
 
-    // No subprotocol in common: the server takes none, and the browser gives up.
+    // Without a common subprotocol the server chooses none, and the browser gives up.
     page.fill("#protocols", "other.v9");
     page.click("#connect button");
     page.wait_for_text("#log", "5 error");

@@ -1,4 +1,4 @@
-//! Every chapter has the same form, so that a reader knows where to look.
+//! Every chapter has the same form, so that a reader always knows where to look.
 
 use std::path::Path;
 
@@ -79,7 +79,7 @@ pub fn check(document: &Document) -> Vec<Problem> {
     problems
 }
 
-/// Steps are counted from 1, and nothing else has a heading among them.
+/// Steps count from 1, and there are no other headings between them.
 fn steps(document: &Document) -> Option<Problem> {
     let lines = section(document, "Build it");
     let headings = lines.into_iter().filter(|(_, line)| line.starts_with("### "));
@@ -89,7 +89,7 @@ fn steps(document: &Document) -> Option<Problem> {
     Some(document.problem(index, format!("this should be `### Step {n}: …`")))
 }
 
-/// Two, one short and one hard, each with three hints and a solution.
+/// A chapter has two exercises, a short one and a hard one, each with three hints and a solution.
 fn exercises(document: &Document, name: &str) -> Vec<Problem> {
     let lines = section(document, "Exercise");
     let mut starts: Vec<usize> =
@@ -115,7 +115,7 @@ fn exercises(document: &Document, name: &str) -> Vec<Problem> {
     problems
 }
 
-/// Words outside of fences: what is read in one sitting.
+/// Counts the words outside of fences. A chapter must fit into one sitting.
 pub fn check_length(document: &Document) -> Option<Problem> {
     let prose = document.prose().filter(|(_, line)| !line.trim_start().starts_with("<!--"));
     let words = prose.flat_map(|(_, line)| line.split_whitespace());
@@ -124,7 +124,8 @@ pub fn check_length(document: &Document) -> Option<Problem> {
     (!fits).then(|| document.problem(0, format!("{count} words, and not 1,200 to 2,000")))
 }
 
-/// The widest line of a block, in columns: what rustfmt allows. A page shows about 90 without scrolling.
+/// The widest line of a block, in columns: what rustfmt allows. A page shows about 90 without
+/// scrolling.
 const WIDEST: usize = 100;
 
 /// Lines that are too wide for a page.

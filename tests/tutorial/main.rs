@@ -78,8 +78,8 @@ fn code_blocks_are_the_programs_own_lines() {
     expect_none(problems);
 }
 
-/// When the test writes figures into the text, it runs one program at a time, so that no other program
-/// disturbs them.
+/// When the test writes figures into the text, it runs one program at a time, so that no other
+/// program disturbs them.
 #[test]
 fn console_blocks_are_what_the_programs_print() {
     let documents = documents(root());

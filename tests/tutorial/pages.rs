@@ -1,4 +1,5 @@
-//! The tutorial as the server shows it: every page is there, and so is what it leads to.
+//! The tutorial as the server shows it: the server has every page, and everything that a page links
+//! to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use chalkwire::{Config, tutorial};
 use crate::common::*;
 use crate::tree;
 
-/// Status, head and body of a request without a body.
+/// Sends a request without a body. Returns the status, head and body of the answer.
 fn request(server: &Running, method: &str, path: &str) -> (u16, String, String) {
     let host = server.address;
     let text =
@@ -73,7 +74,7 @@ fn every_page_answers_and_leads_to_what_is_there() {
         let path = if path.is_empty() { &*address } else { path };
         let (status, _, body) = request(&server, "GET", path);
         assert_eq!(status, 200, "{address} links to {target}");
-        // What stands behind the # of the lab's address is no place in the page.
+        // In the lab's address, the part after the # is not a heading.
         let is_there = path == "/" || name.is_empty() || body.contains(&format!(" id=\"{name}\""));
         assert!(is_there, "{address} links to {target}: there is no such heading");
     }

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 /// How many programs run at the same time.
 const WORKERS: usize = 6;
 
-/// Does `work` with each item, several at the same time. Returns the results in the order of the items.
+/// Does `work` with each item, several at the same time. Returns the results in the order of the
+/// items.
 pub fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     with_workers(WORKERS, items, work)
 }

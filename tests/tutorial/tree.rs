@@ -9,7 +9,8 @@ pub const EXAMPLES: &str = "examples/README.md";
 /// The folder of what several chapters share.
 pub const COMMON: &str = "examples/common";
 
-/// The name of a file without its extension: `03_handshake` of `tutorial/solutions/03_handshake.md`.
+/// The name of a file without its extension: `03_handshake` of
+/// `tutorial/solutions/03_handshake.md`.
 pub fn stem(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -26,7 +27,8 @@ fn is_numbered(name: &str) -> bool {
     number.len() == 2 && name.len() > 3 && number.chars().all(|c| c.is_ascii_digit())
 }
 
-/// Whether a file belongs to the chapter that `TUTORIAL` names. Without `TUTORIAL`, every file does.
+/// Whether a file belongs to the chapter that `TUTORIAL` names. Without `TUTORIAL`, every file
+/// does.
 pub fn is_chosen(file: &Path) -> bool {
     let Ok(wanted) = std::env::var("TUTORIAL") else { return true };
     chapter_of(file).is_some_and(|chapter| chapter.starts_with(&wanted))
