@@ -37,8 +37,7 @@ pub fn offer_by_hand(
     let answer = String::from_utf8_lossy(&answer).to_lowercase();
     let chosen = answer.lines().find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
     let mut websocket = WebSocket::from_raw_socket(socket, Role::Client, None);
-    // The Pong comes from the loop of our thread in the server. It has told the dispatcher of us
-    // before.
+    // The server answers a Ping only after our thread there has sent Joined to the dispatcher.
     websocket.send(Message::Ping("there?".into()))?;
     while !websocket.read()?.is_pong() {}
     Ok((websocket, chosen.unwrap_or("(none)").to_owned()))

@@ -1,6 +1,6 @@
 //! Chapter 11: the heartbeat, and a client that comes back.
 //!
-//! Learn: why only a question finds a pulled cable, and how a client reconnects politely.
+//! Learn: why you must ask to notice a pulled cable, and how a client reconnects politely.
 //! Run:   `cargo run --example 11_heartbeat`
 //! See:   round trips; a pulled cable; when each side notices it; how the client comes back.
 //! Still wrong: a side that gives up drops its socket without a Close. Chapter 12 closes properly.
@@ -137,7 +137,7 @@ fn demonstrate(to: SocketAddr, flags: &Flags, server: &Receiver<String>) -> Resu
     Ok(())
 }
 
-/// Prints the lines that are told, up to the first one that starts with `begin`.
+/// Prints the lines that a side reports, up to the first one that starts with `begin`.
 fn show_until(begin: &str, told: &Receiver<String>) -> Result<(), AnyError> {
     for _ in 0..20 {
         let line = told.recv_timeout(DEADLINE)?;

@@ -25,7 +25,7 @@ struct Flags {
 }
 
 // ANCHOR: serve
-/// Greets every client, and echoes. Wrong is what is missing here.
+/// Greets every client, and echoes. The mistake is everything that is missing here.
 fn serve(socket: TcpStream) -> Result<(), Box<dyn Error>> {
     let mut websocket = tungstenite::accept(socket).map_err(|error| error.to_string())?;
     websocket.send(Message::text("the door code is 4711"))?;

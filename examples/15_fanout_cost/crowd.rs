@@ -44,8 +44,8 @@ impl Crowd {
     // ANCHOR_END: say
 
     // ANCHOR: hear
-    /// Lets each member hear `each` messages. Returns how many messages that are together. The
-    /// members take turns and read a piece at a time, so that no outbox grows.
+    /// Lets each member hear `each` messages. Returns how many messages that makes for all members.
+    /// The members take turns and read a piece at a time, so that no outbox grows.
     pub fn hear(&self, each: usize) -> io::Result<usize> {
         let mut owed = vec![each * FRAME; self.0.len()];
         let mut piece = vec![0; 64 * 1024];

@@ -1,6 +1,5 @@
-//! A client's socket with one way out. Chapter 07 builds it, chapters 08 and 09 use it as it is.
-//! The rest is chapter 05's: a thread for each client, and what a client is told that breaks a
-//! rule.
+//! A client's socket with one way out. Chapter 07 builds it, chapters 08 and 09 use it as it is. The
+//! rest is chapter 05's: a thread for each client, and a Close for a client that breaks a rule.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

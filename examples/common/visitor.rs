@@ -1,5 +1,5 @@
-//! A client for the demonstrations of chapters 07, 08, 09 and 13: tungstenite over a socket with a
-//! deadline.
+//! A client for the demonstrations of chapters 07, 08, 09 and 13: tungstenite, with a deadline for
+//! each read.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

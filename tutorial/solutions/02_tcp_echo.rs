@@ -170,7 +170,7 @@ fn demonstrate(server: SocketAddr) -> io::Result<()> {
 
     drop(clients.remove(0));
     println!("ana leaves");
-    // Her place is free as soon as her thread has noticed it.
+    // Her place is free as soon as her thread has noticed that she left.
     for _ in 0..100 {
         let eve = TcpStream::connect(server)?;
         eve.set_read_timeout(Some(Duration::from_secs(2)))?;

@@ -1,4 +1,4 @@
-//! The exercises of chapter 11, solved: a client that asks for itself, and a client that copes with
+//! The exercises of chapter 11, solved: a client with a heartbeat of its own, which also copes with
 //! a server that slams its door.
 //!
 //! Run: cargo run --example solution_11_heartbeat
@@ -125,7 +125,7 @@ fn stay_connected(to: SocketAddr, flags: &Flags, tell: &Sender<String>) -> Resul
 // ANCHOR_END: held
 
 // ANCHOR: beat
-/// Asks in each silence with a message that the server echoes. Returns the reason of the end.
+/// Sends a message in each silence, which the server echoes. Returns why the connection ended.
 fn beat(
     websocket: &mut WebSocket<TcpStream>,
     flags: &Flags,

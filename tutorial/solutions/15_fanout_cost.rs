@@ -76,7 +76,7 @@ fn limit(crowd: &Crowd) -> io::Result<()> {
         crowd.say(1)?;
         crowd.hear(1)?;
     }
-    // `cost` is that of one send to one member. N members say N/10 things a second, and each of
+    // `cost` is the time of one send to one member. N members say N/10 things a second, and each of
     // them is N sends. So we solve N/10 x N x cost = 0.5 s for N.
     let cost = (begin.elapsed() / TIMES).as_secs_f64() / crowd.members() as f64;
     println!("one send costs {:.1} µs", cost * 1e6);
