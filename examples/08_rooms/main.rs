@@ -107,9 +107,9 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
         Ok(visitor)
     };
     let mut ana = enter("blue", "Ana")?;
+    let mut zoe = enter("red", "Zoe")?;
     let mut ben = enter("blue", "Ben")?;
     println!("Ana hears {}", hear(&mut ana)?);
-    let mut zoe = enter("red", "Zoe")?;
 
     println!("-- Ana says hello, and whispers to Ben; Zoe speaks in her room");
     ana.send(json!({"type": "say", "text": "hello"}).to_string().into())?;
