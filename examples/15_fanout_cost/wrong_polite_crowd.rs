@@ -67,6 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{MEMBERS} members of another room say {} things", MEMBERS * TIMES);
     println!("nobody is refused, and {delivered} messages are delivered");
     println!("meanwhile the neighbour waits {meanwhile:.2} ms on average");
+    drop((crowd, neighbour)); // otherwise the server would wait for the answers to its Close
     if flags.once {
         stopper.stop();
     } else {
