@@ -78,6 +78,12 @@ impl Default for Config {
 /// Header lines in a request head. More gets HTTP 431. Browsers send about twenty.
 pub(crate) const MAX_HEADERS: usize = 100;
 
+/// Header lines for which room is made at first.
+pub(crate) const USUAL_HEADERS: usize = 33;
+
+/// Bytes asked of the socket in one read of a request head. Most heads are shorter.
+pub(crate) const HEAD_READ: usize = 2 * 1024;
+
 /// Bytes asked of the socket in one read, and what tungstenite keeps for each client. Larger
 /// frames get room of their own when their header has announced them.
 pub(crate) const READ_BUFFER: usize = 4 * 1024;

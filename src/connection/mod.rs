@@ -39,7 +39,7 @@ use self::routes::Route;
 use self::session::Session;
 use self::shared::Shared;
 use self::stream::ClientStream;
-use crate::config::{ANSWER_TIMEOUT, MAX_WATCHERS};
+use crate::config::{ANSWER_TIMEOUT, MAX_WATCHERS, READ_BUFFER};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::group::Service;
 use crate::http::handshake::Handshake;
@@ -72,10 +72,26 @@ pub(crate) fn serve(accepted: Accepted, shared: Arc<Shared>) {
     let tap = Arc::new(shared.tap.connection(id));
     let connection = Connection { id, peer, socket, outbox, tap, shared, registration };
     connection.catch_panic(|| {
-        if let Some(session) = connection.handle_request(handshake) {
-            session.run();
+        if let Some(accepted) = connection.handle_request(handshake) {
+            let response = accepted.handshake.response();
+            connection.outbox.set_handshake_response(response, Arc::clone(&connection.tap));
+            if let Some(session) = connection.open(accepted) {
+                session.run();
+            }
         }
     });
+}
+
+/// A handshake that is about to become a WebSocket.
+struct AcceptedHandshake {
+    service: Service,
+    handshake: Handshake,
+    /// The bytes that came right behind the request head.
+    leftover: Vec<u8>,
+    /// The emptied buffer of the request. It becomes tungstenite's read buffer.
+    buffer: Vec<u8>,
+    /// Its place among the open WebSockets.
+    place: Permit,
 }
 
 /// One connection, with everything that its thread needs.
@@ -101,20 +117,22 @@ impl Connection {
         }
     }
 
-    /// Reads the request and answers it. Returns a session when it was an opening handshake.
+    /// Reads the request and answers it. Returns the handshake when it was one and is accepted.
     ///
-    /// Not inlined into [`serve`]: its locals would lie below the session's on the stack, and a client
-    /// would hold their memory for as long as it is connected.
+    /// A thread keeps every page of its stack that it has ever touched, so a deep handshake would cost
+    /// each client memory for as long as it is connected: 12 KiB of stack instead of 8. That is why
+    /// these functions are called one after the other and are not inlined.
     #[inline(never)]
-    fn handle_request(&self, handshake: Permit) -> Option<Session> {
+    fn handle_request(&self, handshake: Permit) -> Option<Box<AcceptedHandshake>> {
         // Given back as soon as the connection is a WebSocket or an event stream.
         let mut place = Some(handshake);
         let deadline = Instant::now() + self.shared.config.handshake_timeout;
-        let (result, bytes) = read_head(&self.socket, self.shared.config.max_head, deadline);
-        let (head, leftover) = match result {
-            HeadResult::Head(head, leftover) => (head, leftover),
+        let mut bytes = Vec::with_capacity(READ_BUFFER);
+        let max_head = self.shared.config.max_head;
+        let (head, length) = match read_head(&self.socket, max_head, deadline, &mut bytes) {
+            HeadResult::Head(head, length) => (head, length),
             HeadResult::Refused(refusal) => {
-                self.refuse(bytes, None, &refusal);
+                self.refuse(&bytes, None, &refusal);
                 return None;
             }
             HeadResult::Gone => {
@@ -122,14 +140,19 @@ impl Connection {
                 return None;
             }
         };
-        match self.answer_request(&head, &mut place) {
+        let route = routes::find(&head, &self.shared.config, &self.shared.origins);
+        match route.and_then(|route| self.answer_request(route, &head, &mut place)) {
             Ok(Some((service, handshake, place))) => {
-                self.tap.request(bytes);
-                self.open(service, &handshake, leftover, place)
+                self.tap.request(Bytes::copy_from_slice(&bytes[..length]));
+                let leftover = bytes[length..].to_vec();
+                bytes.clear();
+                let accepted =
+                    AcceptedHandshake { service, handshake, leftover, buffer: bytes, place };
+                Some(Box::new(accepted))
             }
             Ok(None) => None,
             Err(refusal) => {
-                self.refuse(bytes, Some(&head), &refusal);
+                self.refuse(&bytes[..length], Some(&head), &refusal);
                 None
             }
         }
@@ -137,13 +160,15 @@ impl Connection {
 
     /// Answers every request but a handshake. For a handshake it takes a place among the open
     /// WebSockets.
+    #[inline(never)]
     fn answer_request(
         &self,
+        route: Route,
         head: &RequestHead,
         handshaking: &mut Option<Permit>,
     ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
-        let Shared { config, origins, clients, watchers, events, address, .. } = &*self.shared;
-        match routes::find(head, config, origins)? {
+        let Shared { config, clients, watchers, events, address, .. } = &*self.shared;
+        match route {
             Route::WebSocket(service, handshake) => {
                 let full = Refusal::TooManyClients(config.max_clients);
                 let place = clients.try_acquire().ok_or(full)?;
@@ -176,20 +201,16 @@ impl Connection {
     }
 
     /// Opens a WebSocket. The answer to the handshake leaves when the dispatcher knows of the client.
-    fn open(
-        &self,
-        service: Service,
-        handshake: &Handshake,
-        leftover: Vec<u8>,
-        place: Permit,
-    ) -> Option<Session> {
+    #[inline(never)]
+    #[expect(clippy::boxed_local, reason = "unboxed, it would lie on the stack of `serve`")]
+    fn open(&self, accepted: Box<AcceptedHandshake>) -> Option<Box<Session>> {
+        let AcceptedHandshake { service, leftover, buffer, place, .. } = *accepted;
         // From here on the heartbeat notices silence, instead of a deadline on each read.
         if let Err(error) = self.socket.set_read_timeout(None) {
             log::info!("{self} went away in the handshake: {error}");
             self.tap.end("the client went away in the handshake");
             return None;
         }
-        self.outbox.set_handshake_response(handshake.response(), Arc::clone(&self.tap));
         let stream = ClientStream::new(
             self.id,
             Arc::clone(&self.socket),
@@ -200,11 +221,21 @@ impl Connection {
             &self.shared.config,
         );
         let (socket, outbox) = (Arc::clone(&self.socket), Arc::clone(&self.outbox));
-        Some(Session::new(self.peer, service, socket, outbox, stream, &self.shared.config, place))
+        Some(Session::new(
+            self.peer,
+            service,
+            socket,
+            outbox,
+            stream,
+            buffer,
+            &self.shared.config,
+            place,
+        ))
     }
 
     /// Refuses a request, or the bytes that came in its place.
-    fn refuse(&self, bytes: Bytes, head: Option<&RequestHead>, refusal: &Refusal) {
+    #[inline(never)]
+    fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
         let mut response = refusal.response();
         let mut asked = String::new();
         if let Some(head) = head {
@@ -212,7 +243,7 @@ impl Connection {
             response = without_body_for_head(response, head);
         }
         log::info!("{self} {asked}-> {}", response.line());
-        self.tap.request(bytes);
+        self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0));
         self.answer(&response);
         self.tap.end(&format!("refused: {}", response.line()));
@@ -225,6 +256,7 @@ impl Connection {
     }
 
     /// Sends what crosses the wire, until the page leaves or the server shuts down.
+    #[inline(never)]
     fn send_wire_events(&self) {
         if event_stream::send_events(&self.outbox, &self.shared.tap, &self.shared.run) {
             self.outbox.send_final(&[]);
@@ -232,6 +264,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn stats(&self) -> Result<Response, Refusal> {
         let (reply, snapshot) = bounded(1);
         self.shared.events.send(Event::Stats(reply)).ok();

@@ -30,45 +30,57 @@ pub(super) struct Session {
     service: Service,
     socket: Arc<TcpStream>,
     outbox: Arc<Outbox>,
-    websocket: WebSocket<ClientStream>,
+    websocket: WebSocket<Box<ClientStream>>,
     close_timeout: Duration,
     /// Its place among the WebSockets that may be open at the same time.
     _place: Permit,
 }
 
 impl Session {
-    /// A session whose frames come from `stream`. `socket` and `outbox` are those of the stream.
+    /// Makes a session whose frames come from `stream`. `socket` and `outbox` are those of the stream.
+    /// `buffer` is empty: tungstenite uses its memory to read frames.
+    #[expect(clippy::too_many_arguments, reason = "each of them becomes a part of the session")]
     pub(super) fn new(
         peer: SocketAddr,
         service: Service,
         socket: Arc<TcpStream>,
         outbox: Arc<Outbox>,
-        stream: ClientStream,
+        stream: Box<ClientStream>,
+        buffer: Vec<u8>,
         config: &Config,
         place: Permit,
-    ) -> Session {
+    ) -> Box<Session> {
         let settings = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             // What tungstenite writes goes to the outbox at once, one frame at a time.
             .write_buffer_size(0)
             .max_message_size(Some(config.max_message))
             .max_frame_size(Some(config.max_message));
-        let websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
+        let websocket =
+            WebSocket::from_partially_read(stream, buffer, Role::Server, Some(settings));
         let close_timeout = config.close_timeout;
-        Session { peer, service, socket, outbox, websocket, close_timeout, _place: place }
+        Box::new(Session { peer, service, socket, outbox, websocket, close_timeout, _place: place })
     }
 
     /// Serves the WebSocket until it ends: join, read messages, leave, close, linger.
-    pub(super) fn run(mut self) {
+    #[inline(never)]
+    pub(super) fn run(mut self: Box<Self>) {
         self.join();
-        log::info!("{self} opened {}", self.service);
-
         let ending = read_messages(&mut self.websocket, &self.service);
+        self.finish(&ending);
+    }
+
+    /// Leaves the dispatcher, closes what is still open, and lingers.
+    ///
+    /// Not inlined into [`run`](Self::run), whose place on the stack is held while the client is
+    /// connected.
+    #[inline(never)]
+    fn finish(&mut self, ending: &Ending) {
         let closed_before = self.outbox.close_info().0;
         let stream = self.websocket.get_mut();
         stream.flush_and_wait();
         stream.tell(Event::Left { client: stream.id() });
-        match &ending {
+        match ending {
             // tungstenite has its answer ready, and sends it when we ask it to read on.
             Ending::Closed(_) => while self.websocket.read().is_ok() {},
             Ending::Fault { fault, frame } => {
@@ -79,11 +91,12 @@ impl Session {
         // After a Close this only says that nothing follows it. Without a Close it ends the output.
         self.outbox.send_final(&[]);
         linger(&self.socket, &self.outbox, self.close_timeout);
-        let how = how_it_ended(self.outbox.close_info().1, &ending, closed_before);
+        let how = how_it_ended(self.outbox.close_info().1, ending, closed_before);
         log::info!("{self} left {}: {how}", self.service);
         self.websocket.get_mut().show_end(&how);
     }
 
+    #[inline(never)]
     fn join(&mut self) {
         let stream = self.websocket.get_mut();
         let joined = Joined {
@@ -94,6 +107,7 @@ impl Session {
             bytes_in: stream.bytes_in(),
         };
         stream.join(joined);
+        log::info!("{self} opened {}", self.service);
     }
 }
 
@@ -141,7 +155,7 @@ enum Ending {
 
 /// Reads messages until there are no more. The thread waits inside `read`, which first hands the
 /// messages so far to the dispatcher.
-fn read_messages(websocket: &mut WebSocket<ClientStream>, service: &Service) -> Ending {
+fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service) -> Ending {
     let client: ConnectionId = websocket.get_ref().id();
     let in_classroom = matches!(service, Service::Group(Group::Classroom(_)));
     loop {

@@ -45,6 +45,7 @@ pub struct ClientStream {
 impl ClientStream {
     /// The stream of this connection. `leftover` are the bytes that came right behind the request
     /// head.
+    #[inline(never)]
     pub fn new(
         id: ConnectionId,
         socket: Arc<TcpStream>,
@@ -53,8 +54,8 @@ impl ClientStream {
         leftover: Vec<u8>,
         tap: Arc<ConnectionTap>,
         config: &Config,
-    ) -> ClientStream {
-        ClientStream {
+    ) -> Box<ClientStream> {
+        Box::new(ClientStream {
             id,
             socket,
             outbox,
@@ -67,7 +68,7 @@ impl ClientStream {
             staged: Vec::new(),
             staged_cost: 0,
             bytes_in: Arc::default(),
-        }
+        })
     }
 
     /// The number of the connection.
@@ -133,7 +134,9 @@ impl ClientStream {
         self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
         self.start_or_stop_showing();
         let result = self.validator.advance(&buffer[..count]);
-        self.show(&buffer[..count], result.as_ref().err());
+        if self.capture.is_some() {
+            self.show(&buffer[..count], result.as_ref().err());
+        }
         match result {
             Ok(()) => Ok(count),
             // tungstenite still gets the frames before the faulty one.
@@ -158,6 +161,7 @@ impl ClientStream {
     }
 
     /// Shows the frames that these bytes complete, and the part of a faulty frame that came.
+    #[inline(never)]
     fn show(&mut self, bytes: &[u8], stop: Option<&FaultAt>) {
         let Some(cutter) = &mut self.capture else { return };
         let tap = &self.tap;

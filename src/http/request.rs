@@ -8,10 +8,9 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
-use bytes::Bytes;
 
 use super::refusal::Refusal;
-use crate::config::MAX_HEADERS;
+use crate::config::{HEAD_READ, MAX_HEADERS, USUAL_HEADERS};
 use crate::sys::socket::is_timeout;
 
 /// The head of a request: everything up to the blank line.
@@ -66,32 +65,23 @@ fn text_of(value: &HeaderValue) -> Option<&str> {
 /// The result of reading a request head.
 #[derive(Debug)]
 pub enum HeadResult {
-    /// A head, and the bytes that came right behind it.
-    Head(RequestHead, Vec<u8>),
+    /// A head, and how many bytes it has.
+    Head(RequestHead, usize),
     /// The bytes are not a head that this server accepts.
     Refused(Refusal),
     /// The peer went away, or sent nothing at all: nobody waits for an answer.
     Gone,
 }
 
-/// Reads from `socket` until the blank line: at most `max_head` bytes, and until `deadline`. Also
-/// returns the bytes of the head as they came, or the bytes that came in its place.
-pub fn read_head(socket: &TcpStream, max_head: usize, deadline: Instant) -> (HeadResult, Bytes) {
-    let mut bytes = Vec::with_capacity(1024);
-    let result = read_until_parsed(socket, max_head, deadline, &mut bytes);
-    if let HeadResult::Head(_, leftover) = &result {
-        bytes.truncate(bytes.len() - leftover.len());
-    }
-    (result, bytes.into())
-}
-
-fn read_until_parsed(
+/// Reads from `socket` into `bytes` until the blank line: at most about `max_head` bytes, and until
+/// `deadline`. `bytes` is empty at the start. At the end it has the head and whatever came right behind
+/// it, or the bytes that came in its place.
+pub fn read_head(
     socket: &TcpStream,
     max_head: usize,
     deadline: Instant,
     bytes: &mut Vec<u8>,
 ) -> HeadResult {
-    let mut chunk = vec![0; 1024];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -101,9 +91,13 @@ fn read_until_parsed(
             return HeadResult::Gone;
         }
         let mut reader = socket;
-        match reader.read(&mut chunk) {
+        let before = bytes.len();
+        bytes.resize(before + HEAD_READ, 0);
+        let read = reader.read(&mut bytes[before..]);
+        bytes.truncate(before + read.as_ref().copied().unwrap_or_default());
+        match read {
             Ok(0) => return HeadResult::Gone,
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if is_timeout(&error) => return late(bytes),
             Err(_) => return HeadResult::Gone,
@@ -122,17 +116,25 @@ fn late(bytes: &[u8]) -> HeadResult {
 /// Parses a head from all bytes so far. `None` means that more bytes are needed.
 pub fn parse_head(bytes: &[u8], max_head: usize) -> Option<HeadResult> {
     use httparse::{Error, Status};
-    // On the heap: the stack of this thread stays with the client for as long as it is connected, and
-    // the pages that these 3 KiB touch there would stay too.
-    let mut headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+    // On the heap, and small: a thread keeps every page of its stack that it has touched, and a hole
+    // that a large piece of memory leaves in the heap is not filled again. Both would cost each client
+    // memory for as long as it is connected.
+    let mut headers = vec![httparse::EMPTY_HEADER; USUAL_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
+    let mut parsed = request.parse(bytes);
+    let mut more_headers;
+    if parsed == Err(Error::TooManyHeaders) {
+        more_headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+        request = httparse::Request::new(&mut more_headers);
+        parsed = request.parse(bytes);
+    }
     let refused = |refusal| Some(HeadResult::Refused(refusal));
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-    match request.parse(bytes) {
+    match parsed {
         // Checked here as well, so that the answer does not depend on how the network cut the bytes.
         Ok(_) if line > max_head / 2 => refused(Refusal::RequestLineTooLong(max_head / 2)),
         Ok(Status::Complete(length)) if length <= max_head => Some(match to_head(&request) {
-            Ok(head) => HeadResult::Head(head, bytes[length..].to_vec()),
+            Ok(head) => HeadResult::Head(head, length),
             Err(refusal) => HeadResult::Refused(refusal),
         }),
         Ok(Status::Partial) if bytes.len() < max_head => None,
@@ -186,7 +188,7 @@ mod tests {
 
     fn head(bytes: &[u8]) -> (RequestHead, Vec<u8>) {
         match parse_head(bytes, 1024) {
-            Some(HeadResult::Head(head, rest)) => (head, rest),
+            Some(HeadResult::Head(head, length)) => (head, bytes[length..].to_vec()),
             other => panic!("{other:?}"),
         }
     }

@@ -54,16 +54,15 @@ const MAX_HEAD: usize = 1024;
 /// A request head is read as soon as it is all there and not before, and whatever it is gets an
 /// answer of one line, or what it asks for.
 pub fn head(bytes: &[u8]) {
-    let Some(HeadResult::Head(head, leftover)) = parse_head(bytes, MAX_HEAD) else {
+    let Some(HeadResult::Head(head, length)) = parse_head(bytes, MAX_HEAD) else {
         if let Some(HeadResult::Refused(refusal)) = parse_head(bytes, MAX_HEAD) {
             expect_one_line(&refusal.response());
         }
         return;
     };
-    let length = bytes.len() - leftover.len();
-    assert!(length <= MAX_HEAD && bytes.ends_with(&leftover));
+    assert!(length <= MAX_HEAD && bytes[..length].ends_with(b"\n"));
     match parse_head(&bytes[..length], MAX_HEAD) {
-        Some(HeadResult::Head(same, rest)) => assert!(same == head && rest.is_empty()),
+        Some(HeadResult::Head(same, again)) => assert!(same == head && again == length),
         other => panic!("{head:?} by itself is {other:?}"),
     }
     for end in length.saturating_sub(20)..length {
