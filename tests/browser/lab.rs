@@ -1,24 +1,19 @@
 //! A real Chromium: the lab page, ordinary pages opened from disk, and the browser's own idea of
 //! WebSocket.
 
-mod common;
-#[path = "common/page.rs"]
-mod page;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use crate::common::*;
+use crate::page::{Browser, Page, browser};
 use chalkwire::frame::{Frame, Opcode};
 use chalkwire::{Config, Mode, tutorial};
-use common::*;
-use headless_chrome::Browser;
-use page::{Page, browser};
 
 /// A page from `tests/pages`, opened from disk, with its port changed to the server's.
-fn from_disk(browser: &Browser, server: &Running, name: &str, port: u16) -> Page {
+fn from_disk(browser: &Arc<Browser>, server: &Running, name: &str, port: u16) -> Page {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages").join(name);
     let html = std::fs::read_to_string(source).expect("the page");
     assert!(html.contains(&format!("localhost:{port}")));
@@ -65,7 +60,7 @@ fn three_tabs_hear_each_other_and_one_may_be_reloaded() {
     for tab in &tabs {
         tab.wait_for_text("#content", "大家好");
     }
-    tabs[2].0.reload(true, None).and_then(|tab| tab.wait_until_navigated()).expect("a reload");
+    tabs[2].reload();
     server.wait_for_stats("a fourth", |stats| stats["clients_total"] == 4 && stats["clients"] == 3);
     tabs[1].fill("#msg", "again");
     tabs[1].click("#btn");
@@ -154,7 +149,7 @@ fn whoever_opens_the_lab_sends_and_sees_an_echo() {
     let page = Page::open(&browser, &format!("http://{}/", server.address));
     page.wait_for_text("#states [aria-current]", "1 open");
     // All that a newcomer does: press Enter.
-    page.0.press_key("Enter").expect("a key");
+    page.press_key("Enter");
     page.wait_for_text("#log", "▼ message");
     let log = page.text("#log");
     let sent = log.find("▲ send()").expect("it was sent");
@@ -163,8 +158,8 @@ fn whoever_opens_the_lab_sends_and_sees_an_echo() {
     page.screenshot("lab.png");
 
     // And goes on by keyboard: the text is selected, so typing replaces it.
-    page.0.type_str("<b>again</b>").expect("keys");
-    page.0.press_key("Enter").expect("a key");
+    page.write("<b>again</b>");
+    page.press_key("Enter");
     page.wait_for_text("#log", "<b>again</b>");
     assert_eq!(page.value("document.querySelectorAll('#log b').length"), 0, "text, not markup");
 
@@ -222,7 +217,7 @@ fn the_lab_is_a_classroom() {
     third.fill("#my-name", "Ana");
     third.click("#join-form button");
     third.wait_for_text("#refusal", "Ana is here already");
-    ben.0.close(false).expect("the tab closes");
+    drop(ben);
     ana.wait_for_text("#log", r#"{"type":"left","name":"Ben"}"#);
     ana.wait_for("!document.querySelector('#members').innerText.includes('Ben')");
 }
@@ -408,7 +403,7 @@ fn page_and_terminal_show_the_very_bytes_that_were_sent() {
     page.click("#ladder li");
     page.wait_for_text("#frame .accept", "258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     page.value("document.querySelector('#text').focus(); 0");
-    page.0.press_key("Enter").expect("a key");
+    page.press_key("Enter");
     page.wait_for_text("#ladder", "TEXT \"Hello\"");
     wait_until("the frame", || relay.first_frame().is_some());
     let sent = relay.first_frame().expect("a frame");
@@ -434,24 +429,21 @@ fn page_and_terminal_show_the_very_bytes_that_were_sent() {
     // By keyboard: the next field, and then its bytes are marked; the next frame.
     page.value("document.querySelector('#ladder').focus(); 0");
     for _ in 0..5 {
-        page.0.press_key("ArrowRight").expect("a key");
+        page.press_key("ArrowRight");
     }
     page.wait_for_text("#frame .fields [aria-pressed='true']", "masking key");
     assert_eq!(page.text("#frame .bytes .marked"), hex(&header[2..]));
-    page.0.press_key("ArrowDown").expect("a key");
+    page.press_key("ArrowDown");
     page.wait_for_text("#frame h3", "server → client TEXT \"Hello\"");
     // A link to the frame leads to it.
     page.value("location.hash = `!${document.querySelector('#ladder .frame').id}`; 0");
     page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");
     // A click in the frame does not take the keyboard away.
-    page.0.find_element("#frame .bytes .group").and_then(|e| e.click().map(|_| ())).expect("bytes");
-    page.0.press_key("ArrowDown").expect("a key");
+    page.click_with_mouse("#frame .bytes .group");
+    page.press_key("ArrowDown");
     page.wait_for_text("#frame h3", "server → client TEXT \"Hello\"");
-    page.0
-        .find_element("#frame .fields button")
-        .and_then(|e| e.click().map(|_| ()))
-        .expect("a field");
-    page.0.press_key("ArrowUp").expect("a key");
+    page.click_with_mouse("#frame .fields button");
+    page.press_key("ArrowUp");
     page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");
 
     while !text.contains("payload XOR key") {
@@ -636,7 +628,7 @@ fn the_tutorial_fits_every_screen_and_leads_to_the_wire() {
     let page = Page::open(&browser, &format!("http://{host}/"));
     for file in tutorial::files().filter(|file| file.path.ends_with(".md")) {
         let address = format!("http://{host}{}", file.address());
-        page.0.navigate_to(&address).and_then(|tab| tab.wait_until_navigated()).expect(&address);
+        page.navigate(&address);
         page.value("document.querySelectorAll('details').forEach((e) => (e.open = true)); 0");
         for width in [360, 768, 1280] {
             page.resize(width);

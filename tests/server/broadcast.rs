@@ -1,13 +1,11 @@
 //! Groups: everyone connected gets each message, in the same order, whatever one of them does.
 
-mod common;
-
 use std::io::Write;
 use std::time::Duration;
 
+use crate::common::*;
 use chalkwire::frame::{Frame, Opcode};
 use chalkwire::{Config, Mode};
-use common::*;
 use serde_json::{Value, json};
 
 #[test]

@@ -1,13 +1,11 @@
 //! How connections end: which code, in which order, and that it arrives.
 
-mod common;
-
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use crate::common::*;
 use chalkwire::Config;
 use chalkwire::frame::{Frame, FrameHeader, Opcode};
-use common::*;
 
 fn masked(opcode: Opcode, payload: &[u8]) -> Frame {
     Frame::new(opcode, Some(KEY), payload)

@@ -1,14 +1,12 @@
 //! The program as it is started from a shell.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::program::{Serving, program};
-use common::*;
+use crate::common::program::{Serving, program};
+use crate::common::*;
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =

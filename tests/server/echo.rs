@@ -1,13 +1,11 @@
 //! Echo: everything comes back as it was, in order, and nothing is lost.
 
-mod common;
-
 use std::io::Write;
 use std::time::Duration;
 
+use crate::common::*;
 use chalkwire::Config;
 use chalkwire::frame::{Frame, Opcode};
-use common::*;
 use tungstenite::Message;
 use tungstenite::protocol::WebSocketConfig;
 

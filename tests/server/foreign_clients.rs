@@ -1,13 +1,11 @@
 //! Clients made with other people's libraries, in other languages: npm's ws, PyPI's websockets.
 //! `tests/foreign/install` installs them.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::*;
 use chalkwire::Config;
-use common::*;
 
 /// Runs a client script against a server of ours, if what it needs is installed.
 fn run(interpreter: &str, script: &str, needs: &str) {

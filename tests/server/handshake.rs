@@ -1,13 +1,11 @@
 //! The opening handshake on a raw socket: what is let in, and what everyone else is told.
 
-mod common;
-
 use std::io::Write;
 use std::time::Duration;
 
+use crate::common::*;
 use chalkwire::Config;
 use chalkwire::frame::{Frame, Opcode};
-use common::*;
 
 #[test]
 fn the_rfcs_key_gets_the_rfcs_answer() {

@@ -1,12 +1,10 @@
 //! Who is still there: Pings to the silent, and what becomes of those who do not answer.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::*;
 use chalkwire::Config;
 use chalkwire::frame::{Frame, Opcode};
-use common::*;
 
 fn quick() -> Config {
     Config {

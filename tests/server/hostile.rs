@@ -2,15 +2,13 @@
 //! that stays. One row an input, with the section that it is about; the rows of one number are forms
 //! of the same mistake.
 
-mod common;
-
 use std::io::Write;
 use std::net::Shutdown;
 use std::time::Duration;
 
+use crate::common::program::{Serving, Usage};
+use crate::common::*;
 use chalkwire::frame::{Frame, FrameHeader, LengthForm, Opcode};
-use common::program::{Serving, Usage};
-use common::*;
 
 /// What comes back.
 enum Gets {

@@ -2,13 +2,11 @@
 //! and lose nothing; and of all the trouble nothing is left behind. `examples/soak.rs` does the same
 //! for as long as one likes.
 
-mod common;
-
 use std::net::Shutdown;
 
-use common::program::{Serving, Usage};
-use common::trouble::{Steady, crowd, stalled_readers, vanish};
-use common::*;
+use crate::common::program::{Serving, Usage};
+use crate::common::trouble::{Steady, crowd, stalled_readers, vanish};
+use crate::common::*;
 
 fn dropped(server: &Serving) -> u64 {
     server.stats()["dropped"].as_u64().expect("a number")

@@ -1,13 +1,13 @@
 //! What holds for any bytes whatever, tried with bytes that chance makes: some of them wild, most
 //! of them nearly right, since wild ones are refused at the first byte.
 
-#[path = "common/invariants.rs"]
-mod invariants;
-
 use chalkwire::frame::{Frame, LengthForm, Opcode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+
+#[path = "../common/invariants.rs"]
+mod invariants;
 
 /// A frame that may break any rule, most of the time none.
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {

@@ -1,13 +1,11 @@
 //! What the README says is so.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
+use crate::common::*;
 use chalkwire::{Config, Mode};
-use common::*;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

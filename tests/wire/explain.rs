@@ -1,7 +1,5 @@
 //! `chalkwire explain`, held against the examples of RFC 6455.
 
-mod common;
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 

@@ -1,13 +1,11 @@
 //! What the lab page lets the server do and compute.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::*;
 use chalkwire::Config;
 use chalkwire::frame::Opcode;
 use chalkwire::rules::{RULES, break_rule};
-use common::*;
 use serde_json::Value;
 
 /// Status and body of an answer of the workbench.
