@@ -24,14 +24,16 @@ fn a_fault_is_told_at_its_header_before_its_payload() {
 #[test]
 fn the_close_code_arrives_while_the_peer_is_still_sending() {
     let server = serve(Config { max_message: 1 << 20, ..Config::default() });
+    let too_big = masked(Opcode::Binary, &vec![0; 8 << 20]).encode();
     for _ in 0..20 {
         let mut raw = server.connect("/echo");
         let mut writer = raw.socket.try_clone().unwrap();
-        let too_big = masked(Opcode::Binary, &vec![0; 8 << 20]).encode();
-        let writing = std::thread::spawn(move || writer.write_all(&too_big));
-        assert_eq!(raw.close().0, 1009);
-        raw.expect_end();
-        writing.join().unwrap().expect("the server reads on, so the write gets through");
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(|| writer.write_all(&too_big));
+            assert_eq!(raw.close().0, 1009);
+            raw.expect_end();
+            writing.join().unwrap().expect("the write succeeds, because the server reads on");
+        });
     }
 }
 

@@ -121,7 +121,7 @@ fn flags_do_what_they_say() {
 #[cfg(unix)]
 #[test]
 fn a_signal_says_goodbye_to_everyone_and_ends_with_0() {
-    for signal in ["INT", "TERM"] {
+    let expect_close = |signal: &str| {
         let mut serving = Serving::with(&["--close-timeout", "1"]);
         let mut raw = Raw::open(serving.address, "/echo", "");
         let mut mute = Raw::open(serving.address, "/echo", "");
@@ -145,7 +145,12 @@ fn a_signal_says_goodbye_to_everyone_and_ends_with_0() {
         // Neither answers; the server ends all the same, within its close timeout.
         assert_eq!(serving.wait(), Some(0), "{signal}");
         writing.join().unwrap();
-    }
+    };
+    std::thread::scope(|scope| {
+        for signal in ["INT", "TERM"] {
+            scope.spawn(move || expect_close(signal));
+        }
+    });
 }
 
 #[cfg(unix)]
@@ -169,7 +174,7 @@ fn without_descriptors_it_waits_and_goes_on() {
     command
         .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
         .arg(program())
-        .args(["--listen", "127.0.0.1:0"])
+        .args(["--listen", "127.0.0.1:0", "--close-timeout", "0.5"])
         .env("RUST_LOG", "warn")
         .stderr(Stdio::piped());
     let mut serving = Serving::start(command);

@@ -109,7 +109,7 @@ fn a_hundred_thousand_messages_at_once_come_back_in_order_before_the_close() {
 
 #[test]
 fn a_client_that_reads_in_fits_loses_nothing_of_its_own() {
-    const COUNT: usize = 2_000;
+    const COUNT: usize = 1_000;
     const LENGTH: usize = 64 * 1024;
     // A small backlog, so that the client is held back for most of the time.
     let server = serve(Config { max_backlog: 128 * 1024, ..Config::default() });

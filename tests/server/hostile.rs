@@ -287,7 +287,8 @@ fn forty_bad_inputs_each_get_their_answer_and_leave_nothing_behind() {
 
     let mut before = Usage::at_rest(&server);
     for round in 0..3 {
-        for row in &rows {
+        // A row that takes a whole timeout is played once.
+        for row in rows.iter().filter(|row| round == 0 || !matches!(row.3, Status(408, _))) {
             play(&server, row, false);
             expect_unharmed(&server, &before, row.0);
         }
@@ -324,9 +325,10 @@ fn who_never_answers_a_close_or_never_reads_is_cut() {
     talker.send_text("joined");
     assert_eq!(deaf.text(), "joined");
     assert_eq!(talker.text(), "joined");
+    deaf.shrink_receive_buffer();
     let large = vec![b'x'; 60_000];
     // More than its backlog and every buffer on the way can hold.
-    for _ in 0..1000 {
+    for _ in 0..200 {
         talker.send(Opcode::Binary, &large);
         assert_eq!(talker.frame().payload, large);
     }
