@@ -1,4 +1,4 @@
-//! What the README says is so.
+//! What the README and its neighbours say is true.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,16 +11,16 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// With `UPDATE=1` two tests write the README, one after the other.
+/// Held by the two tests that write the README with `UPDATE=1`, so that neither undoes the other's work.
 static WRITING: Mutex<()> = Mutex::new(());
 
 fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).expect("the README")
 }
 
-/// The output of `--help` stands in the README between two marks. `UPDATE=1` writes it there.
+/// The README has the output of `--help` between two marks. `UPDATE=1` writes it there.
 #[test]
-fn the_command_line_is_the_programs_own() {
+fn the_readme_shows_the_options_as_help_does() {
     let _writing = WRITING.lock();
     let output = Command::new(env!("CARGO_BIN_EXE_chalkwire")).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).expect("UTF-8");
@@ -33,13 +33,13 @@ fn the_command_line_is_the_programs_own() {
         let updated = format!("{before}<!-- help -->\n{block}<!-- end of help -->\n{after}");
         std::fs::write(root().join("README.md"), updated).expect("the README is written");
     } else {
-        assert_eq!(found, block, "UPDATE=1 cargo test --test readme writes it anew");
+        assert_eq!(found, block, "`UPDATE=1 cargo test --test server readme` writes it again");
     }
 }
 
-/// The frame that is taken apart in the README is what `explain` prints.
+/// The README shows a frame as `explain` prints it.
 #[test]
-fn the_explained_frame_is_the_programs_own() {
+fn the_readme_shows_a_frame_as_explain_does() {
     let _writing = WRITING.lock();
     let readme = readme();
     let (_, rest) = readme.split_once("$ chalkwire explain ").expect("the command");
@@ -52,13 +52,13 @@ fn the_explained_frame_is_the_programs_own() {
         let updated = readme.replacen(found, &expected, 1);
         std::fs::write(root().join("README.md"), updated).expect("the README is written");
     } else {
-        assert_eq!(found, expected, "UPDATE=1 cargo test --test readme writes it anew");
+        assert_eq!(found, expected, "`UPDATE=1 cargo test --test server readme` writes it again");
     }
 }
 
-/// What `check` says in the README is what it says of that server.
+/// The README quotes a report of `check`.
 #[test]
-fn the_checks_words_are_its_own() {
+fn the_readme_quotes_check() {
     let readme = readme();
     let (_, rest) = readme.split_once("<!-- tests/check/").expect("a mark");
     let (file, rest) = rest.split_once(" -->\n```text\n").expect("a block");
@@ -83,13 +83,13 @@ fn the_map_names_every_module() {
     }
     let named = readme.split('`').filter(|word| word.ends_with(".rs") && !word.contains('/'));
     for name in named {
-        assert!(files.iter().any(|file| file == name), "there is no src/{name}");
+        assert!(files.iter().any(|file| file == name), "README names {name}, but src does not have it");
     }
 }
 
-/// The table of paths, held against a server.
+/// A server answers at each path as the README's table says.
 #[test]
-fn the_paths_are_what_the_table_says() {
+fn each_path_answers_as_the_readme_says() {
     let server = serve(Config { mode: Mode::Echo, ..Config::default() });
     let readme = readme();
     let (_, table) = readme.split_once("| path | WebSocket | plain GET |\n").expect("the table");
@@ -116,9 +116,9 @@ fn the_paths_are_what_the_table_says() {
     assert_eq!(rows, 10);
 }
 
-/// Links within the repository lead somewhere.
+/// A link into the repository leads to a file that exists.
 #[test]
-fn links_lead_somewhere() {
+fn each_link_leads_to_a_file() {
     for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
         let text = std::fs::read_to_string(root().join(name)).expect(name);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -128,31 +128,41 @@ fn links_lead_somewhere() {
     }
 }
 
-/// Each sentence about limits and faults, and the test that holds it.
+/// Each sentence of `src/limits.md` is followed by the name of the test that proves it.
 #[test]
 fn each_promise_names_its_test() {
     let limits = std::fs::read_to_string(root().join("src/limits.md")).expect("the page");
-    let mut code = String::new();
-    for directory in ["src", "src/dispatcher", "src/outbox", "tests"] {
-        for file in std::fs::read_dir(root().join(directory)).expect("a directory").flatten() {
-            if file.path().extension().is_some_and(|extension| extension == "rs") {
-                code += &std::fs::read_to_string(file.path()).expect("a file");
-            }
-        }
-    }
+    let code = source_below("src") + &source_below("tests");
     let output = Command::new(env!("CARGO_BIN_EXE_chalkwire")).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).expect("UTF-8");
     let mut promises = 0;
     for line in limits.lines().filter(|line| line.starts_with("- ")) {
-        let (sentence, tests) = line.split_once(". `").expect("a sentence, and its test");
+        let (sentence, tests) = line.split_once(". `").expect("a sentence and its test");
         for test in tests.split(['`', ',', ' ']).filter(|test| !test.is_empty()) {
             let is_there = ["()", "("].iter().any(|end| code.contains(&format!("fn {test}{end}")));
-            assert!(is_there, "{sentence}: there is no test {test}");
+            assert!(is_there, "{sentence}: no test is named {test}");
         }
         for flag in sentence.split('`').filter(|word| word.starts_with("--")) {
-            assert!(help.contains(flag), "{sentence}: there is no {flag}");
+            assert!(help.contains(flag), "{sentence}: no flag is named {flag}");
         }
         promises += 1;
     }
     assert!(promises > 20, "{promises}");
+}
+
+/// The text of all `.rs` files in a folder and in the folders below it.
+fn source_below(folder: &str) -> String {
+    let mut text = String::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text += &std::fs::read_to_string(path).expect("a source file");
+            }
+        }
+    }
+    text
 }
