@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use argh::FromArgs;
-use chalkwire::frame::Opcode;
+use chalkwire::protocol::Opcode;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error as WsError, Message, WebSocket};

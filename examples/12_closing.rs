@@ -9,8 +9,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use argh::FromArgs;
-use chalkwire::close::CloseCode;
-use chalkwire::frame::Opcode;
+use chalkwire::protocol::CloseCode;
+use chalkwire::protocol::Opcode;
 use crossbeam_channel::{Receiver, unbounded};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, Message, WebSocket};
@@ -78,11 +78,13 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
     websocket.set_config(|config| {
         (config.max_frame_size, config.max_message_size) = (MAX_MESSAGE, MAX_MESSAGE)
     });
-    let (mut code, mut reason) = (CloseCode::ABNORMAL, String::new());
+    let (mut code, mut reason) = (CloseCode::ABNORMAL_CLOSURE, String::new());
     let was_clean = loop {
         let done = match websocket.read() {
             Ok(Message::Close(frame)) => {
-                code = frame.as_ref().map_or(CloseCode::NO_CODE, |f| CloseCode(f.code.into()));
+                code = frame
+                    .as_ref()
+                    .map_or(CloseCode::NO_STATUS_RECEIVED, |f| CloseCode(f.code.into()));
                 reason = frame.map_or(String::new(), |frame| frame.reason.to_string());
                 Ok(()) // not the end yet: the next `read` sends our answer
             }
@@ -101,8 +103,8 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
             Err(error) if is_goodbye(&error) => break false,
             Err(error) => {
                 code = match error {
-                    Error::Utf8(_) => CloseCode::INVALID_DATA,
-                    Error::Capacity(_) => CloseCode::TOO_BIG,
+                    Error::Utf8(_) => CloseCode::INVALID_PAYLOAD_DATA,
+                    Error::Capacity(_) => CloseCode::MESSAGE_TOO_BIG,
                     _ => CloseCode::PROTOCOL_ERROR,
                 };
                 let frame = CloseFrame { code: code.0.into(), reason: "".into() };

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::{thread, time::Duration};
 
 use argh::FromArgs;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use member::{connect, hear};
 use outbox::{Outbox, Stream, linger, open_or_page};

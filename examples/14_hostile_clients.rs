@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chalkwire::frame::{Frame, FrameHeader, Opcode};
+use chalkwire::protocol::{Frame, FrameHeader, Opcode};
 use chalkwire::{Config, Server};
 use raw_client::{KEY, Neighbour, answer, dial, knock, next_payload};
 

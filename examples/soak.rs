@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::rules::{RULES, break_rule};
+use chalkwire::lab::violations::{VIOLATIONS, run_violation};
 use common::program::{Serving, Usage, program};
 use common::trouble::{Steady, crowd, stalled_readers, vanish};
 use common::{Raw, dial, wait_until};
@@ -107,8 +107,8 @@ fn mute(clients: usize) {
 }
 
 fn break_all(server: &Serving) {
-    for rule in RULES.iter().filter(|rule| rule.close.is_some()) {
-        let outcome = break_rule(rule, server.address).expect("the server answers");
+    for rule in VIOLATIONS.iter().filter(|rule| rule.close.is_some()) {
+        let outcome = run_violation(rule, server.address).expect("the server answers");
         assert_eq!(outcome.closed, rule.close, "{}", rule.id);
     }
 }

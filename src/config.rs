@@ -90,7 +90,7 @@ pub(crate) const EVENTS_WAITING: usize = 1024;
 
 /// Bytes of encoded broadcast that the dispatcher collects before it sends them: enough that a
 /// burst costs one system call a client, little enough that nobody waits for it.
-pub(crate) const BURST_BYTES: usize = 256 * 1024;
+pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 
 /// Payloads from this size on are handed to the socket where they lie; smaller ones are copied
 /// behind their header, which costs less than a second piece to gather.
@@ -139,7 +139,7 @@ pub(crate) const MAX_WATCHERS: usize = 64;
 
 /// Connections whose frames the watch thread remembers, to say how they hang together. Only those
 /// whose end it has missed can fill this.
-pub(crate) const MAX_CONVERSATIONS: usize = 16 * 1024;
+pub(crate) const MAX_TRACKED_CONNECTIONS: usize = 16 * 1024;
 
 /// Handshakes that are kept for watchers who come later.
 pub(crate) const HANDSHAKES_KEPT: usize = 64;
@@ -148,3 +148,6 @@ pub(crate) const HANDSHAKES_KEPT: usize = 64;
 pub(crate) const KEPT_START: usize = 1024;
 /// See [`KEPT_START`].
 pub(crate) const KEPT_END: usize = 64;
+
+/// How long a peer may take to read an answer to its end.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -16,71 +16,46 @@
 //!              client
 //! ```
 //!
-//! A message goes from left to right and meets each module once. In that order:
+//! A message goes from left to right and meets each room once. In that order:
 //!
-//! | module | what it does |
+//! | room | what it does |
 //! |---|---|
-//! | [`config`] | every limit, with its default and its reason |
 //! | [`server`] | accepts connections, gives each a thread, ends them all |
-//! | [`http`], [`route`], [`origin`] | read a request head; what is at a path; who may have it |
-//! | [`upgrade`] | the opening handshake, or an answer that says why not |
-//! | `client`, `session`, `linger` | a connection's threads: the handshake; the messages; seeing it off |
-//! | [`stream`], [`cursor`], [`frame`] | bytes to frames: what tungstenite reads, and the rules it is held to |
-//! | [`event`] | everything the dispatcher is told |
-//! | [`dispatcher`], [`classroom`], [`heartbeat`] | who gets what, and who is still there |
-//! | [`outbox`], [`transport`], [`close`] | the only way out, and the last thing that leaves by it |
-//! | [`stats`] | the server in figures |
-//!
-//! Beside that way, for eyes only: [`tap`] copies what crosses the wire while somebody watches,
-//! [`cutter`] and [`utf8`] make frames of it, [`watch`] sees how it hangs together, [`wire`] takes it apart, [`blackboard`] writes it down,
-//! `event_stream` sends it to pages.
-//! [`explain`] does the same with bytes that somebody types, [`rules`] breaks rules on purpose, and
-//! [`workbench`] lets the page ask for all that. [`check`] tests other people's servers, and
-//! [`tutorial`] explains it all in pages to read.
+//! | [`connection`] | one thread for each client: request, handshake, messages, lingering close |
+//! | [`dispatcher`] | one thread that owns the list of clients and decides who gets what |
+//! | [`outbox`] | the only way out to a client: encoding, back-pressure, the backlog |
+//! | [`tap`] | copies what crosses the wire for those who watch |
+//! | [`http`] | reads a request, checks a handshake, writes an answer that says why not |
+//! | [`protocol`] | RFC 6455 without input or output: frames, close codes, faults, UTF-8 |
+//! | [`wire`] | the view: takes frames apart, for the terminal, the page and `explain` |
+//! | [`lab`] | the lab page, what it asks the server to do, and the tutorial as pages |
+//! | [`check`] | tests other people's servers, and names their mistakes |
+//! | [`sys`], [`text`], [`config`] | threads and sockets; text for people; every limit |
 //!
 //! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
 //! ends by letting go: when the last client's thread has ended, the last sender is gone, and the
 //! dispatcher's `recv` says so.
 
-pub mod blackboard;
-pub mod check;
-pub mod classroom;
-mod client;
-pub mod close;
-pub mod config;
-pub mod connections;
-pub mod cursor;
-pub mod cutter;
+pub mod server;
+
+pub mod connection;
 pub mod dispatcher;
-pub mod event;
-mod event_stream;
-pub mod explain;
-pub mod frame;
-pub mod gate;
-pub mod heartbeat;
+pub mod outbox;
+pub mod tap;
+
 pub mod http;
+pub mod protocol;
+
+pub mod check;
+pub mod lab;
+pub mod wire;
+
+pub mod config;
+pub mod sys;
+pub mod text;
 #[doc = include_str!("limits.md")]
 pub mod limits {}
-mod linger;
-#[cfg(test)]
-mod memory;
-pub mod origin;
-pub mod outbox;
-pub mod route;
-pub mod rules;
-pub mod server;
-mod session;
-pub mod stats;
-pub mod stream;
-pub mod tap;
-pub mod threads;
-pub mod transport;
-pub mod tutorial;
-pub mod upgrade;
-pub mod utf8;
-pub mod watch;
-pub mod wire;
-pub mod workbench;
 
 pub use config::{Config, Mode};
-pub use server::{Server, Stopper};
+pub use server::Server;
+pub use server::stopper::Stopper;

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use common::foreign::{ForeignServer, Library};
 use common::program::Serving;
 use common::student::stages::Stage;

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Arc;
 
-use chalkwire::wire::AcceptKey;
+use chalkwire::protocol::AcceptKey;
 use common::program::Serving;
 use common::student::{Mistake, Student};
 use page::{Browser, Page, browser};

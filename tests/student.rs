@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use Mistake::*;
 use Opcode::*;
-use chalkwire::frame::{Frame, Opcode, mask};
+use chalkwire::protocol::{Frame, Opcode, mask};
 
 use common::student::stages::Stage;
 use common::student::{Mistake, Student};

@@ -5,7 +5,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use chalkwire::{Config, tutorial};
+use chalkwire::Config;
+use chalkwire::lab::tutorial;
 use common::*;
 
 /// Status, head and body of a request without a body.
@@ -18,7 +19,7 @@ fn request(server: &Running, method: &str, path: &str) -> (u16, String, String) 
     (status, head.to_owned(), body.to_owned())
 }
 
-/// The list in `src/tutorial.rs` and what is on disk.
+/// The list in `src/lab/tutorial.rs` and what is on disk.
 #[test]
 fn every_file_of_the_tutorial_is_served() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -45,7 +46,7 @@ fn every_file_of_the_tutorial_is_served() {
     let extra: Vec<_> = served.difference(&found).collect();
     assert!(
         missing.is_empty() && extra.is_empty(),
-        "the lists of files in src/tutorial.rs lack {missing:#?} and have too much {extra:#?}"
+        "the lists of files in src/lab/tutorial.rs lack {missing:#?} and have too much {extra:#?}"
     );
 }
 

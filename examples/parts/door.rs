@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use chalkwire::http::Response;
+use chalkwire::http::response::Response;
 use tungstenite::error::ProtocolError;
 use tungstenite::{Error, HandshakeError, WebSocket};
 

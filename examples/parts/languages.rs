@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chalkwire::classroom::{Classroom, Delivery, parse};
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::dispatcher::classroom::{Classroom, Delivery, parse};
+use chalkwire::protocol::{Frame, Opcode};
+use chalkwire::sys::ConnectionId;
 use tungstenite::Message;
 
 use crate::connection::Connection;
@@ -58,7 +59,7 @@ impl Rooms {
                 };
                 let new = || Classroom::new(room);
                 let classroom = self.classrooms.entry(room.clone()).or_insert_with(new);
-                let deliveries = classroom.take(client, request);
+                let deliveries = classroom.take(ConnectionId(client), request);
                 self.deliver(deliveries);
             }
             Event::Left { client } => self.leave(client),
@@ -80,7 +81,7 @@ impl Rooms {
     fn leave(&mut self, id: u64) {
         let Some(client) = self.clients.remove(&id) else { return };
         let Some(classroom) = self.classrooms.get_mut(&client.room) else { return };
-        let farewell = classroom.leave(id);
+        let farewell = classroom.leave(ConnectionId(id));
         let another = |other: &Client| other.speaks.is_some() && other.room == client.room;
         if !self.clients.values().any(another) {
             self.classrooms.remove(&client.room);
@@ -91,7 +92,7 @@ impl Rooms {
     fn deliver(&self, deliveries: impl IntoIterator<Item = Delivery>) {
         for Delivery { to, text } in deliveries {
             let frame = Frame::new(Opcode::Text, None, text.as_bytes()).encode();
-            for client in to.iter().filter_map(|id| self.clients.get(id)) {
+            for client in to.iter().filter_map(|id| self.clients.get(&id.0)) {
                 let _ = client.connection.send(&frame);
             }
         }

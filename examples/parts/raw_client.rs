@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 
 /// The masking key of the RFC's examples. A real client draws a new one for every frame.
 pub const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);

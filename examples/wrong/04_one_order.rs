@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 
 /// Two ends of a connection that talk at the same time.
 #[derive(argh::FromArgs)]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{thread, time::Duration};
 
 use argh::FromArgs;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use tungstenite::{Message, WebSocket, accept, client};
 
 /// Broadcasts to a list that only grows.

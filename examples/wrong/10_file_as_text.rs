@@ -43,8 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     websocket.send(Message::text(text.as_ref()))?;
     // ANCHOR_END: lossy
     let back = websocket.read()?.into_data();
-    println!("the file  {}", chalkwire::wire::hex(&PICTURE));
-    println!("came back {}", chalkwire::wire::hex(&back));
+    println!("the file  {}", chalkwire::text::hex(&PICTURE));
+    println!("came back {}", chalkwire::text::hex(&back));
     websocket.close(None)?;
     while websocket.read().is_ok() {}
     server.join().ok();

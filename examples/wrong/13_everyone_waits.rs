@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{thread, time::Duration};
 
 use argh::FromArgs;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use member::{connect, hear};
 use tungstenite::{Message, accept};

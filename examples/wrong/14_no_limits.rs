@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
 
 /// A server without limits, and three clients that use that.

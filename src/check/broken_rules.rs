@@ -6,8 +6,8 @@ use super::client::{Client, Heard};
 use super::finding::{Finding, Outcome, Verdict};
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::close::CloseCode;
-use crate::frame::{Frame, LengthForm, Opcode};
+use crate::protocol::CloseCode;
+use crate::protocol::{Frame, LengthForm, Opcode};
 
 /// The steps of chapter 6.
 pub const BROKEN_RULES: &[Step] = &[
@@ -206,7 +206,7 @@ fn top_bit(target: &Target) -> Outcome {
 fn huge(target: &Target) -> Outcome {
     let why = "The header announces 2^60 bytes. No server has room for them: set a limit, and look at the \
                length before you read or reserve anything.";
-    announces(target, 1 << 60, CloseCode::TOO_BIG, why)
+    announces(target, 1 << 60, CloseCode::MESSAGE_TOO_BIG, why)
 }
 
 fn cut(target: &Target) -> Outcome {
@@ -246,7 +246,7 @@ const NOT_UTF8: &str = "The text is not UTF-8, and a text message must be.";
 fn bad(target: &Target, bytes: &[u8]) -> Outcome {
     let mut client = Client::open(target)?;
     client.say(Opcode::Text, &[b"ab", bytes].concat());
-    client.expect_refusal(CloseCode::INVALID_DATA, NOT_UTF8).map_err(|finding| {
+    client.expect_refusal(CloseCode::INVALID_PAYLOAD_DATA, NOT_UTF8).map_err(|finding| {
         // Only where it comes back as it was, a browser sees it.
         let back = Frame::decode(client.raw()).filter(|(frame, _)| {
             frame.header.opcode == Opcode::Text && std::str::from_utf8(&frame.payload).is_err()
@@ -261,7 +261,7 @@ fn bad(target: &Target, bytes: &[u8]) -> Outcome {
 fn bad_fragment(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     client.say_in_parts(Opcode::Text, &[b"good", b"bad \xff", b"good"]);
-    client.expect_refusal(CloseCode::INVALID_DATA, NOT_UTF8)
+    client.expect_refusal(CloseCode::INVALID_PAYLOAD_DATA, NOT_UTF8)
 }
 
 /// How long a server may take to say that a fragment is bad. None of the widely used ones does.

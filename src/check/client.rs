@@ -11,8 +11,8 @@ use super::finding::{Evidence, Finding};
 use super::mistakes::Mistake;
 use super::request::{Answer, Request};
 use super::target::Target;
-use crate::close::CloseCode;
-use crate::frame::{Frame, FrameHeader, Opcode};
+use crate::protocol::CloseCode;
+use crate::protocol::{Frame, FrameHeader, Opcode};
 
 /// Masking keys, one a frame: the RFC's first, so that a frame can be found in it. The others have no
 /// high bits, so that a text stays ASCII when it is unmasked from the wrong byte on, and a server that
@@ -418,7 +418,7 @@ pub fn describe(frame: &Frame) -> String {
         (Opcode::Text | Opcode::Continuation | Opcode::Ping | Opcode::Pong, Ok(text))
             if text.chars().count() <= 16 && !text.is_empty() =>
         {
-            words += &format!(" \"{}\"", crate::blackboard::printable(text));
+            words += &format!(" \"{}\"", crate::text::printable(text));
         }
         (_, _) => words += &format!(", {}", amount(frame.payload.len())),
     }

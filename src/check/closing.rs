@@ -4,8 +4,8 @@ use super::client::{Client, Heard, close_code, describe};
 use super::finding::{Evidence, Finding, Outcome, Verdict};
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::close::CloseCode;
-use crate::frame::{Frame, Opcode, mask};
+use crate::protocol::CloseCode;
+use crate::protocol::{Frame, Opcode, mask};
 
 /// The steps.
 pub const STEPS: &[Step] = &[
@@ -305,6 +305,6 @@ fn half_a_code(target: &Target) -> Outcome {
 
 fn bad_reason(target: &Target) -> Outcome {
     let why = "The reason in the Close is not UTF-8.";
-    let right = [CloseCode::INVALID_DATA, CloseCode::PROTOCOL_ERROR];
+    let right = [CloseCode::INVALID_PAYLOAD_DATA, CloseCode::PROTOCOL_ERROR];
     close_refused(target, &[0x03, 0xe8, b'b', b'a', b'd', 0xff], why, &right)
 }

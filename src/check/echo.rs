@@ -7,7 +7,7 @@ use super::finding::{Evidence, Finding, Outcome};
 use super::mistakes::CHROME_ON_MASK;
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::frame::{Frame, FrameHeader, LengthForm, Opcode};
+use crate::protocol::{Frame, FrameHeader, LengthForm, Opcode};
 
 /// The steps of chapter 2.
 pub const ECHO: &[Step] = &[

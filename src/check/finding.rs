@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::blackboard::printable;
+use crate::text::printable;
 
 /// Bytes of one line of evidence.
 const SHOWN: usize = 16;

@@ -4,7 +4,7 @@ use super::client::{Client, Heard};
 use super::finding::{Finding, Outcome};
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::frame::Opcode;
+use crate::protocol::Opcode;
 
 /// The steps of chapter 4.
 pub const FRAGMENTS: &[Step] = &[

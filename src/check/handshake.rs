@@ -7,8 +7,8 @@ use super::refusals;
 use super::request::{Answer, Request, SAMPLE_KEY};
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::frame::{Frame, Opcode};
-use crate::wire::{AcceptKey, GUID};
+use crate::protocol::{AcceptKey, GUID};
+use crate::protocol::{Frame, Opcode};
 
 /// The steps.
 pub const STEPS: &[Step] = &[

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::client::describe;
 use super::finding::Evidence;
-use crate::frame::{Frame, FrameHeader, Opcode, mask};
+use crate::protocol::{Frame, FrameHeader, Opcode, mask};
 
 pub use accept::of_accept;
 pub use unnamed::of_what_came;

@@ -10,7 +10,7 @@ use super::finding::{Evidence, Finding, Verdict};
 use super::step::{Chapter, Step};
 use super::target::Target;
 use super::{CHAPTERS, Only, Tried, find};
-use crate::blackboard::{printable, wrap};
+use crate::text::{printable, wrap};
 
 /// Columns of a line.
 const COLUMNS: usize = 80;

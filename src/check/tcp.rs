@@ -7,7 +7,7 @@ use super::finding::{Evidence, Finding, Outcome};
 use super::request::Request;
 use super::step::{Needs, Step};
 use super::target::Target;
-use crate::frame::Opcode;
+use crate::protocol::Opcode;
 
 /// The steps.
 pub const STEPS: &[Step] = &[

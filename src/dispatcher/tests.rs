@@ -3,14 +3,19 @@
 use crossbeam_channel::{Sender, bounded, unbounded};
 
 use super::*;
-use crate::classroom;
-use crate::memory::{DEADLINE, Memory};
+use crate::dispatcher::classroom;
+use crate::outbox::memory::{DEADLINE, Memory};
 
 /// A running dispatcher, and the way to it.
 struct Running {
     events: Sender<Event>,
     threads: Arc<Threads>,
     max_backlog: usize,
+}
+
+/// The connection of this number.
+fn conn(number: u64) -> ConnectionId {
+    ConnectionId(number)
 }
 
 fn run(config: Config) -> Running {
@@ -25,11 +30,13 @@ fn run(config: Config) -> Running {
 impl Running {
     fn join(&self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<Outbox> {
         let transport = Arc::clone(memory) as _;
-        let outbox = Outbox::new(transport, Arc::clone(&self.threads), client, self.max_backlog);
+        let outbox =
+            Outbox::new(transport, Arc::clone(&self.threads), conn(client), self.max_backlog);
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::default();
-        let joined = Joined { client, peer, service, outbox: Arc::clone(&outbox), bytes_in };
-        outbox.handed_over(1);
+        let joined =
+            Joined { client: conn(client), peer, service, outbox: Arc::clone(&outbox), bytes_in };
+        outbox.add_in_flight(1);
         self.send(Event::Joined(Box::new(joined)));
         outbox
     }
@@ -41,15 +48,15 @@ impl Running {
     fn says(&self, client: u64, outbox: &Outbox, texts: &[&str]) {
         let message =
             |text: &&str| Received::Message(Opcode::Text, Bytes::from(text.as_bytes().to_vec()));
-        outbox.handed_over(1);
+        outbox.add_in_flight(1);
         let messages = texts.iter().map(message).collect();
-        self.send(Event::Received { client, messages, cost: 1 });
+        self.send(Event::Received { client: conn(client), messages, cost: 1 });
     }
 
     fn asks(&self, client: u64, outbox: &Outbox, request: &str) {
-        outbox.handed_over(1);
+        outbox.add_in_flight(1);
         let messages = vec![Received::Classroom(classroom::parse(request))];
-        self.send(Event::Received { client, messages, cost: 1 });
+        self.send(Event::Received { client: conn(client), messages, cost: 1 });
     }
 
     fn stats(&self) -> Arc<Snapshot> {
@@ -86,7 +93,7 @@ fn echo_answers_the_sender_alone() {
     running.says(1, &outbox, &["one", "two", ""]);
     assert_eq!(ana.frames(3), [text("one"), text("two"), text("")]);
     assert_eq!(ana.sends(), 1, "messages that came together leave together");
-    outbox.wait_until_settled();
+    outbox.wait_until_idle();
     assert!(ben.sent().is_empty());
     running.end();
 }
@@ -113,11 +120,11 @@ fn who_has_left_gets_nothing_and_leaves_nothing_behind() {
     let outbox = running.join(1, room("blue"), &ana);
     running.join(2, room("blue"), &ben);
     running.says(1, &outbox, &["before"]);
-    running.send(Event::Left { client: 2 });
+    running.send(Event::Left { client: conn(2) });
     running.says(1, &outbox, &["after"]);
     assert_eq!(ana.frames(2), [text("before"), text("after")]);
     assert_eq!(ben.frames(1), [text("before")]);
-    running.send(Event::Left { client: 1 });
+    running.send(Event::Left { client: conn(1) });
     let stats = running.stats();
     assert_eq!((stats.clients, stats.clients_total), (0, 2));
     assert_eq!((stats.messages_in, stats.messages_out), (2, 3));
@@ -155,12 +162,12 @@ fn a_flood_in_a_classroom_costs_one_send_a_member() {
         by_hand.join_at(id, blue(), memory);
         by_hand.ask_room(id, vec![format!(r#"{{"type":"join","name":"{id}"}}"#)]);
     }
-    by_hand.dispatcher.send_bursts();
+    by_hand.dispatcher.flush_groups();
     let before: Vec<_> = members.iter().map(|memory| memory.sends()).collect();
     let whisper = r#"{"type":"whisper","to":"7","text":"psst"}"#.to_owned();
     let flood = (0..40).map(|n| format!(r#"{{"type":"say","text":"{n}"}}"#));
     by_hand.ask_room(1, flood.flat_map(|say| [say, whisper.clone()]).collect());
-    by_hand.dispatcher.send_bursts();
+    by_hand.dispatcher.flush_groups();
     for (memory, before) in members.iter().zip(before) {
         assert_eq!(memory.sends(), before + 1);
     }
@@ -174,18 +181,18 @@ fn who_has_said_much_to_a_classroom_is_not_done_before_all_of_it_is_sent() {
     let ana = Memory::endless();
     by_hand.join_at(1, Service::Group(Group::Classroom("blue".to_owned())), &ana);
     by_hand.ask_room(1, vec![r#"{"type":"join","name":"Ana"}"#.to_owned()]);
-    by_hand.dispatcher.send_bursts();
-    let outbox = Arc::clone(&by_hand.dispatcher.clients[&1].outbox);
+    by_hand.dispatcher.flush_groups();
+    let outbox = Arc::clone(&by_hand.dispatcher.clients[&conn(1)].outbox);
     // More than is put aside at most, so that some of it is sent before the last is taken.
     let say = |n| format!(r#"{{"type":"say","text":"{n} {}"}}"#, "x".repeat(60_000));
     let limit = 1 << 20;
-    outbox.handed_over(limit);
+    outbox.add_in_flight(limit);
     let messages = (0..6).map(|n| Received::Classroom(classroom::parse(&say(n)))).collect();
-    by_hand.dispatcher.take(Event::Received { client: 1, messages, cost: limit });
+    by_hand.dispatcher.take(Event::Received { client: conn(1), messages, cost: limit });
     let sent = ana.frames(1).len();
     assert!((2..7).contains(&sent), "welcome and some of the six: {sent}");
     assert!(!outbox.wait_some_time_for_room(Duration::ZERO), "a Close now would overtake the rest");
-    by_hand.dispatcher.send_bursts();
+    by_hand.dispatcher.flush_groups();
     assert_eq!(ana.frames(7).len(), 7);
     assert!(outbox.wait_some_time_for_room(Duration::ZERO));
 }
@@ -199,7 +206,7 @@ fn one_who_does_not_read_is_dropped_and_the_others_notice_nothing() {
     for n in 0..100 {
         running.says(1, &outbox, &[&format!("message {n}")]);
         // One at a time: each is a burst of its own.
-        outbox.wait_until_settled();
+        outbox.wait_until_idle();
     }
     assert_eq!(ana.frames(100).len(), 100);
     stalled.wait_for_cut();
@@ -215,7 +222,7 @@ fn one_who_does_not_read_its_own_echo_is_not_dropped() {
     for n in 0..100 {
         running.says(1, &outbox, &[&format!("message {n}")]);
     }
-    outbox.wait_until_settled();
+    outbox.wait_until_idle();
     ana.give_room(1 << 20);
     assert_eq!(ana.frames(100).last(), Some(&text("message 99")));
     assert!(!ana.is_cut());
@@ -245,7 +252,7 @@ fn the_classroom_knows_who_is_here() {
     running.asks(1, &ana_outbox, r#"{"type":"join","name":"Ana"}"#);
     running.asks(2, &ben_outbox, r#"{"type":"join","name":"Ben"}"#);
     running.asks(2, &ben_outbox, r#"{"type":"whisper","to":"Ana","text":"psst"}"#);
-    running.send(Event::Left { client: 2 });
+    running.send(Event::Left { client: conn(2) });
     let heard: Vec<String> = ana.frames(4).into_iter().map(|(_, text)| text).collect();
     assert_eq!(
         heard,
@@ -281,19 +288,19 @@ impl ByHand {
 
     fn ask_room(&mut self, client: u64, requests: Vec<String>) {
         let request = |text: String| Received::Classroom(classroom::parse(&text));
-        self.dispatcher.clients[&client].outbox.handed_over(1);
+        self.dispatcher.clients[&conn(client)].outbox.add_in_flight(1);
         let messages = requests.into_iter().map(request).collect();
-        self.dispatcher.take(Event::Received { client, messages, cost: 1 });
+        self.dispatcher.take(Event::Received { client: conn(client), messages, cost: 1 });
     }
 
     fn join_at(&mut self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<AtomicU64> {
         let transport = Arc::clone(memory) as _;
-        let outbox = Outbox::new(transport, Arc::clone(&self.threads), client, 1 << 20);
+        let outbox = Outbox::new(transport, Arc::clone(&self.threads), conn(client), 1 << 20);
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);
-        outbox.handed_over(1);
-        let joined = Joined { client, peer, service, outbox, bytes_in };
+        outbox.add_in_flight(1);
+        let joined = Joined { client: conn(client), peer, service, outbox, bytes_in };
         self.dispatcher.take(Event::Joined(Box::new(joined)));
         alive
     }
@@ -302,7 +309,7 @@ impl ByHand {
     /// joined a little after it.)
     fn look_at(&mut self, seconds: u64) {
         let now = self.began + Duration::from_secs(seconds) + Duration::from_millis(900);
-        self.dispatcher.look_after_clients(now);
+        self.dispatcher.check_timeouts(now);
     }
 }
 
@@ -319,9 +326,9 @@ fn silence_is_answered_by_a_ping_and_a_pong_gives_the_round_trip() {
     let at = sent_at + Duration::from_millis(7);
     let round_trip = |by_hand: &ByHand| by_hand.dispatcher.snapshot().connected[0].round_trip_ms;
     let unasked = Bytes::from_static(b"unasked");
-    by_hand.dispatcher.take(Event::Pong { client: 1, payload: unasked, at });
+    by_hand.dispatcher.take(Event::Pong { client: conn(1), payload: unasked, at });
     assert_eq!(round_trip(&by_hand), None);
-    by_hand.dispatcher.take(Event::Pong { client: 1, payload: Bytes::from_static(b"1"), at });
+    by_hand.dispatcher.take(Event::Pong { client: conn(1), payload: Bytes::from_static(b"1"), at });
     assert_eq!(round_trip(&by_hand), Some(7.0));
 }
 
@@ -351,21 +358,24 @@ fn who_is_asked_for_something_is_at_the_address_that_asks() {
     by_hand.join(1, &ana);
     let own = "127.0.0.1".parse().unwrap();
     let foreign = "192.0.2.1".parse().unwrap();
-    let close = Asked::Close(CloseCode(1000));
-    assert_eq!(by_hand.dispatcher.ask(1, foreign, close), Err("that client is somebody else's"));
-    assert_eq!(by_hand.dispatcher.ask(2, own, close), Err("there is no such client"));
+    let close = DemoAction::Close(CloseCode(1000));
+    assert_eq!(
+        by_hand.dispatcher.ask(conn(1), foreign, close),
+        Err("that client is somebody else's")
+    );
+    assert_eq!(by_hand.dispatcher.ask(conn(2), own, close), Err("there is no such client"));
     assert!(ana.sent().is_empty());
-    assert_eq!(by_hand.dispatcher.ask(1, own, Asked::Ping), Ok(()));
+    assert_eq!(by_hand.dispatcher.ask(conn(1), own, DemoAction::Ping), Ok(()));
     assert_eq!(ana.frames(1)[0].0, Opcode::Ping);
     // Asking without end fills nobody's memory.
     let stalled = Memory::with_room(0);
     by_hand.join(3, &stalled);
     let mut asked = 0;
-    while by_hand.dispatcher.ask(3, own, Asked::Bytes(65_536)).is_ok() {
+    while by_hand.dispatcher.ask(conn(3), own, DemoAction::Bytes(65_536)).is_ok() {
         asked += 1;
         assert!(asked < 100);
     }
-    by_hand.dispatcher.clients[&3].outbox.cut(Cut::TooSlow);
+    by_hand.dispatcher.clients[&conn(3)].outbox.abort(AbortReason::TooSlow);
     by_hand.threads.join_all();
 }
 
@@ -374,8 +384,8 @@ fn who_takes_what_waits_for_it_is_alive() {
     let mut by_hand = ByHand::new();
     let slow = Memory::with_room(0);
     by_hand.join(1, &slow);
-    let outbox = Arc::clone(&by_hand.dispatcher.clients[&1].outbox);
-    outbox.send(&[Bytes::from(vec![0; 1000])], Whose::Others);
+    let outbox = Arc::clone(&by_hand.dispatcher.clients[&conn(1)].outbox);
+    outbox.send(&[Bytes::from(vec![0; 1000])], Cause::Others);
     for seconds in 1..200 {
         let before = outbox.bytes_out();
         slow.give_room(1);
@@ -433,8 +443,8 @@ fn at_the_end_everyone_is_told_also_who_comes_late() {
     assert_eq!(frames[0], text("last words"));
     assert_eq!(frames[1].0, Opcode::Close);
     assert_eq!(late.frames(1)[0].0, Opcode::Close);
-    late_outbox.wait_until_settled();
+    late_outbox.wait_until_idle();
     assert_eq!(late.frames(1).len(), 1);
-    assert_eq!(outbox.ending().0, Some(CloseCode::GOING_AWAY));
+    assert_eq!(outbox.close_info().0, Some(CloseCode::GOING_AWAY));
     running.end();
 }

@@ -1,11 +1,12 @@
 use super::*;
-use crate::memory::{DEADLINE, Memory};
+use crate::outbox::memory::{DEADLINE, Memory};
 
 const LIMIT: usize = 100;
 
 fn outbox(transport: &Arc<Memory>) -> (Arc<Outbox>, Arc<Threads>) {
     let threads = Arc::new(Threads::default());
-    let outbox = Outbox::new(Arc::clone(transport) as _, Arc::clone(&threads), 1, LIMIT);
+    let outbox =
+        Outbox::new(Arc::clone(transport) as _, Arc::clone(&threads), ConnectionId(1), LIMIT);
     (outbox, threads)
 }
 
@@ -17,7 +18,7 @@ fn bytes(length: usize, fill: u8) -> Bytes {
 fn what_fits_leaves_at_once_and_needs_no_thread() {
     let memory = Memory::endless();
     let (outbox, threads) = outbox(&memory);
-    assert_eq!(outbox.send(&[bytes(3, 1), bytes(2, 2)], Whose::Others), Sent::Taken);
+    assert_eq!(outbox.send(&[bytes(3, 1), bytes(2, 2)], Cause::Others), SendOutcome::Accepted);
     assert_eq!(memory.sent(), [1, 1, 1, 2, 2]);
     assert_eq!((memory.sends(), outbox.bytes_out(), threads.live()), (1, 5, 0));
 }
@@ -30,7 +31,7 @@ fn what_does_not_fit_leaves_later_in_order_and_complete() {
     for n in 0..50 {
         let piece = bytes(7, n);
         expected.extend_from_slice(&piece);
-        assert_eq!(outbox.send(&[piece], Whose::Own), Sent::Taken);
+        assert_eq!(outbox.send(&[piece], Cause::Own), SendOutcome::Accepted);
     }
     assert_eq!(threads.live(), 1, "one drain thread");
     for _ in 0..expected.len() {
@@ -41,7 +42,7 @@ fn what_does_not_fit_leaves_later_in_order_and_complete() {
     assert!(!outbox.has_backlog());
     // And the next goes the short way again.
     memory.give_room(1);
-    outbox.send(&[bytes(1, 9)], Whose::Own);
+    outbox.send(&[bytes(1, 9)], Cause::Own);
     assert_eq!(threads.live(), 0);
 }
 
@@ -50,13 +51,13 @@ fn others_bytes_are_refused_once_the_limit_is_owed() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
     // Owes nothing yet: even what is larger than the limit is taken.
-    assert_eq!(outbox.send(&[bytes(3 * LIMIT, 1)], Whose::Others), Sent::Taken);
-    assert_eq!(outbox.send(&[bytes(1, 2)], Whose::Others), Sent::TooSlow);
+    assert_eq!(outbox.send(&[bytes(3 * LIMIT, 1)], Cause::Others), SendOutcome::Accepted);
+    assert_eq!(outbox.send(&[bytes(1, 2)], Cause::Others), SendOutcome::BacklogFull);
     // Its own answers are not held against it.
-    assert_eq!(outbox.send(&[bytes(LIMIT, 3)], Whose::Own), Sent::Taken);
+    assert_eq!(outbox.send(&[bytes(LIMIT, 3)], Cause::Own), SendOutcome::Accepted);
     memory.give_room(3 * LIMIT);
     memory.wait_for(3 * LIMIT);
-    while outbox.send(&[bytes(1, 4)], Whose::Others) == Sent::TooSlow {
+    while outbox.send(&[bytes(1, 4)], Cause::Others) == SendOutcome::BacklogFull {
         std::thread::yield_now();
     }
     memory.give_room(10 * LIMIT);
@@ -68,9 +69,9 @@ fn others_bytes_are_refused_once_the_limit_is_owed() {
 fn own_bytes_alone_never_make_a_client_too_slow() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
-    outbox.send(&[bytes(5 * LIMIT, 1)], Whose::Own);
-    assert_eq!(outbox.send(&[bytes(1, 2)], Whose::Others), Sent::Taken);
-    outbox.cut(Cut::TooSlow);
+    outbox.send(&[bytes(5 * LIMIT, 1)], Cause::Own);
+    assert_eq!(outbox.send(&[bytes(1, 2)], Cause::Others), SendOutcome::Accepted);
+    outbox.abort(AbortReason::TooSlow);
     threads.join_all();
 }
 
@@ -79,7 +80,7 @@ fn the_clients_thread_waits_while_its_own_answers_do() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
     outbox.wait_for_room();
-    outbox.handed_over(LIMIT);
+    outbox.add_in_flight(LIMIT);
     let (waited, done) = crossbeam_channel::bounded(1);
     let waiter = Arc::clone(&outbox);
     threads
@@ -92,12 +93,12 @@ fn the_clients_thread_waits_while_its_own_answers_do() {
         std::thread::yield_now();
     }
     // The dispatcher has dealt with it, but the answer does not leave.
-    outbox.send(&[bytes(LIMIT, 1)], Whose::Own);
-    outbox.dealt_with(LIMIT);
+    outbox.send(&[bytes(LIMIT, 1)], Cause::Own);
+    outbox.release_in_flight(LIMIT);
     assert!(done.recv_timeout(Duration::from_millis(50)).is_err(), "it should still wait");
     memory.give_room(1 + MESSAGE_OVERHEAD);
     done.recv_timeout(DEADLINE).expect("room again");
-    outbox.cut(Cut::TooSlow);
+    outbox.abort(AbortReason::TooSlow);
     threads.join_all();
 }
 
@@ -105,19 +106,19 @@ fn the_clients_thread_waits_while_its_own_answers_do() {
 fn a_cut_ends_every_wait() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
-    outbox.send(&[bytes(2 * LIMIT, 1)], Whose::Own);
-    outbox.handed_over(1);
+    outbox.send(&[bytes(2 * LIMIT, 1)], Cause::Own);
+    outbox.add_in_flight(1);
     let waiter = Arc::clone(&outbox);
     let body = move || {
         waiter.wait_for_room();
-        waiter.wait_until_settled();
+        waiter.wait_until_idle();
     };
     threads.spawn("client 1".to_owned(), 64 * 1024, body).unwrap();
-    outbox.cut(Cut::NoPong);
+    outbox.abort(AbortReason::NoPong);
     threads.join_all();
     assert!(memory.is_cut());
-    assert_eq!(outbox.ending(), (None, Some(Cut::NoPong)));
-    assert_eq!(outbox.send(&[bytes(1, 1)], Whose::Own), Sent::Closed);
+    assert_eq!(outbox.close_info(), (None, Some(AbortReason::NoPong)));
+    assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Own), SendOutcome::Closed);
 }
 
 #[test]
@@ -127,12 +128,12 @@ fn after_a_close_nothing_leaves() {
     outbox.close(CloseCode::GOING_AWAY, "bye");
     memory.wait_for_end();
     let close = [0x88, 5, 0x03, 0xe9, b'b', b'y', b'e'];
-    assert_eq!(outbox.send(&[bytes(1, 1)], Whose::Others), Sent::Closed);
+    assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Others), SendOutcome::Closed);
     outbox.send_frame(&[0x8a, 0]);
     outbox.send_frame(&[0x88, 0]);
     outbox.close(CloseCode::PROTOCOL_ERROR, "");
     assert_eq!(memory.sent(), close);
-    assert_eq!(outbox.ending().0, Some(CloseCode::GOING_AWAY));
+    assert_eq!(outbox.close_info().0, Some(CloseCode::GOING_AWAY));
     assert!(outbox.wait_until_over(Instant::now()));
 }
 
@@ -140,7 +141,7 @@ fn after_a_close_nothing_leaves() {
 fn a_close_waits_for_the_backlog_before_it() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
-    outbox.send(&[bytes(20, 7)], Whose::Others);
+    outbox.send(&[bytes(20, 7)], Cause::Others);
     // As tungstenite writes it, in answer to the client's.
     outbox.send_frame(&[0x88, 2, 0x03, 0xe8]);
     assert!(!outbox.wait_until_over(Instant::now() + Duration::from_millis(20)));
@@ -156,7 +157,7 @@ fn many_pieces_keep_their_order() {
     let memory = Memory::with_room(33);
     let (outbox, threads) = outbox(&memory);
     let pieces: Vec<Bytes> = (0..=255).map(|n| bytes(3, n)).collect();
-    assert_eq!(outbox.send(&pieces, Whose::Own), Sent::Taken);
+    assert_eq!(outbox.send(&pieces, Cause::Own), SendOutcome::Accepted);
     memory.give_room(1000);
     assert_eq!(memory.wait_for(768), pieces.concat());
     threads.join_all();
@@ -167,7 +168,7 @@ fn small_pieces_count_for_what_they_cost() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
     let mut taken = 0;
-    while outbox.send(&[bytes(1, 1)], Whose::Others) == Sent::Taken {
+    while outbox.send(&[bytes(1, 1)], Cause::Others) == SendOutcome::Accepted {
         taken += 1;
     }
     assert_eq!(taken, 2, "1 byte and its overhead, twice, is more than {LIMIT}");
@@ -181,10 +182,10 @@ fn small_pieces_count_for_what_they_cost() {
 #[test]
 fn without_any_backlog_allowed_a_client_that_owes_nothing_is_still_served() {
     let memory = Memory::endless();
-    let outbox = Outbox::new(Arc::clone(&memory) as _, Arc::default(), 1, 0);
+    let outbox = Outbox::new(Arc::clone(&memory) as _, Arc::default(), ConnectionId(1), 0);
     outbox.wait_for_room();
-    assert_eq!(outbox.send(&[bytes(1, 1)], Whose::Others), Sent::Taken);
-    assert_eq!(outbox.send(&[bytes(1, 1)], Whose::Own), Sent::Taken);
+    assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Others), SendOutcome::Accepted);
+    assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Own), SendOutcome::Accepted);
     outbox.wait_for_room();
     assert_eq!(memory.sent().len(), 2);
 }

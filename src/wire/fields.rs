@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::hex;
-use crate::frame::{FrameHeader, LengthForm};
-use crate::tap::Side;
+use crate::protocol::Side;
+use crate::protocol::{FrameHeader, LengthForm};
+use crate::text::hex;
 
 /// A field of a frame, in the order in which fields cross the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,7 +19,7 @@ pub struct Field {
     pub bits: String,
     /// Its value.
     pub value: String,
-    /// What that means.
+    /// WireEventKind that means.
     pub meaning: String,
 }
 

@@ -2,16 +2,17 @@
 
 use serde::Serialize;
 
+use super::exact;
 use super::fields::{Field, fields_of};
-use super::{exact, hex};
-use crate::close::CloseCode;
-use crate::cutter::CutFrame;
-use crate::frame::{FrameHeader, Opcode, mask};
-use crate::tap::Side;
+use crate::protocol::CloseCode;
+use crate::protocol::Side;
+use crate::protocol::{FrameHeader, Opcode, mask};
+use crate::tap::capture::CapturedFrame;
+use crate::text::hex;
 
 /// Bytes, shortened in the middle if there are many.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Shortened {
+pub struct Elided {
     /// The first bytes, in hex.
     pub start: String,
     /// Bytes not shown.
@@ -49,35 +50,35 @@ pub struct FrameView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masking_key: Option<String>,
     /// The payload as it crossed the wire.
-    pub wire: Shortened,
+    pub wire: Elided,
     /// The payload unmasked.
-    pub payload: Shortened,
+    pub payload: Elided,
     /// The payload as text, where it is meant to be text: the shown part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// The message it is part of, when that has several frames.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub part: Option<Part>,
+    pub part: Option<FragmentInfo>,
     /// In a Close: the code and what it means. 1005 where there is none, nothing where there is
     /// half of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close: Option<CloseView>,
     /// In a Pong: the Ping it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub answers: Option<Answer>,
+    pub answers: Option<PongMatch>,
     /// The rule it breaks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultView>,
     /// Something that is easily got wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What the "Messages" list of Chromium's developer tools shows of it.
+    /// WireEventKind the "Messages" list of Chromium's developer tools shows of it.
     pub devtools: String,
 }
 
 /// A fragment's place in its message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Part {
+pub struct FragmentInfo {
     /// 1 for the first.
     pub part: u64,
     /// The event that has the first part.
@@ -92,12 +93,12 @@ pub struct Part {
     pub message: Option<String>,
 }
 
-/// What a Close frame says.
+/// WireEventKind a Close frame says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CloseView {
     /// The code.
     pub code: u16,
-    /// What it means.
+    /// WireEventKind it means.
     pub name: &'static str,
     /// The reason.
     pub reason: String,
@@ -107,7 +108,7 @@ pub struct CloseView {
 
 /// The Ping that a Pong answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Answer {
+pub struct PongMatch {
     /// The event that has the Ping.
     pub ping: u64,
     /// The time between the two, in milliseconds.
@@ -117,7 +118,7 @@ pub struct Answer {
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FaultView {
-    /// What is wrong.
+    /// WireEventKind is wrong.
     pub sentence: String,
     /// The section of RFC 6455.
     pub rfc: &'static str,
@@ -127,7 +128,7 @@ pub struct FaultView {
 
 impl FrameView {
     /// Takes a frame apart by itself. `None` when not even its header is there.
-    pub fn of(from: Side, frame: &CutFrame) -> Option<FrameView> {
+    pub fn of(from: Side, frame: &CapturedFrame) -> Option<FrameView> {
         let (header, header_length) = FrameHeader::decode(&frame.start)?;
         let (header_bytes, start) = frame.start.split_at(header_length);
         let came = (start.len() + frame.end.len()) as u64 + frame.hidden;
@@ -136,7 +137,7 @@ impl FrameView {
         let shown = [&plain_start[..], &plain_end].concat();
         let text = matches!(header.opcode, Opcode::Text | Opcode::Ping | Opcode::Pong)
             .then(|| readable(&plain_start, &plain_end, frame.hidden));
-        let shorten = |start: &[u8], end: &[u8]| Shortened {
+        let shorten = |start: &[u8], end: &[u8]| Elided {
             start: hex(start),
             hidden: frame.hidden,
             end: hex(end),
@@ -214,7 +215,7 @@ fn name_of(opcode: Opcode) -> String {
     }
 }
 
-/// Part of a payload, unmasked; its first byte is the payload's byte `at`.
+/// FragmentInfo of a payload, unmasked; its first byte is the payload's byte `at`.
 fn unmasked(part: &[u8], header: &FrameHeader, at: u64) -> Vec<u8> {
     let mut plain = part.to_vec();
     if let Some(mut key) = header.masking_key {
@@ -237,7 +238,7 @@ fn close_of(body: &[u8]) -> Option<CloseView> {
     let (code, reason) = match body {
         [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
         [_] => return None,
-        [] => (CloseCode::NO_CODE, &[][..]),
+        [] => (CloseCode::NO_STATUS_RECEIVED, &[][..]),
     };
     let reason = String::from_utf8_lossy(reason).into_owned();
     Some(CloseView { code: code.0, name: code.name(), reason, answer: false })
@@ -246,12 +247,12 @@ fn close_of(body: &[u8]) -> Option<CloseView> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Frame;
+    use crate::protocol::Frame;
 
     const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
     fn view(from: Side, bytes: &[u8]) -> FrameView {
-        let frame = CutFrame { start: bytes.to_vec(), ..CutFrame::default() };
+        let frame = CapturedFrame { start: bytes.to_vec(), ..CapturedFrame::default() };
         FrameView::of(from, &frame).expect("a header")
     }
 
@@ -282,7 +283,7 @@ mod tests {
         let payload: Vec<u8> = (0..5003_u32).map(|n| n as u8).collect();
         let whole = Frame::new(Opcode::Binary, KEY, &payload).encode();
         let mut frames = Vec::new();
-        crate::cutter::FrameCutter::default().feed(&whole, |frame| frames.push(frame));
+        crate::tap::capture::FrameCapture::default().feed(&whole, |frame| frames.push(frame));
         let view = FrameView::of(Side::Client, &frames[0]).expect("a header");
         assert!(view.payload.hidden > 0);
         assert_eq!(view.payload.end, hex(&payload[payload.len() - 64..]));

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use chalkwire::lab::tutorial;
+use chalkwire::protocol::{Frame, Opcode};
+use chalkwire::{Config, Mode};
+
 use crate::common::*;
 use crate::page::{Browser, Page, browser};
-use chalkwire::frame::{Frame, Opcode};
-use chalkwire::{Config, Mode, tutorial};
 
 /// A page from `tests/pages`, opened from disk, with its port changed to the server's.
 fn from_disk(browser: &Arc<Browser>, server: &Running, name: &str, port: u16) -> Page {
@@ -408,7 +410,7 @@ fn page_and_terminal_show_the_very_bytes_that_were_sent() {
     wait_until("the frame", || relay.first_frame().is_some());
     let sent = relay.first_frame().expect("a frame");
     let (header, payload) = sent.split_at(6);
-    let hex = chalkwire::wire::hex;
+    let hex = chalkwire::text::hex;
 
     page.value("[...document.querySelectorAll('#ladder .frame')][0].click(); 0");
     page.wait_for_text("#frame h3", "client → server TEXT \"Hello\"");

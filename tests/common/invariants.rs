@@ -3,14 +3,14 @@
 use std::io::{self, Cursor, Read, Write};
 
 use chalkwire::Config;
-use chalkwire::blackboard;
-use chalkwire::cursor::{FrameCursor, Stop};
-use chalkwire::cutter::{CutFrame, FrameCutter};
-use chalkwire::explain::events_in;
-use chalkwire::frame::{Frame, FrameHeader};
-use chalkwire::http::{HeadResult, parse_head};
-use chalkwire::origin::Origins;
-use chalkwire::upgrade::{Decision, decide};
+use chalkwire::http::handshake::{Decision, decide};
+use chalkwire::http::origin::Origins;
+use chalkwire::http::request::{HeadResult, parse_head};
+use chalkwire::protocol::validator::{FaultAt, FrameValidator};
+use chalkwire::protocol::{Frame, FrameHeader};
+use chalkwire::tap::capture::{CapturedFrame, FrameCapture};
+use chalkwire::wire::explain::events_in;
+use chalkwire::wire::terminal;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, WebSocket};
@@ -37,8 +37,8 @@ pub fn frame(bytes: &[u8]) {
     }
 }
 
-fn cut(bytes: &[u8], size: usize) -> Vec<CutFrame> {
-    let mut cutter = FrameCutter::default();
+fn cut(bytes: &[u8], size: usize) -> Vec<CapturedFrame> {
+    let mut cutter = FrameCapture::default();
     let mut frames = Vec::new();
     for piece in bytes.chunks(size.max(1)) {
         cutter.feed(piece, |frame| frames.push(frame));
@@ -53,14 +53,14 @@ const MAX_HEAD: usize = 1024;
 /// A request head is read as soon as it is all there and not before, and whatever it is gets an
 /// answer of one line, or what it asks for.
 pub fn head(bytes: &[u8]) {
-    let Some(HeadResult::Head(head, glued)) = parse_head(bytes, MAX_HEAD) else {
+    let Some(HeadResult::Head(head, leftover)) = parse_head(bytes, MAX_HEAD) else {
         if let Some(HeadResult::Refused(response)) = parse_head(bytes, MAX_HEAD) {
             expect_one_line(&response);
         }
         return;
     };
-    let length = bytes.len() - glued.len();
-    assert!(length <= MAX_HEAD && bytes.ends_with(&glued));
+    let length = bytes.len() - leftover.len();
+    assert!(length <= MAX_HEAD && bytes.ends_with(&leftover));
     match parse_head(&bytes[..length], MAX_HEAD) {
         Some(HeadResult::Head(same, rest)) => assert!(same == head && rest.is_empty()),
         other => panic!("{head:?} by itself is {other:?}"),
@@ -79,7 +79,7 @@ pub fn head(bytes: &[u8]) {
     }
 }
 
-fn expect_one_line(response: &chalkwire::http::Response) {
+fn expect_one_line(response: &chalkwire::http::response::Response) {
     let bytes = response.encode().concat();
     let text = String::from_utf8(bytes).expect("an answer is text");
     let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
@@ -95,7 +95,7 @@ pub fn read_path(bytes: &[u8]) {
     let Some((&size, bytes)) = bytes.split_first() else { return };
     let (good, stop) = walk(bytes, usize::from(size).max(1));
     let (whole, same) = walk(bytes, bytes.len().max(1));
-    let named = |stop: &Option<Stop>| stop.as_ref().map(|s| (s.frame, s.fault.to_string()));
+    let named = |stop: &Option<FaultAt>| stop.as_ref().map(|s| (s.frame, s.fault.to_string()));
     assert_eq!(named(&stop), named(&same));
     // Of a faulty header that came in pieces, the first have passed when the last shows the fault.
     assert!(good.len() >= whole.len() && good.len() < whole.len() + FrameHeader::MAX_LEN + 125);
@@ -106,8 +106,8 @@ pub fn read_path(bytes: &[u8]) {
 const MAX_MESSAGE: usize = 1000;
 
 /// The bytes that pass the cursor, and what stopped it.
-fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<Stop>) {
-    let mut cursor = FrameCursor::new(MAX_MESSAGE, 20);
+fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<FaultAt>) {
+    let mut cursor = FrameValidator::new(MAX_MESSAGE, 20);
     for (n, piece) in bytes.chunks(size).enumerate() {
         if let Err(stop) = cursor.advance(piece) {
             return (&bytes[..n * size + stop.good], Some(stop));
@@ -164,7 +164,7 @@ fn read_with_tungstenite(bytes: &[u8]) {
 fn show(bytes: &[u8]) {
     let Ok(events) = events_in(bytes) else { return };
     for event in events {
-        for line in blackboard::full(&event).lines() {
+        for line in terminal::full(&event).lines() {
             assert!(line.width() <= 80, "{} columns: {line}", line.width());
             assert!(!line.contains(char::is_control), "{line:?}");
         }

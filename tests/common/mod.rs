@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use chalkwire::{Config, Server, Stopper};
 
 /// No test waits longer than this for anything.
@@ -166,10 +166,10 @@ impl Raw {
         Raw::open_with(address, path, headers, &[])
     }
 
-    /// The same, with `glued` in one write behind the request.
-    pub fn open_with(address: SocketAddr, path: &str, headers: &str, glued: &[u8]) -> Raw {
+    /// The same, with `leftover` in one write behind the request.
+    pub fn open_with(address: SocketAddr, path: &str, headers: &str, leftover: &[u8]) -> Raw {
         let mut socket = dial(address);
-        let request = [handshake(address, path, headers).as_bytes(), glued].concat();
+        let request = [handshake(address, path, headers).as_bytes(), leftover].concat();
         socket.write_all(&request).unwrap();
         Raw::read_head(socket)
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 
 use super::{KEY, Raw, dial, handshake, wait_until};
 
@@ -63,7 +63,7 @@ fn echo(address: SocketAddr, stop: &AtomicBool, messages: &AtomicU64) {
         next += 20;
         messages.fetch_add(20, Ordering::Relaxed);
     }
-    say_goodbye(raw);
+    close_going_away(raw);
 }
 
 fn group(address: SocketAddr, stop: &AtomicBool, messages: &AtomicU64) {
@@ -92,7 +92,7 @@ fn group(address: SocketAddr, stop: &AtomicBool, messages: &AtomicU64) {
         next += 1;
         messages.fetch_add(4, Ordering::Relaxed);
     }
-    members.into_iter().for_each(say_goodbye);
+    members.into_iter().for_each(close_going_away);
 }
 
 /// The next text; Pings on the way are answered.
@@ -108,7 +108,7 @@ pub fn hear(raw: &mut Raw) -> String {
 }
 
 /// Closes as one should.
-pub fn say_goodbye(mut raw: Raw) {
+pub fn close_going_away(mut raw: Raw) {
     raw.send_close(1000, "");
     loop {
         let frame = raw.frame();
@@ -232,7 +232,7 @@ pub fn stalled_readers(address: SocketAddr, dropped: impl Fn() -> u64) {
     }
     wait_until("who never reads to be dropped", || dropped() > before);
     drop(never);
-    [talker, slow, resting].into_iter().for_each(say_goodbye);
+    [talker, slow, resting].into_iter().for_each(close_going_away);
 }
 
 /// So many in one group: each hears what one says, once. They leave in order.

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::common::*;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use chalkwire::{Config, Mode};
 use serde_json::{Value, json};
+
+use crate::common::*;
 
 #[test]
 fn everyone_at_the_path_hears_it_the_sender_too() {

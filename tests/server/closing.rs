@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::common::*;
 use chalkwire::Config;
-use chalkwire::frame::{Frame, FrameHeader, Opcode};
+use chalkwire::protocol::{Frame, FrameHeader, Opcode};
+
+use crate::common::*;
 
 fn masked(opcode: Opcode, payload: &[u8]) -> Frame {
     Frame::new(opcode, Some(KEY), payload)

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::common::*;
 use chalkwire::Config;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use tungstenite::Message;
 use tungstenite::protocol::WebSocketConfig;
+
+use crate::common::*;
 
 /// The lengths at which the form of a length changes, and the largest message.
 const LENGTHS: [usize; 12] =

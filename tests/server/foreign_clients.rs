@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::*;
 use chalkwire::Config;
+
+use crate::common::*;
 
 /// Runs a client script against a server of ours, if what it needs is installed.
 fn run(interpreter: &str, script: &str, needs: &str) {

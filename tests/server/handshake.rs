@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::common::*;
 use chalkwire::Config;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
+
+use crate::common::*;
 
 #[test]
 fn the_rfcs_key_gets_the_rfcs_answer() {
@@ -47,9 +48,9 @@ fn a_request_may_come_byte_by_byte() {
 fn frames_glued_to_the_request_are_not_lost() {
     let server = serve(Config::default());
     let long = "x".repeat(10_000);
-    let glued = frames([b"one".as_slice(), long.as_bytes(), b"three"].into_iter());
+    let leftover = frames([b"one".as_slice(), long.as_bytes(), b"three"].into_iter());
     // The third frame is cut in two.
-    let (now, later) = glued.split_at(glued.len() - 4);
+    let (now, later) = leftover.split_at(leftover.len() - 4);
     let mut raw = Raw::open_with(server.address, "/echo", "", now);
     assert_eq!((raw.text(), raw.text()), ("one".to_owned(), long));
     raw.send_bytes(later);

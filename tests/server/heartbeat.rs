@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::common::*;
 use chalkwire::Config;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
+
+use crate::common::*;
 
 fn quick() -> Config {
     Config {

@@ -59,7 +59,7 @@ fn a_signal_under_load_is_a_goodbye_for_everyone() {
         std::thread::spawn(move || {
             loop {
                 let frame = member.frame();
-                if frame.header.opcode == chalkwire::frame::Opcode::Close {
+                if frame.header.opcode == chalkwire::protocol::Opcode::Close {
                     assert_eq!(frame.payload[..2], 1001_u16.to_be_bytes());
                     if n == 0 {
                         // In the middle of its flood, where no Close would be understood.

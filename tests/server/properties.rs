@@ -1,7 +1,7 @@
 //! What holds for any bytes whatever, tried with bytes that chance makes: some of them wild, most
 //! of them nearly right, since wild ones are refused at the first byte.
 
-use chalkwire::frame::{Frame, LengthForm, Opcode};
+use chalkwire::protocol::{Frame, LengthForm, Opcode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;

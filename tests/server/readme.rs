@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::common::*;
 use chalkwire::{Config, Mode};
+
+use crate::common::*;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -83,7 +84,10 @@ fn the_map_names_every_module() {
     }
     let named = readme.split('`').filter(|word| word.ends_with(".rs") && !word.contains('/'));
     for name in named {
-        assert!(files.iter().any(|file| file == name), "README names {name}, but src does not have it");
+        assert!(
+            files.iter().any(|file| file == name),
+            "README names {name}, but src does not have it"
+        );
     }
 }
 

@@ -192,9 +192,9 @@ fn what_looks_like_a_name_must_exist() {
     let known = Known::gather(root);
     let directory = Path::new("tutorial/solutions");
     for fine in [
-        "src/upgrade.rs",
+        "src/http/handshake.rs",
         "upgrade.rs",
-        "../../src/upgrade.rs",
+        "../../src/http/handshake.rs",
         "src/lab/",
         "--ping-interval",
         "cargo run --quiet --example x",
@@ -217,7 +217,7 @@ fn what_looks_like_a_name_must_exist() {
     for wrong in [
         "src/upgrad.rs",
         "upgrad.rs",
-        "../src/upgrade.rs/x.rs",
+        "../src/http/handshake.rs/x.rs",
         "--ping-intervals",
         "no_such_fn()",
         "Service::no_such_thing()",

@@ -200,7 +200,7 @@ fn a_request_is_taken_apart_too() {
     assert_eq!(code, Some(0));
     assert!(text.contains("* Upgrade: websocket"), "{text}");
     assert!(text.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{text}");
-    let hex = chalkwire::wire::hex(request.as_bytes());
+    let hex = chalkwire::text::hex(request.as_bytes());
     assert_eq!(explain(&[&hex]), text);
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::common::*;
 use chalkwire::Config;
-use chalkwire::frame::Opcode;
-use chalkwire::rules::{RULES, break_rule};
+use chalkwire::lab::violations::{VIOLATIONS, run_violation};
+use chalkwire::protocol::Opcode;
 use serde_json::Value;
+
+use crate::common::*;
 
 /// Status and body of an answer of the workbench.
 fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
@@ -24,15 +25,15 @@ fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
 #[test]
 fn each_rule_that_is_broken_gets_its_close_code() {
     let server = serve(Config { ping_interval: Some(Duration::from_secs(1)), ..Config::default() });
-    assert!(RULES.len() >= 15);
-    for rule in &RULES {
-        let outcome = break_rule(rule, server.address).expect("it can be broken");
+    assert!(VIOLATIONS.len() >= 15);
+    for rule in &VIOLATIONS {
+        let outcome = run_violation(rule, server.address).expect("it can be broken");
         assert_eq!(outcome.closed, rule.close, "{}: {}", rule.id, outcome.reason);
         // The reason names the section; a Close that was asked for is answered with its own.
         let told =
             outcome.reason.contains(&format!("RFC 6455 {}", rule.rfc.trim_end_matches(".1")));
         assert!(told || matches!(rule.close, None | Some(1000)), "{}: {}", rule.id, outcome.reason);
-        let same = RULES.iter().filter(|other| other.id == rule.id).count();
+        let same = VIOLATIONS.iter().filter(|other| other.id == rule.id).count();
         assert_eq!(same, 1, "{}", rule.id);
     }
     // And someone who breaks none is still served.
@@ -46,7 +47,7 @@ fn each_rule_that_is_broken_gets_its_close_code() {
 fn a_rule_is_broken_on_demand_and_seen_by_who_watches() {
     let server = serve(Config::default());
     let (status, rules) = ask(&server, "GET", "/wire/rules");
-    assert_eq!((status, rules.as_array().map(Vec::len)), (200, Some(RULES.len())));
+    assert_eq!((status, rules.as_array().map(Vec::len)), (200, Some(VIOLATIONS.len())));
     let (status, outcome) = ask(&server, "POST", "/wire/break?rule=unmasked");
     assert_eq!((status, &outcome["closed"]), (200, &1002.into()), "{outcome}");
     assert_eq!(outcome["sent"], "81 05 48 65 6c 6c 6f");

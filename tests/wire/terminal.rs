@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use chalkwire::frame::Opcode;
+use chalkwire::protocol::Opcode;
 use unicode_width::UnicodeWidthStr;
 
 use crate::common::*;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::*;
 use chalkwire::Config;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use serde_json::Value;
+
+use crate::common::*;
 
 /// One who watches over Server-Sent Events, as the page does.
 struct Watching {
@@ -102,7 +103,7 @@ fn the_bytes_seen_are_the_bytes_that_crossed() {
     assert_eq!(events[0]["line"], "GET /echo HTTP/1.1");
     assert_eq!(events[1]["line"], "HTTP/1.1 101 Switching Protocols");
 
-    let hex = |bytes: &[u8]| chalkwire::wire::hex(bytes);
+    let hex = |bytes: &[u8]| chalkwire::text::hex(bytes);
     let (hello, echo) = (&events[2], &events[3]);
     assert_eq!((&hello["from"], &echo["from"]), (&"client".into(), &"server".into()));
     assert_eq!(hello["masking_key"], "01 02 03 fe");
@@ -175,7 +176,7 @@ fn a_broken_rule_is_shown_where_it_was_broken() {
         assert_eq!(faulty["fault"]["code"], code);
         assert_eq!(faulty["missing"], missing);
         let header = faulty["header"].as_str().unwrap();
-        assert!(chalkwire::wire::hex(&bytes).starts_with(header), "{header}");
+        assert!(chalkwire::text::hex(&bytes).starts_with(header), "{header}");
     }
     // Half a frame, then nothing.
     let mut raw = server.connect("/echo");

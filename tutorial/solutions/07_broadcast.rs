@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use argh::FromArgs;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use connection::{Connection, accept_clients};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tungstenite::handshake::server::NoCallback;

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use chalkwire::classroom::{Classroom, Delivery, parse};
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::dispatcher::classroom::{Classroom, Delivery, parse};
+use chalkwire::protocol::{Frame, Opcode};
+use chalkwire::sys::ConnectionId;
 use connection::{Connection, accept_clients};
 use crossbeam_channel::{Sender, bounded};
 use offer::offer_by_hand;
@@ -203,7 +204,8 @@ impl Rooms {
             _ => Err("classroom.v1 messages are text, not binary".to_owned()),
         };
         let new = || Classroom::new(&room);
-        let deliveries = self.classrooms.entry(room.clone()).or_insert_with(new).take(id, request);
+        let deliveries =
+            self.classrooms.entry(room.clone()).or_insert_with(new).take(ConnectionId(id), request);
         for Delivery { text, .. } in &deliveries {
             let notice: Value = serde_json::from_str(text).unwrap_or(Value::Null);
             let part = |name: &str| notice[name].as_str();
@@ -231,7 +233,7 @@ impl Rooms {
     fn leave(&mut self, id: u64) {
         let Some(client) = self.clients.remove(&id) else { return };
         let Some(classroom) = self.classrooms.get_mut(&client.room) else { return };
-        let farewell = classroom.leave(id);
+        let farewell = classroom.leave(ConnectionId(id));
         let another = |other: &Client| other.speaks == Some(CLASSROOM) && other.room == client.room;
         if !self.clients.values().any(another) {
             self.classrooms.remove(&client.room);
@@ -242,7 +244,7 @@ impl Rooms {
     fn deliver(&self, deliveries: impl IntoIterator<Item = Delivery>) {
         for Delivery { to, text } in deliveries {
             let frame = Frame::new(Opcode::Text, None, text.as_bytes()).encode();
-            for client in to.iter().filter_map(|id| self.clients.get(id)) {
+            for client in to.iter().filter_map(|id| self.clients.get(&id.0)) {
                 let _ = client.connection.send(&frame);
             }
         }

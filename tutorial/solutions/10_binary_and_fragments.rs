@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use bytes::Bytes;
-use chalkwire::frame::Opcode;
+use chalkwire::protocol::Opcode;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::{Error as WsError, Message, WebSocket};

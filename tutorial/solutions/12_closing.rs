@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::close::{CloseCode, fit_reason};
-use chalkwire::frame::Opcode;
+use chalkwire::protocol::Opcode;
+use chalkwire::protocol::{CloseCode, fit_reason};
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, Message, WebSocket};
@@ -105,11 +105,13 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
     websocket.set_config(|config| {
         (config.max_frame_size, config.max_message_size) = (MAX_MESSAGE, MAX_MESSAGE)
     });
-    let (mut code, mut reason) = (CloseCode::ABNORMAL, String::new());
+    let (mut code, mut reason) = (CloseCode::ABNORMAL_CLOSURE, String::new());
     let was_clean = loop {
         let done = match websocket.read() {
             Ok(Message::Close(frame)) => {
-                code = frame.as_ref().map_or(CloseCode::NO_CODE, |f| CloseCode(f.code.into()));
+                code = frame
+                    .as_ref()
+                    .map_or(CloseCode::NO_STATUS_RECEIVED, |f| CloseCode(f.code.into()));
                 reason = frame.map_or(String::new(), |frame| frame.reason.to_string());
                 Ok(()) // not the end yet: the next `read` sends our answer
             }
@@ -137,8 +139,8 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
             Err(error) => {
                 // ANCHOR: reason
                 let (found, why) = match error {
-                    Error::Utf8(_) => (CloseCode::INVALID_DATA, "not UTF-8".to_owned()),
-                    Error::Capacity(error) => (CloseCode::TOO_BIG, error.to_string()),
+                    Error::Utf8(_) => (CloseCode::INVALID_PAYLOAD_DATA, "not UTF-8".to_owned()),
+                    Error::Capacity(error) => (CloseCode::MESSAGE_TOO_BIG, error.to_string()),
                     error => (CloseCode::PROTOCOL_ERROR, error.to_string()),
                 };
                 (code, reason) = (found, fit_reason(&why).to_owned());

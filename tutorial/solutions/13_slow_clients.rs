@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::frame::{Frame, Opcode};
+use chalkwire::protocol::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
 use tungstenite::{Error, HandshakeError, Message, WebSocket, accept, client};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::{APART, Client, Heard, MOST, close_code, describe};
 use crate::check::finding::{Evidence, Finding, Outcome};
 use crate::check::mistakes::{self, Mistake};
-use crate::close::CloseCode;
-use crate::frame::{Frame, Opcode};
+use crate::protocol::CloseCode;
+use crate::protocol::{Frame, Opcode};
 
 /// How long more is waited for when something has come that should not.
 const AFTER_MISTAKE: Duration = Duration::from_millis(100);

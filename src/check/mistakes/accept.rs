@@ -3,7 +3,7 @@
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use sha1::{Digest, Sha1};
 
-use crate::wire::{AcceptKey, GUID};
+use crate::protocol::{AcceptKey, GUID};
 
 /// The wrong answers to a Sec-WebSocket-Key, each with the mistake that leads to it.
 pub fn of_accept(key: &str, found: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! How the two bytes of a short header can be wrong.
 
 use super::{Mistake, masked, plain};
-use crate::frame::{Frame, Opcode};
+use crate::protocol::{Frame, Opcode};
 
 /// The mistakes in the header of a message that is sent back with its length in seven bits.
 pub fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {

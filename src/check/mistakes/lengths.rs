@@ -1,7 +1,7 @@
 //! How a length can be written or read wrong.
 
 use super::{Mistake, plain};
-use crate::frame::{Frame, LengthForm, Opcode, mask};
+use crate::protocol::{Frame, LengthForm, Opcode, mask};
 
 /// How a length can be written or read wrong.
 pub fn of_lengths(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {

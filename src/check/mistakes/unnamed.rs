@@ -1,8 +1,8 @@
 //! What can be said of an answer that is none of the mistakes with a name.
 
 use crate::check::client::{Heard, close_code};
-use crate::close::CloseCode;
-use crate::frame::Opcode;
+use crate::protocol::CloseCode;
+use crate::protocol::Opcode;
 
 /// What came, where it is none of the mistakes that have a name.
 pub fn of_what_came(heard: &Heard, raw: &[u8], opcode: Opcode, payload: &[u8]) -> String {
@@ -32,7 +32,7 @@ pub fn of_what_came(heard: &Heard, raw: &[u8], opcode: Opcode, payload: &[u8]) -
         ),
         Heard::Ended => "Your server ended the connection in the middle of this.".to_owned(),
         Heard::Close(body) => match close_code(body) {
-            Some(code) if code == CloseCode::INVALID_DATA => {
+            Some(code) if code == CloseCode::INVALID_PAYLOAD_DATA => {
                 "Your server closed with 1007: it took this for text that is not UTF-8. So what it looked at \
                  is not what was sent: which length did it read, and which key did it unmask with?"
                     .to_owned()

@@ -1,0 +1,236 @@
+//! `classroom.v1`: who is in a room, speaking to all, whispering to one. JSON text messages.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{MAX_CLASSROOM_MESSAGE, MAX_MEMBER_NAME};
+use crate::sys::ConnectionId;
+
+/// What a client may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Request {
+    /// Take part under this name. Comes first, and once.
+    Join {
+        /// 1 to 32 characters, not in use in the room.
+        name: String,
+    },
+    /// Speak to all.
+    Say {
+        /// What is said.
+        text: String,
+    },
+    /// Speak to one.
+    Whisper {
+        /// The name of a member.
+        to: String,
+        /// What is said.
+        text: String,
+    },
+}
+
+/// What the room tells its members.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Notice<'a> {
+    Welcome { room: &'a str, you: &'a str, members: Vec<&'a str> },
+    Joined { name: &'a str },
+    Left { name: &'a str },
+    Said { from: &'a str, text: &'a str },
+    Whispered { from: &'a str, to: &'a str, text: &'a str },
+    Refused { reason: &'a str },
+}
+
+/// A text message for some of the clients.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Their numbers.
+    pub to: Vec<ConnectionId>,
+    /// The message: JSON.
+    pub text: String,
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// The reason why it is none, as a sentence for the client.
+pub fn parse(text: &str) -> Result<Request, String> {
+    if text.len() > MAX_CLASSROOM_MESSAGE {
+        return Err(format!("a message has at most {MAX_CLASSROOM_MESSAGE} bytes here"));
+    }
+    serde_json::from_str(text).map_err(|error| format!("not a classroom.v1 message: {error}"))
+}
+
+/// One room.
+#[derive(Debug)]
+pub struct Classroom {
+    room: String,
+    /// Clients that have joined, in that order, with their names.
+    members: Vec<(ConnectionId, String)>,
+}
+
+impl Classroom {
+    /// An empty room of this name.
+    pub fn new(room: &str) -> Classroom {
+        Classroom { room: room.to_owned(), members: Vec::new() }
+    }
+
+    /// Does what a client asks for, or refuses it; the connection stays.
+    pub fn take(
+        &mut self,
+        client: ConnectionId,
+        request: Result<Request, String>,
+    ) -> Vec<Delivery> {
+        match request.and_then(|request| self.grant(client, request)) {
+            Ok(deliveries) => deliveries,
+            Err(reason) => vec![delivery(vec![client], &Notice::Refused { reason: &reason })],
+        }
+    }
+
+    fn grant(&mut self, client: ConnectionId, request: Request) -> Result<Vec<Delivery>, String> {
+        let me = self.name_of(client);
+        match (request, me) {
+            (Request::Join { name }, None) => self.join(client, &name),
+            (Request::Join { .. }, Some(me)) => Err(format!("you have joined already, as {me}")),
+            (_, None) => Err("join first: {\"type\":\"join\",\"name\":\"Ana\"}".to_owned()),
+            (Request::Say { text }, Some(me)) => {
+                Ok(vec![delivery(self.everyone(), &Notice::Said { from: me, text: &text })])
+            }
+            (Request::Whisper { to, text }, Some(me)) => {
+                let Some((other, _)) = self.members.iter().find(|(_, name)| *name == to) else {
+                    return Err(format!("nobody here is called {to:?}"));
+                };
+                let both = if *other == client { vec![client] } else { vec![*other, client] };
+                Ok(vec![delivery(both, &Notice::Whispered { from: me, to: &to, text: &text })])
+            }
+        }
+    }
+
+    fn join(&mut self, client: ConnectionId, name: &str) -> Result<Vec<Delivery>, String> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > MAX_MEMBER_NAME {
+            return Err(format!("a name has 1 to {MAX_MEMBER_NAME} characters"));
+        }
+        if name.contains(char::is_control) {
+            return Err("a name has no control characters".to_owned());
+        }
+        if self.members.iter().any(|(_, taken)| taken == name) {
+            return Err(format!("{name} is here already"));
+        }
+        let others = self.everyone();
+        self.members.push((client, name.to_owned()));
+        let members = self.members.iter().map(|(_, name)| name.as_str()).collect();
+        let welcome = Notice::Welcome { room: &self.room, you: name, members };
+        Ok(vec![delivery(vec![client], &welcome), delivery(others, &Notice::Joined { name })])
+    }
+
+    /// The client has left; the others are told, if it had joined.
+    pub fn leave(&mut self, client: ConnectionId) -> Option<Delivery> {
+        let at = self.members.iter().position(|(member, _)| *member == client)?;
+        let (_, name) = self.members.remove(at);
+        Some(delivery(self.everyone(), &Notice::Left { name: &name }))
+    }
+
+    fn name_of(&self, client: ConnectionId) -> Option<&str> {
+        let found = self.members.iter().find(|(member, _)| *member == client);
+        found.map(|(_, name)| name.as_str())
+    }
+
+    fn everyone(&self) -> Vec<ConnectionId> {
+        self.members.iter().map(|(client, _)| *client).collect()
+    }
+}
+
+fn delivery(to: Vec<ConnectionId>, notice: &Notice<'_>) -> Delivery {
+    let text = serde_json::to_string(notice).expect("strings and lists of strings are JSON");
+    Delivery { to, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each of the deliveries says, and to whom.
+    fn sent(deliveries: Vec<Delivery>) -> Vec<(Vec<u64>, String)> {
+        let numbers = |to: Vec<ConnectionId>| to.iter().map(|client| client.0).collect();
+        deliveries.into_iter().map(|d| (numbers(d.to), d.text)).collect()
+    }
+
+    fn ask(room: &mut Classroom, client: u64, text: &str) -> Vec<(Vec<u64>, String)> {
+        sent(room.take(ConnectionId(client), parse(text)))
+    }
+
+    fn blue_with_ana_and_ben() -> Classroom {
+        let mut room = Classroom::new("blue");
+        ask(&mut room, 1, r#"{"type":"join","name":"Ana"}"#);
+        ask(&mut room, 2, r#"{"type":"join","name":"Ben"}"#);
+        room
+    }
+
+    #[test]
+    fn joining_tells_the_one_and_the_others() {
+        let mut room = Classroom::new("blue");
+        ask(&mut room, 1, r#"{"type":"join","name":"Ana"}"#);
+        let welcome = r#"{"type":"welcome","room":"blue","you":"Ben","members":["Ana","Ben"]}"#;
+        assert_eq!(
+            ask(&mut room, 2, r#"{"type":"join","name":" Ben "}"#),
+            [
+                (vec![2], welcome.to_owned()),
+                (vec![1], r#"{"type":"joined","name":"Ben"}"#.to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn speaking_and_whispering() {
+        let mut room = blue_with_ana_and_ben();
+        assert_eq!(
+            ask(&mut room, 1, r#"{"type":"say","text":"你好 \"all\""}"#),
+            [(vec![1, 2], r#"{"type":"said","from":"Ana","text":"你好 \"all\""}"#.to_owned())]
+        );
+        let whispered = r#"{"type":"whispered","from":"Ana","to":"Ben","text":"psst"}"#;
+        assert_eq!(
+            ask(&mut room, 1, r#"{"type":"whisper","to":"Ben","text":"psst"}"#),
+            [(vec![2, 1], whispered.to_owned())]
+        );
+        let to_herself = ask(&mut room, 1, r#"{"type":"whisper","to":"Ana","text":"hm"}"#);
+        assert_eq!(to_herself[0].0, [1]);
+    }
+
+    #[test]
+    fn leaving_tells_the_others_and_frees_the_name() {
+        let mut room = blue_with_ana_and_ben();
+        let left = room.leave(ConnectionId(1)).expect("she had joined");
+        assert_eq!(
+            (left.to, &*left.text),
+            (vec![ConnectionId(2)], r#"{"type":"left","name":"Ana"}"#)
+        );
+        assert_eq!(room.leave(ConnectionId(1)), None);
+        let again = ask(&mut room, 3, r#"{"type":"join","name":"Ana"}"#);
+        assert!(again[0].1.contains(r#""members":["Ben","Ana"]"#));
+    }
+
+    #[test]
+    fn what_cannot_be_taken_is_refused_with_a_reason() {
+        let mut room = blue_with_ana_and_ben();
+        for (client, text, reason) in [
+            (3, r#"{"type":"say","text":"hi"}"#, "join first"),
+            (3, r#"{"type":"join","name":"Ana"}"#, "Ana is here already"),
+            (3, r#"{"type":"join","name":"   "}"#, "1 to 32 characters"),
+            (3, r#"{"type":"join","name":"a\u001b[2J"}"#, "control characters"),
+            (3, r#"{"type":"join"}"#, "missing field `name`"),
+            (1, r#"{"type":"join","name":"Eve"}"#, "joined already, as Ana"),
+            (1, r#"{"type":"whisper","to":"Zoe","text":"?"}"#, r#"nobody here is called \"Zoe\""#),
+            (1, r#"{"type":"shout","text":"?"}"#, "unknown variant `shout`"),
+            (1, "hello", "not a classroom.v1 message"),
+            (1, &"[".repeat(10_000), "not a classroom.v1 message"),
+            (1, &" ".repeat(MAX_CLASSROOM_MESSAGE + 1), "at most 65536 bytes"),
+        ] {
+            let deliveries = ask(&mut room, client, text);
+            assert_eq!(deliveries.len(), 1);
+            let (to, answer) = &deliveries[0];
+            assert_eq!(to, &[client]);
+            assert!(answer.starts_with(r#"{"type":"refused","reason":""#), "{answer}");
+            assert!(answer.contains(reason), "{answer} should say {reason}");
+        }
+    }
+}

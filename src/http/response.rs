@@ -1,0 +1,102 @@
+//! One HTTP answer.
+
+use bytes::Bytes;
+
+/// An answer. The connection ends after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+    without_body: bool,
+}
+
+impl Response {
+    /// A refusal: its body is one line that says why.
+    pub fn new(status: u16, why: &str) -> Response {
+        let body = format!("{status} {}: {why}\n", reason_phrase(status));
+        Response::with_body(status, "text/plain; charset=utf-8", body.into())
+    }
+
+    /// An answer with something to show.
+    pub fn with_body(status: u16, content_type: &str, body: Bytes) -> Response {
+        let headers = vec![("Content-Type", content_type.to_owned())];
+        Response { status, headers, body, without_body: false }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &'static str, value: &str) -> Response {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// The same head without the body: the answer to HEAD.
+    pub fn without_body(mut self) -> Response {
+        self.without_body = true;
+        self
+    }
+
+    /// The body's text, for the log.
+    pub fn line(&self) -> String {
+        String::from_utf8_lossy(&self.body).trim_end().to_owned()
+    }
+
+    /// The answer's bytes: the head, and the body unless it is left out.
+    pub fn encode(&self) -> Vec<Bytes> {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
+        let upgrade = self.headers.iter().any(|(name, _)| *name == "Upgrade");
+        let connection = if upgrade { "upgrade, close" } else { "close" };
+        let fixed = [
+            ("Content-Length", self.body.len().to_string()),
+            ("Connection", connection.to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+            ("X-Content-Type-Options", "nosniff".to_owned()),
+        ];
+        for (name, value) in self.headers.iter().chain(&fixed) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        let mut pieces = vec![Bytes::from(head)];
+        if !self.without_body && !self.body.is_empty() {
+            pieces.push(self.body.clone());
+        }
+        pieces
+    }
+}
+
+/// The words that go with a status (RFC 9110 section 15, RFC 6585).
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_bytes() {
+        let pieces = Response::new(426, "speak").header("Upgrade", "websocket").encode();
+        assert_eq!(
+            String::from_utf8(pieces.concat()).unwrap(),
+            "HTTP/1.1 426 Upgrade Required\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Upgrade: websocket\r\nContent-Length: 28\r\nConnection: upgrade, close\r\n\
+             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n\
+             426 Upgrade Required: speak\n"
+        );
+    }
+}

@@ -1,0 +1,316 @@
+//! The tutorial as pages: its Markdown, embedded in the program, becomes HTML when it is asked for.
+
+use bytes::Bytes;
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+
+/// A file that the tutorial shows or leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it is in the repository.
+    pub path: &'static str,
+    text: &'static str,
+}
+
+macro_rules! file {
+    ($($part:literal),+) => {
+        File {
+            path: concat!($($part),+),
+            text: include_str!(concat!("../../", $($part),+)),
+        }
+    };
+}
+
+/// A chapter's text, its solutions and its programs; then what else of `examples` it shows.
+macro_rules! chapter {
+    ($name:literal $(, $more:literal)*) => {
+        &[
+            file!("tutorial/", $name, ".md"),
+            file!("tutorial/solutions/", $name, ".md"),
+            file!("tutorial/solutions/", $name, ".rs"),
+            file!("examples/", $name, ".rs"),
+            $(file!("examples/", $more)),*
+        ]
+    };
+}
+
+/// The chapters, in order: this list is the only one.
+const CHAPTERS: &[&[File]] = &[
+    chapter!("01_polling_and_push", "01_polling_and_push.html", "wrong/01_unasked_answer.rs"),
+    chapter!("02_tcp_echo", "wrong/02_one_at_a_time.rs"),
+    chapter!("03_handshake", "wrong/03_old_answer.rs"),
+    chapter!("04_frames", "wrong/04_one_order.rs", "wrong/04_one_read_one_frame.rs"),
+    chapter!("05_echo", "05_echo.html", "wrong/05_sends_the_object.rs"),
+    chapter!("06_browser_api", "06_browser_api.html", "wrong/06_ignores_subprotocols.rs"),
+    chapter!(
+        "07_broadcast",
+        "07_broadcast.html",
+        "wrong/07_growing_list.rs",
+        "wrong/07_lock_around_read.rs"
+    ),
+    chapter!("08_rooms", "08_rooms.html"),
+    chapter!("09_subprotocol", "09_subprotocol.html", "wrong/09_chooses_for_you.rs"),
+    chapter!("10_binary_and_fragments", "10_binary_and_fragments.html", "wrong/10_file_as_text.rs"),
+    chapter!(
+        "11_heartbeat",
+        "11_heartbeat.html",
+        "wrong/11_no_ping.rs",
+        "wrong/11_onerror_only.rs"
+    ),
+    chapter!(
+        "12_closing",
+        "12_closing.html",
+        "wrong/12_close_destroyed.rs",
+        "wrong/12_stop_at_close.rs"
+    ),
+    chapter!("13_slow_clients", "wrong/13_everyone_waits.rs"),
+    chapter!("14_hostile_clients", "wrong/14_no_limits.rs"),
+    chapter!("15_fanout_cost", "wrong/15_polite_crowd.rs"),
+];
+
+/// What belongs to no chapter, the contents first.
+static OTHERS: [File; 21] = [
+    file!("tutorial/README.md"),
+    file!("tutorial/15_fanout_cost.svg"),
+    file!("examples/parts/by_hand.rs"),
+    file!("examples/parts/cable.rs"),
+    file!("examples/parts/connection.rs"),
+    file!("examples/parts/crowd.rs"),
+    file!("examples/parts/door.rs"),
+    file!("examples/parts/handshake.rs"),
+    file!("examples/parts/languages.rs"),
+    file!("examples/parts/linger.rs"),
+    file!("examples/parts/manners.rs"),
+    file!("examples/parts/member.rs"),
+    file!("examples/parts/offer.rs"),
+    file!("examples/parts/outbox.rs"),
+    file!("examples/parts/own_process.rs"),
+    file!("examples/parts/plot.rs"),
+    file!("examples/parts/raw_client.rs"),
+    file!("examples/parts/reconnect.rs"),
+    file!("examples/parts/rooms.rs"),
+    file!("examples/parts/upload.rs"),
+    file!("examples/parts/visitor.rs"),
+];
+
+/// All files that are served.
+pub fn files() -> impl Iterator<Item = &'static File> {
+    CHAPTERS.iter().copied().flatten().chain(&OTHERS)
+}
+
+/// What is at `path`.
+pub fn find(path: &str) -> Option<&'static File> {
+    if path == "/tutorial" {
+        return OTHERS.first();
+    }
+    files().find(|file| file.address() == path)
+}
+
+impl File {
+    /// The path at which it is served.
+    pub fn address(&self) -> String {
+        let inside = self.path.strip_prefix("tutorial/").unwrap_or(self.path);
+        let name = inside.strip_suffix(".md").unwrap_or(inside);
+        format!("/tutorial/{}", if name == "README" { "" } else { name })
+    }
+
+    /// What it is when it is served, and its bytes: the text as a page, a program as it is.
+    pub fn content(&self) -> (&'static str, Bytes) {
+        match self.path.rsplit_once('.') {
+            Some((_, "md")) => ("text/html; charset=utf-8", self.page().into()),
+            Some((_, "svg")) => ("image/svg+xml", Bytes::from_static(self.text.as_bytes())),
+            _ => ("text/plain; charset=utf-8", Bytes::from_static(self.text.as_bytes())),
+        }
+    }
+
+    /// The text of the first heading.
+    fn title(&self) -> &'static str {
+        self.text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or(self.path)
+    }
+
+    fn page(&self) -> String {
+        let title = html_of_text(self.title());
+        let (turn, article) = (self.turn(), html_of(self.text, self.path));
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n\
+             <meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <title>{title} · Chalkwire</title>\n\
+             <link rel=\"icon\" href=\"data:,\">\n\
+             <link rel=\"stylesheet\" href=\"/lab/base.css\">\n\
+             <link rel=\"stylesheet\" href=\"/lab/tutorial.css\">\n\
+             </head>\n<body>\n\
+             <header><a href=\"/tutorial/\"><b>Chalkwire</b> tutorial</a>\
+             <nav aria-label=\"The server\"><a href=\"/\">Lab</a> \
+             <a href=\"/#/echo!wire\">Wire view</a></nav></header>\n\
+             <main>\n{turn}<article>\n{article}</article>\n{turn}</main>\n</body>\n</html>\n"
+        )
+    }
+
+    /// Links to the page before, the contents and the page after. A solution leads to its chapter.
+    fn turn(&self) -> String {
+        let contents = OTHERS.first();
+        let place = CHAPTERS.iter().position(|files| files.contains(self));
+        let chapter = |n: usize| CHAPTERS.get(n).and_then(|files| files.first());
+        let (before, after) = match place {
+            None => (None, chapter(0)),
+            Some(n) if chapter(n) != Some(self) => (chapter(n), None),
+            Some(0) => (contents, chapter(1)),
+            Some(n) => (chapter(n - 1), chapter(n + 1)),
+        };
+        let link = |file: Option<&File>, rel: &str, mark: [&str; 2]| match file {
+            None => "<span></span>".to_owned(),
+            Some(file) => {
+                let (href, title) = (file.address(), html_of_text(file.title()));
+                format!("<a rel=\"{rel}\" href=\"{href}\">{}{title}{}</a>", mark[0], mark[1])
+            }
+        };
+        format!(
+            "<nav class=\"turn\" aria-label=\"Chapters\">{}{}</nav>\n",
+            link(before, "prev", ["← ", ""]),
+            link(after, "next", ["", " →"])
+        )
+    }
+}
+
+/// Plain text as HTML.
+fn html_of_text(text: &str) -> String {
+    let mut out = String::new();
+    html::push_html(&mut out, std::iter::once(Event::Text(text.into())));
+    out
+}
+
+/// Markdown as HTML. `path` is where it is in the repository: its links are relative to that.
+fn html_of(markdown: &str, path: &str) -> String {
+    let mut events: Vec<Event> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
+    name_headings(&mut events);
+    let mut without_link = false;
+    let events = events.into_iter().filter_map(|event| match event {
+        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            let Some(address) = address_of(&dest_url, path) else {
+                without_link = true;
+                return None;
+            };
+            Some(Event::Start(Tag::Link { link_type, dest_url: address.into(), title, id }))
+        }
+        Event::End(TagEnd::Link) if std::mem::take(&mut without_link) => None,
+        Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+            let address = address_of(&dest_url, path).unwrap_or_default();
+            Some(Event::Start(Tag::Image { link_type, dest_url: address.into(), title, id }))
+        }
+        // For who changes the text, not for who reads it.
+        Event::Html(html) if html.starts_with("<!--") => None,
+        other => Some(other),
+    });
+    let mut out = String::new();
+    html::push_html(&mut out, events);
+    for cell in ["td", "th"] {
+        // The pages let no style in but that of a file.
+        for side in ["left", "center", "right"] {
+            let style = format!("<{cell} style=\"text-align: {side}\">");
+            out = out.replace(&style, &format!("<{cell} class=\"{side}\">"));
+        }
+    }
+    // A wide table scrolls by itself; the page does not.
+    out.replace("<table>", "<div class=\"scroller\"><table>").replace("</table>", "</table></div>")
+}
+
+/// Gives headings the names by which links know them on code hosts.
+fn name_headings(events: &mut [Event<'_>]) {
+    for n in 0..events.len() {
+        if !matches!(events[n], Event::Start(Tag::Heading { .. })) {
+            continue;
+        }
+        let inside = events[n + 1..].iter();
+        let inside = inside.take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
+        let words = inside.filter_map(|event| match event {
+            Event::Text(text) | Event::Code(text) => Some(&**text),
+            _ => None,
+        });
+        let text = words.collect::<String>().trim().to_lowercase();
+        let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let name: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
+        if let Event::Start(Tag::Heading { id, .. }) = &mut events[n] {
+            *id = Some(CowStr::from(name));
+        }
+    }
+}
+
+/// Where a link leads that stands in the file at `path`; `None` for what is not served.
+fn address_of(link: &str, path: &str) -> Option<String> {
+    if link.starts_with('#') || link.contains("://") {
+        return Some(link.to_owned());
+    }
+    let (target, heading) = match link.split_once('#') {
+        Some((target, heading)) => (target, format!("#{heading}")),
+        None => (link, String::new()),
+    };
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    let target = parts.join("/");
+    let file = files().find(|file| file.path == target)?;
+    Some(file.address() + &heading)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: &str = "tutorial/solutions/x.md";
+
+    #[test]
+    fn addresses_follow_the_files() {
+        let address = |path| File { path, text: "" }.address();
+        assert_eq!(address("tutorial/README.md"), "/tutorial/");
+        assert_eq!(address("tutorial/03_x.md"), "/tutorial/03_x");
+        assert_eq!(address("tutorial/solutions/03_x.md"), "/tutorial/solutions/03_x");
+        assert_eq!(address("examples/wrong/03_x.rs"), "/tutorial/examples/wrong/03_x.rs");
+        for file in files() {
+            assert_eq!(find(&file.address()), Some(file));
+        }
+        assert_eq!(find("/tutorial"), find("/tutorial/"));
+        for nothing in ["/tutorial/README", "/tutorial/README.md", "/tutorial/99_x", "/tutorial//"]
+        {
+            assert_eq!(find(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn links_lead_to_pages_or_are_none() {
+        let found = |link| address_of(link, HERE);
+        assert_eq!(found("../README.md").as_deref(), Some("/tutorial/"));
+        assert_eq!(found("./../README.md#a-b").as_deref(), Some("/tutorial/#a-b"));
+        assert_eq!(found("https://a/b").as_deref(), Some("https://a/b"));
+        assert_eq!(found("#a").as_deref(), Some("#a"));
+        for outside in ["../../src/lib.rs", "../../../../x", "README.md"] {
+            assert_eq!(found(outside), None, "{outside}");
+        }
+        let page = html_of("[a `b`](../../src/lib.rs) [c](../README.md)", HERE);
+        assert_eq!(page, "<p>a <code>b</code> <a href=\"/tutorial/\">c</a></p>\n");
+    }
+
+    #[test]
+    fn markdown_becomes_a_page_without_styles_of_its_own() {
+        let text = "# A `b`: c!\n\n<!-- code: x -->\n```rust\na < b && \"c\"\n```\n\n\
+                    | a | b |\n|---|--:|\n| c | 1 |\n\n<details><summary>d</summary>\n\n*e*\n\n</details>\n";
+        let page = html_of(text, HERE);
+        for piece in [
+            "<h1 id=\"a-b-c\">A <code>b</code>: c!</h1>",
+            "<pre><code class=\"language-rust\">a &lt; b &amp;&amp; \"c\"\n",
+            "<div class=\"scroller\"><table>",
+            "<td class=\"right\">1</td>",
+            "<details><summary>d</summary>\n<p><em>e</em></p>\n</details>",
+        ] {
+            assert!(page.contains(piece), "{piece} in {page}");
+        }
+        assert!(!page.contains("style=") && !page.contains("<!--"), "{page}");
+        assert_eq!(html_of_text("<b> & c"), "&lt;b&gt; &amp; c");
+    }
+}

@@ -1,0 +1,140 @@
+//! A transport in memory, for tests: what the outbox and the dispatcher send can be read, and how
+//! much the "socket" takes is up to the test.
+
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::outbox::transport::Transport;
+use crate::protocol::{Frame, Opcode};
+use crate::sys::lock::lock;
+
+/// No test waits longer than this for anything.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    sent: Vec<u8>,
+    /// Bytes it takes before it is full.
+    room: usize,
+    /// Calls of `send_now` that took something.
+    sends: usize,
+    ended: bool,
+    cut: bool,
+}
+
+impl Memory {
+    /// One that takes everything.
+    pub(crate) fn endless() -> Arc<Memory> {
+        Memory::with_room(usize::MAX / 2)
+    }
+
+    /// One that takes so many bytes, until more room is [given](Self::give_room).
+    pub(crate) fn with_room(room: usize) -> Arc<Memory> {
+        let memory = Memory::default();
+        lock(&memory.state).room = room;
+        Arc::new(memory)
+    }
+
+    pub(crate) fn give_room(&self, more: usize) {
+        lock(&self.state).room += more;
+        self.changed.notify_all();
+    }
+
+    /// Waits until `ready` says so of the state.
+    fn wait(&self, what: &str, ready: impl Fn(&State) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut state = lock(&self.state);
+        while !ready(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain for {what}; sent: {:02x?}", state.sent);
+            let woken = self.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until so many bytes have been sent, and gives all that have.
+    pub(crate) fn wait_for(&self, bytes: usize) -> Vec<u8> {
+        self.wait(&format!("{bytes} bytes"), |state| state.sent.len() >= bytes);
+        self.sent()
+    }
+
+    pub(crate) fn wait_for_end(&self) {
+        self.wait("the end of output", |state| state.ended);
+    }
+
+    pub(crate) fn wait_for_cut(&self) {
+        self.wait("a cut", |state| state.cut);
+    }
+
+    pub(crate) fn sent(&self) -> Vec<u8> {
+        lock(&self.state).sent.clone()
+    }
+
+    pub(crate) fn sends(&self) -> usize {
+        lock(&self.state).sends
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        lock(&self.state).cut
+    }
+
+    /// Waits until so many frames have been sent, and gives opcode and payload of all that have.
+    pub(crate) fn frames(&self, count: usize) -> Vec<(Opcode, String)> {
+        self.wait(&format!("{count} frames"), |state| frames_in(&state.sent).len() >= count);
+        frames_in(&self.sent())
+    }
+}
+
+fn frames_in(mut bytes: &[u8]) -> Vec<(Opcode, String)> {
+    let mut frames = Vec::new();
+    while let Some((frame, length)) = Frame::decode(bytes) {
+        let text = String::from_utf8_lossy(&frame.payload).into_owned();
+        frames.push((frame.header.opcode, text));
+        bytes = &bytes[length..];
+    }
+    frames
+}
+
+impl Transport for Memory {
+    fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut state = lock(&self.state);
+        if state.cut {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let mut taken = 0;
+        for piece in pieces {
+            let part = piece.len().min(state.room);
+            state.sent.extend_from_slice(&piece[..part]);
+            state.room -= part;
+            taken += part;
+        }
+        if taken == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        state.sends += 1;
+        self.changed.notify_all();
+        Ok(taken)
+    }
+
+    fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.wait("room", |state| state.room > 0 || state.cut);
+        self.send_now(pieces)
+    }
+
+    fn end_output(&self) {
+        lock(&self.state).ended = true;
+        self.changed.notify_all();
+    }
+
+    fn abort(&self) {
+        lock(&self.state).cut = true;
+        self.changed.notify_all();
+    }
+}

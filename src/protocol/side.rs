@@ -1,0 +1,11 @@
+//! The two sides of a connection.
+
+/// Who a frame comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// From the client to the server.
+    Client,
+    /// From the server to the client.
+    Server,
+}

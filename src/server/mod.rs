@@ -1,0 +1,145 @@
+//! Where clients come in: one socket that listens, and a thread for each connection.
+
+mod acceptor;
+mod refuser;
+pub mod stopper;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, bounded};
+
+use self::acceptor::Acceptor;
+use self::refuser::{REFUSALS_WAITING, refuse_all};
+use self::stopper::{Stop, Stopper};
+use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, HANDSHAKE_STACK, MAX_WATCHERS};
+use crate::connection::shared::Shared;
+use crate::dispatcher::Dispatcher;
+use crate::dispatcher::event::Event;
+use crate::http::origin::Origins;
+use crate::sys::semaphore::Semaphore;
+use crate::sys::socket::reachable;
+use crate::tap::{Raw, Tap};
+use crate::wire;
+use crate::wire::watch::{self, Watcher};
+
+/// A server that listens, and serves once it is [`run`](Server::run).
+///
+/// ```
+/// use chalkwire::{Config, Server};
+///
+/// let server = Server::bind("127.0.0.1:0", Config::default())?;
+/// println!("ws://{}/echo", server.local_addr());
+/// let stopper = server.stopper();
+/// let thread = std::thread::spawn(move || server.run());
+/// stopper.stop();
+/// thread.join().expect("no panic")?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Shared,
+    events: Receiver<Event>,
+    crossings: Receiver<Raw>,
+    stop: Arc<Stop>,
+}
+
+/// When it is now, in a form that fits into an address.
+fn run_id() -> String {
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}", time.as_millis())
+}
+
+impl Server {
+    /// Listens at `listen`, `HOST:PORT`. Port 0 picks a free one.
+    ///
+    /// # Errors
+    /// When the address is none, or is in use.
+    pub fn bind(listen: &str, config: Config) -> io::Result<Server> {
+        let listener = TcpListener::bind(listen)?;
+        #[cfg(unix)]
+        rustix::net::listen(&listener, crate::config::ACCEPT_QUEUE)?;
+        let address = listener.local_addr()?;
+        let (sender, events) = bounded(EVENTS_WAITING);
+        let (tap, crossings) = Tap::new();
+        let shared = Shared {
+            origins: Origins::new(listen, &config.allow_origin),
+            address: reachable(address),
+            threads: Arc::default(),
+            clients: Semaphore::new(config.max_clients),
+            watchers: Semaphore::new(MAX_WATCHERS),
+            tap,
+            run: run_id(),
+            events: sender,
+            config,
+        };
+        let spare = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
+        let stop = Stop { requested: AtomicBool::new(false), spare: Mutex::new(spare) };
+        Ok(Server { listener, address, shared, events, crossings, stop: Arc::new(stop) })
+    }
+
+    /// The address it listens at, with the port that was picked.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A way to end it once it runs.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
+    }
+
+    /// What crosses the wire once it runs, live. The channel is bounded: who reads too slowly misses
+    /// events, and is told how many. It closes when the server ends.
+    pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
+        let (watcher, events) = Watcher::new();
+        // At once, not only when the watch thread runs: nothing is to be missed.
+        self.shared.tap.set_watching(true);
+        self.shared.tap.watch(watcher);
+        events
+    }
+
+    /// Serves until it is stopped. When this returns, every thread has ended.
+    ///
+    /// # Errors
+    /// When there is no room for its first threads.
+    pub fn run(self) -> io::Result<()> {
+        let threads = Arc::clone(&self.shared.threads);
+        let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
+        let events = self.events;
+        let stopper = Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) };
+        threads.spawn("dispatcher".to_owned(), CLIENT_STACK, move || {
+            let run = AssertUnwindSafe(|| dispatcher.run(&events));
+            if catch_unwind(run).is_err() {
+                log::error!("a fault in the server: its dispatcher panicked, so it ends");
+                stopper.stop();
+            }
+        })?;
+        let (tap, crossings) = (Arc::downgrade(&self.shared.tap), self.crossings);
+        let began = Instant::now();
+        let watch = move || watch::run(tap, &crossings, began);
+        threads.spawn("watch".to_owned(), CLIENT_STACK, watch)?;
+        let (refused, to_refuse) = bounded(REFUSALS_WAITING);
+        threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;
+
+        let acceptor = Acceptor {
+            handshakes: Semaphore::new(self.shared.config.max_handshakes),
+            registry: Arc::default(),
+            shared: Arc::new(self.shared),
+            refused,
+            stack: HANDSHAKE_STACK,
+        };
+        acceptor.accept_all(&self.listener, &self.stop.requested);
+        drop(self.listener);
+        acceptor.end_all();
+        // The last sender of events goes with the acceptor and the last client, then the
+        // dispatcher ends too.
+        drop(acceptor);
+        threads.join_all();
+        Ok(())
+    }
+}
