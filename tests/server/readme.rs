@@ -68,26 +68,99 @@ fn the_readme_quotes_check() {
     assert!(report.contains(block), "{file} does not say:\n{block}");
 }
 
-/// The map of the tree names all modules, and only those.
+/// README's tree has each folder and each file directly below `src` once, and in the groups and the
+/// order of `src/lib.rs`. Within a group the order is free, because rustfmt sorts `mod` lines by name.
 #[test]
-fn the_map_names_every_module() {
+fn the_tree_in_the_readme_has_the_rooms_in_order() {
     let readme = readme();
-    let mut files: Vec<String> = std::fs::read_dir(root().join("src"))
-        .expect("src")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".rs"))
+    let (_, tree) = readme.split_once("\n### The tree\n").expect("the tree");
+    let (tree, _) = tree.split_once("\n## ").expect("the end of the tree");
+    let lib = std::fs::read_to_string(root().join("src/lib.rs")).expect("the library");
+    let wrong = wrong_in_tree(tree, &lib, &below_src());
+    assert!(wrong.is_empty(), "README's tree:\n{}", wrong.join("\n"));
+}
+
+/// The folders and files directly below `src`: `wire/`, `config.rs`.
+fn below_src() -> Vec<String> {
+    let entries = std::fs::read_dir(root().join("src")).expect("src").flatten();
+    let names = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        if entry.path().is_dir() { Some(name + "/") } else { Some(name) }
+    });
+    names.filter(|name| name.ends_with('/') || name.ends_with(".rs")).collect()
+}
+
+/// What is wrong with the first column of the table in `tree`: a sentence for each.
+fn wrong_in_tree(tree: &str, lib: &str, below_src: &[String]) -> Vec<String> {
+    let rows = tree.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    let named: Vec<&str> = rows
+        .flat_map(|cell| cell.split('`'))
+        .filter(|word| word.ends_with('/') || word.ends_with(".rs"))
         .collect();
-    files.sort();
-    for file in &files {
-        let times = readme.matches(&format!("`{file}`")).count();
-        assert_eq!(times, 1, "README should have `{file}` once, in its map of the tree");
+    let mut wrong = Vec::new();
+    for entry in below_src {
+        let times = named.iter().filter(|name| *name == entry).count();
+        // A module may be a file with a folder of its own.
+        let is_part = below_src.contains(&format!("{}.rs", entry.trim_end_matches('/')));
+        if times != 1 && !(times == 0 && is_part) {
+            wrong.push(format!("`{entry}` is there {times} times, not once"));
+        }
     }
-    let named = readme.split('`').filter(|word| word.ends_with(".rs") && !word.contains('/'));
-    for name in named {
-        assert!(
-            files.iter().any(|file| file == name),
-            "README names {name}, but src does not have it"
-        );
+    let surplus = named.iter().filter(|name| !below_src.iter().any(|entry| entry == *name));
+    wrong.extend(surplus.map(|name| format!("src does not have `{name}`")));
+
+    let groups: Vec<Vec<&str>> = lib.split("\n\n").map(modules_in).collect();
+    let group_of = |name: &str| {
+        let module = name.trim_end_matches('/').trim_end_matches(".rs");
+        groups.iter().position(|group| group.contains(&module))
+    };
+    let declared: Vec<(&str, usize)> =
+        named.iter().filter_map(|name| Some((*name, group_of(name)?))).collect();
+    for pair in declared.windows(2) {
+        let [(before, earlier), (after, later)] = pair else { unreachable!("a window of 2") };
+        if earlier > later {
+            wrong.push(format!("`{after}` should stand before `{before}`, as in src/lib.rs"));
+        }
+    }
+    wrong
+}
+
+/// The modules that a piece of `src/lib.rs` declares in files of their own.
+fn modules_in(text: &str) -> Vec<&str> {
+    let names = text.lines().filter_map(|line| {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    names.collect()
+}
+
+#[test]
+fn what_is_wrong_with_a_tree_is_found() {
+    let lib = "//! A house.\n\npub mod server;\n\nmod outbox;\npub mod tap;\n\nmod config;\n";
+    let below_src = ["lib.rs", "server/", "outbox/", "tap/", "config.rs"].map(str::to_owned);
+    let tree = |names: &[&str]| {
+        let rows: Vec<String> =
+            names.iter().map(|name| format!("| `{name}` | what it does, `x.rs` |")).collect();
+        wrong_in_tree(&rows.join("\n"), lib, &below_src)
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(tree(&["lib.rs", "server/", "tap/", "outbox/", "config.rs"]), nothing);
+    for (names, expected) in [
+        (&["lib.rs", "server/", "tap/", "config.rs"][..], "`outbox/` is there 0 times, not once"),
+        (
+            &["lib.rs", "server/", "outbox/", "tap/", "tap/", "config.rs"],
+            "`tap/` is there 2 times, not once",
+        ),
+        (
+            &["lib.rs", "server/", "outbox/", "tap/", "config.rs", "attic/"],
+            "src does not have `attic/`",
+        ),
+        (
+            &["lib.rs", "outbox/", "server/", "tap/", "config.rs"],
+            "`server/` should stand before `outbox/`, as in src/lib.rs",
+        ),
+    ] {
+        assert_eq!(tree(names), [expected]);
     }
 }
 
