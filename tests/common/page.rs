@@ -164,7 +164,7 @@ impl DevTools {
     fn wait_for_event(&mut self, method: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            assert!(Instant::now() < deadline, "waited in vain for {method}");
+            assert!(Instant::now() < deadline, "the deadline passed before {method}");
             let mut event = match self.events.pop_front() {
                 Some(event) => event,
                 None => self.read().unwrap_or_else(|error| panic!("{method}: {error}")),

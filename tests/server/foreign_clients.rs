@@ -1,4 +1,4 @@
-//! Clients made with other people's libraries, in other languages: npm's ws, PyPI's websockets.
+//! Clients in other languages, made with other people's libraries: npm's ws and PyPI's websockets.
 //! `tests/foreign/install` installs them.
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use chalkwire::Config;
 
 use crate::common::*;
 
-/// Runs a client script against a server of ours, if what it needs is installed.
+/// Runs a client script against our server, if its library is installed.
 fn run(interpreter: &str, script: &str, needs: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let installed = root.join("target/foreign");

@@ -1,4 +1,4 @@
-//! Who is still there: Pings to the silent, and what becomes of those who do not answer.
+//! The heartbeat: the server pings a silent client, and drops it if it does not answer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::common::*;
 fn quick() -> Config {
     Config {
         ping_interval: Some(Duration::from_millis(50)),
-        // Nobody who answers is to be given up because the machine is busy.
+        // A client that answers must not be dropped because the machine is busy.
         pong_timeout: DEADLINE,
         close_timeout: Duration::from_millis(100),
         ..Config::default()
@@ -31,7 +31,7 @@ fn a_pong_gives_the_round_trip_and_keeps_the_connection() {
 }
 
 #[test]
-fn no_answer_and_the_client_is_told_and_dropped() {
+fn a_client_that_does_not_answer_a_ping_gets_a_close_and_is_dropped() {
     let pong_timeout = Duration::from_millis(300);
     let server = serve(Config { pong_timeout, ..quick() });
     let mut raw = server.connect("/room/blue");
@@ -44,7 +44,7 @@ fn no_answer_and_the_client_is_told_and_dropped() {
 }
 
 #[test]
-fn a_client_held_back_by_its_own_answers_is_not_dropped_while_it_reads() {
+fn a_client_that_reads_its_backlog_slowly_is_not_dropped() {
     let server =
         serve(Config { max_backlog: 64 * 1024, pong_timeout: Duration::from_secs(1), ..quick() });
     let mut raw = server.connect("/echo");
@@ -63,7 +63,7 @@ fn a_client_held_back_by_its_own_answers_is_not_dropped_while_it_reads() {
         if frame.header.opcode == Opcode::Binary {
             assert_eq!(frame.payload.len(), message.len());
             echoes += 1;
-            // Slow, but alive: it takes longer than Ping and Pong are given.
+            // The client is slow but alive: in all it takes longer than the pong timeout.
             std::thread::sleep(Duration::from_millis(3));
         } else {
             assert_eq!(frame.header.opcode, Opcode::Ping);
@@ -78,7 +78,7 @@ fn without_an_interval_no_ping_is_sent() {
     let server = serve(Config { ping_interval: None, ..quick() });
     let mut raw = server.connect("/echo");
     let beside = serve(quick());
-    // As long as it takes another server to send five.
+    // Meanwhile another server sends five Pings.
     let mut pinged = beside.connect("/echo");
     for _ in 0..5 {
         let ping = pinged.frame();

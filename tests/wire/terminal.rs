@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::common::*;
 
-/// The program with `--wire`, and one client that says hostile things.
+/// What the program prints with `--wire` while a client sends hostile texts.
 fn terminal(view: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
         .args(["--listen", "127.0.0.1:0", "--wire", view])
@@ -44,7 +44,7 @@ fn terminal(view: &str) -> String {
 }
 
 #[test]
-fn the_terminal_shows_all_in_80_columns_and_lets_nothing_through() {
+fn the_terminal_view_fits_80_columns_and_escapes_control_codes() {
     let summary = terminal("summary");
     let full = terminal("full");
     for text in [&summary, &full] {
@@ -53,7 +53,7 @@ fn the_terminal_shows_all_in_80_columns_and_lets_nothing_through() {
             assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
         }
     }
-    assert_eq!(summary.lines().count(), 19, "a line for each:\n{summary}");
+    assert_eq!(summary.lines().count(), 19, "one line for each event:\n{summary}");
     assert!(summary.contains("CLIENT -> SERVER  TEXT \"Hello\", 11 bytes"), "{summary}");
     assert!(summary.contains("TEXT \"ping\"; not a PING frame"), "{summary}");
     assert!(full.contains("= 48 65 6c 6c 6f  payload XOR key  \"Hello\""), "{full}");
