@@ -1,4 +1,5 @@
-//! A real Chromium.
+//! A real Chromium: the lab page, the tutorial's pages, ordinary pages from disk, and WebSocket as the
+//! browser implements it.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -6,3 +7,6 @@ mod common;
 mod page;
 
 mod lab;
+mod layout;
+mod pages;
+mod relay;
