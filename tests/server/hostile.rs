@@ -173,7 +173,7 @@ fn good_or_ignored() -> Vec<Row> {
     let pings = (0..10).flat_map(|n| masked(Ping, &[n])).chain(close_of(1000)).collect();
     let pongs: Vec<u8> = (0..10).flat_map(|n| server(Pong, &[n])).chain(server(Opcode::Close, b"\x03\xe8")).collect();
     vec![
-        ("20 frames leftover to the request", "4.1", request("\r\n\r\n", "\r\n\r\n").into_iter().chain(masked(Text, b"Hello")).collect(), Served),
+        ("20 frames in the same packet as the request", "4.1", request("\r\n\r\n", "\r\n\r\n").into_iter().chain(masked(Text, b"Hello")).collect(), Served),
         ("39 frames after a Close", "5.5.1", bye, Frames(server(Opcode::Close, b"\x03\xe8"))),
         ("a Ping between the parts of a text", "5.4", fragments, Frames([server(Pong, b"p"), server(Text, "5 €".as_bytes()), server(Opcode::Close, b"\x03\xe8")].concat())),
         ("10 Pings in a row", "5.5.3", pings, Frames(pongs)),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use syn::visit::{self, Visit};
 
-use super::source::{Names, Tree, attributes, is_for_tests};
+use super::source::{File, Names, Tree, attributes, is_for_tests};
 
 /// One file that another one imports from, and the path by which it does so.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,18 +16,24 @@ pub struct Import {
     pub path: String,
 }
 
+/// How a path begins that does not depend on what the file has brought into its scope.
+const KEYWORDS: [&str; 4] = ["crate", "chalkwire", "super", "self"];
+
 /// The files that a file imports from, one path for each.
 pub fn imports_of(tree: &Tree, file: usize) -> Vec<Import> {
     let mut paths = Paths::default();
     paths.visit_file(&tree.files[file].syntax);
-    let module = &tree.files[file].module;
+    let File { module, names, .. } = &tree.files[file];
+    // The whole path says more than a name that a `use` line has brought in.
+    let (whole, short): (Vec<Found>, Vec<Found>) =
+        paths.found.into_iter().partition(|found| KEYWORDS.contains(&found.path[0].as_str()));
     let mut imports: Vec<Import> = Vec::new();
-    for Found { inside, path } in paths.found {
-        let module = [&module[..], &inside[..]].concat();
-        // A single name in code is a local variable or an item of the scope, but not a child module.
-        if path.len() == 1 && tree.find(&child(&module, &path[0])).is_some() {
+    for Found { inside, path } in whole.into_iter().chain(short) {
+        // A single name that no `use` line has brought in is a local variable or an item of this file.
+        if path.len() == 1 && !names.used.contains_key(&path[0]) {
             continue;
         }
+        let module = [&module[..], &inside[..]].concat();
         let Some(target) = resolve(tree, &module, &path, 0) else { continue };
         if target != file && imports.iter().all(|import| import.file != target) {
             imports.push(Import { file: target, path: path.join("::") });
@@ -234,6 +240,8 @@ fn what_is_not_an_import_is_not_read() {
         "#[cfg(test)] use crate::config::Config;",
         "struct A; impl A { #[cfg(test)] fn f() { crate::config::LIMIT; } }",
         "fn f(config: u8) -> u8 { config }",
+        "pub(crate) struct A; pub(super) struct B;",
+        "fn f(chalkwire: u8) { println!(\"{}\", chalkwire); }",
         "mod inner { pub struct B; } use self::inner::B; fn f() { inner::B; }",
     ] {
         assert!(imports_in_talk(text).is_empty(), "{text}: {:?}", imports_in_talk(text));

@@ -39,11 +39,8 @@ fn upward(tree: &Tree, rooms: &[&str], imports: &BTreeMap<usize, Vec<Import>>) -
         for import in imports {
             if place(import.file) < place(*from) {
                 problems.push(format!(
-                    "{}: `{}` leads upwards, from `{}` to `{}`",
-                    tree.files[*from].name,
-                    import.path,
-                    tree.files[*from].room(),
-                    tree.files[import.file].room()
+                    "{}: `{}` leads upwards, to {}",
+                    tree.files[*from].name, import.path, tree.files[import.file].name
                 ));
             }
         }
@@ -124,8 +121,7 @@ fn an_import_upwards_is_found() {
     ]);
     let rooms = ["lib", "server", "outbox"];
     let found = problems(&tree, &rooms);
-    let upward =
-        "src/outbox/drain.rs: `crate::server::Server` leads upwards, from `outbox` to `server`";
+    let upward = "src/outbox/drain.rs: `crate::server::Server` leads upwards, to src/server/mod.rs";
     // It is not a circle: `outbox/mod.rs` declares `drain`, and does not use it.
     assert_eq!(found, [upward]);
 }
@@ -155,7 +151,7 @@ fn a_circle_of_three_files_is_found_once_by_its_shortest_way() {
         ("src/d.rs", "pub struct D;"),
     ]);
     let found = problems(&tree, &["lib", "a", "b", "c", "d"]);
-    let upward = "src/c.rs: `crate::a::A` leads upwards, from `c` to `a`";
+    let upward = "src/c.rs: `crate::a::A` leads upwards, to src/a.rs";
     assert_eq!(found, [upward, "a circle: src/a.rs -> src/b.rs -> src/c.rs -> src/a.rs"]);
 }
 
