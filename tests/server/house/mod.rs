@@ -88,10 +88,10 @@ fn way_back(start: usize, imports: &BTreeMap<usize, Vec<Import>>) -> Option<Vec<
                 way.reverse();
                 return Some(way);
             }
-            if !came_from.contains_key(&import.file) {
-                came_from.insert(import.file, file);
+            came_from.entry(import.file).or_insert_with(|| {
                 waiting.push_back(import.file);
-            }
+                file
+            });
         }
     }
     None

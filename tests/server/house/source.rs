@@ -91,7 +91,7 @@ impl Tree {
         let only_in_tests: Vec<Vec<String>> = files
             .iter()
             .flat_map(|file| {
-                let child = |name: &String| [&file.module[..], &[name.clone()]].concat();
+                let child = |name| [&file.module[..], std::slice::from_ref(name)].concat();
                 file.names.test_modules.iter().map(child)
             })
             .collect();
