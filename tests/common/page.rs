@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,10 @@ const FLAGS: &[&str] = &[
 
 impl Browser {
     fn start(program: &Path) -> Browser {
-        let name = format!("chromium-{}", std::process::id());
+        // Each start has a profile of its own, because the browser before may still be ending.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("chromium-{}-{number}", std::process::id());
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         // What an earlier process of the same number may have left behind.
         let _ = std::fs::remove_dir_all(&profile);
