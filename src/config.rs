@@ -108,11 +108,6 @@ pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
 /// touched. The deepest use is reading JSON nested to serde_json's limit of 128 levels.
 pub(crate) const CLIENT_STACK: usize = 256 * 1024;
 
-/// Stack of the thread that reads a request and answers it. Smaller than [`CLIENT_STACK`], because the C
-/// library gives the stacks of ended threads to new ones that ask for no more, with all the memory
-/// that they have touched: clients would get stacks of 24 KiB instead of 8.
-pub(crate) const HANDSHAKE_STACK: usize = 192 * 1024;
-
 /// Connections the kernel may hold for us before we accept them. `std` asks for 128, which a
 /// classroom that reloads a page at the same moment can fill.
 #[cfg(unix)]
@@ -151,3 +146,10 @@ pub(crate) const KEPT_END: usize = 64;
 
 /// How long a peer may take to read an answer to its end.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that wait for the answer 503 when the server is full. The next one is dropped without
+/// an answer.
+pub(crate) const REFUSALS_WAITING: usize = 64;
+
+/// Time in which those connections take the answer.
+pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);

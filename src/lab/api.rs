@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ::http::StatusCode;
 use crossbeam_channel::{Sender, bounded};
 use serde::Serialize;
 use serde_json::json;
@@ -50,13 +51,13 @@ pub fn answer(
         "/wire/break" => break_one(&head.query_param("rule").unwrap_or_default(), address),
         _ => ask(head, asker, events),
     };
-    result.unwrap_or_else(|why| Response::new(400, &why))
+    result.unwrap_or_else(|why| Response::refusal(StatusCode::BAD_REQUEST, &why))
 }
 
 fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(bytes) => Response::with_body(200, "application/json", bytes.into()),
-        Err(error) => Response::new(500, &error.to_string()),
+        Ok(bytes) => Response::ok("application/json", bytes.into()),
+        Err(error) => Response::refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 

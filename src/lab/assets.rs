@@ -23,7 +23,7 @@ macro_rules! asset {
 
 /// The lab page itself, which is at `/`, and its parts and the tutorial's style, at the paths they
 /// are loaded from.
-pub(crate) static ASSETS: [Asset; 12] = [
+static ASSETS: [Asset; 12] = [
     asset!("index.html", "text/html"),
     asset!("base.css", "text/css"),
     asset!("lab.css", "text/css"),
@@ -41,4 +41,9 @@ pub(crate) static ASSETS: [Asset; 12] = [
 /// The lab page.
 pub fn lab_page() -> &'static Asset {
     &ASSETS[0]
+}
+
+/// The part of the lab page that is served at `path`.
+pub fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS[1..].iter().find(|asset| asset.path == path)
 }
