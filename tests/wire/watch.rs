@@ -327,7 +327,7 @@ fn one_watcher_more_than_the_limit_gets_503() {
     }
     let answer = server.exchange(request.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("64 watch already"), "{answer}");
+    assert!(answer.contains("64 pages watch the wire already"), "{answer}");
 }
 
 #[test]
