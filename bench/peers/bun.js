@@ -1,4 +1,4 @@
-// Echo and broadcast on Bun.serve, which is uWebSockets inside. Run: bun bun.js PORT
+// Echo and broadcast on Bun.serve, which uses uWebSockets. Run: bun bun.js PORT
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.argv[2]),

@@ -1,6 +1,6 @@
 // Echo and broadcast on gorilla/websocket. Run: gorilla PORT
 //
-// The hub is that of gorilla's chat example. net/http turns TCP_NODELAY on by itself.
+// The hub is the one of gorilla's chat example. net/http switches TCP_NODELAY on by itself.
 package main
 
 import (
@@ -43,7 +43,7 @@ func (h *hub) run() {
 			for c := range clients {
 				select {
 				case c.send <- message:
-				default: // too slow
+				default: // The client is too slow.
 					delete(clients, c)
 					close(c.send)
 				}

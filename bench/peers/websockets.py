@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 
-# This file has the name of the package it imports.
+# This file has the same name as the package, so Python must not look for the package here.
 sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
 
 from websockets.asyncio.server import broadcast, serve  # noqa: E402
@@ -29,7 +29,7 @@ async def client(connection):
 
 
 async def main():
-    # asyncio turns TCP_NODELAY on by itself.
+    # asyncio switches TCP_NODELAY on by itself.
     async with serve(
         client,
         "127.0.0.1",

@@ -9,7 +9,7 @@ const server = new WebSocketServer({
 });
 const everyone = new Set();
 
-// ws turns TCP_NODELAY on by itself.
+// ws switches TCP_NODELAY on by itself.
 server.on("connection", (socket, request) => {
   socket.on("error", () => {});
   if (request.url === "/broadcast") {

@@ -1,42 +1,74 @@
-//! What the generator and the servers of this package share: a handshake and frames, as bytes.
+//! The handshake and the frames, as bytes, which the generator and the servers of this package share.
+//!
+//! No WebSocket library is used here, because the generator must be faster than every server.
+
+pub mod places;
 
 use std::io::{self, ErrorKind, Read, Write};
 
-/// How every result here may fail: with a sentence.
+/// A result whose error is a sentence for the user.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The header with which the generator says how long its payloads are. Only `ceiling` reads it.
+/// The header in which the generator gives the length of its payloads. Only `ceiling` reads it.
 pub const PAYLOAD_HEADER: &str = "Bench-Payload";
 
-/// The key and the answer of RFC 6455, section 1.3. No server here cares that all clients use it.
+/// The key and the answer of RFC 6455, section 1.3. All clients use the same key, because no
+/// server here compares the keys of two clients.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// The first byte of a binary message in one frame: FIN and opcode 2.
+const BINARY: u8 = 0x82;
+/// The first byte of a Close frame: FIN and opcode 8.
+pub const CLOSE: u8 = 0x88;
+/// The close code 1000, normal closure (RFC 6455, section 7.4.1), as it is sent.
+pub const NORMAL_CLOSURE: [u8; 2] = 1000_u16.to_be_bytes();
+
 const MASKING_KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// The blank line that ends a head, with the line end before it.
+pub const HEAD_END: &[u8] = b"\r\n\r\n";
 const MAX_HEAD: usize = 16 << 10;
 
-/// The payload of every message of a row.
+/// The payload of every message of a row, with this length in bytes.
 pub fn payload(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + 7) as u8).collect()
 }
 
 /// A whole binary message in one frame, as a client sends it.
 pub fn client_frame(payload: &[u8]) -> Vec<u8> {
-    let mut frame = header(payload.len(), 0x80);
+    masked(BINARY, payload)
+}
+
+/// A whole binary message in one frame, as a server sends it.
+pub fn server_frame(payload: &[u8]) -> Vec<u8> {
+    unmasked(BINARY, payload)
+}
+
+/// A Close frame with this code, as a client sends it.
+pub fn client_close(code: [u8; 2]) -> Vec<u8> {
+    masked(CLOSE, &code)
+}
+
+/// A Close frame with this code, as a server sends it.
+pub fn server_close(code: [u8; 2]) -> Vec<u8> {
+    unmasked(CLOSE, &code)
+}
+
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(first, payload.len(), 0x80);
     frame.extend(MASKING_KEY);
     frame.extend(payload.iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
     frame
 }
 
-/// A whole binary message in one frame, as a server sends it.
-pub fn server_frame(payload: &[u8]) -> Vec<u8> {
-    let mut frame = header(payload.len(), 0);
+fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(first, payload.len(), 0);
     frame.extend(payload);
     frame
 }
 
-fn header(len: usize, mask: u8) -> Vec<u8> {
-    let mut header = vec![0x82];
+fn header(first: u8, len: usize, mask: u8) -> Vec<u8> {
+    let mut header = vec![first];
     if len < 126 {
         header.push(mask | len as u8);
     } else if let Ok(len) = u16::try_from(len) {
@@ -49,33 +81,50 @@ fn header(len: usize, mask: u8) -> Vec<u8> {
     header
 }
 
-/// The client's side of the opening handshake, on a blocking stream with deadlines of its own.
+/// The client's side of the opening handshake, on a blocking stream that has timeouts.
+///
+/// # Errors
+/// When the stream fails, or the server's answer does not open a WebSocket.
 pub fn shake_hands(
     mut stream: impl Read + Write,
     host: &str,
     path: &str,
     payload: usize,
 ) -> Result<()> {
-    write!(
-        stream,
+    stream.write_all(handshake_request(host, path, payload).as_bytes())?;
+    check_answer(&read_head(&mut stream)?)
+}
+
+/// The request of the opening handshake, of a client whose messages have `payload` bytes.
+pub fn handshake_request(host: &str, path: &str, payload: usize) -> String {
+    format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{PAYLOAD_HEADER}: {payload}\r\n\r\n"
-    )?;
-    let head = read_head(&mut stream)?;
+    )
+}
+
+/// Checks the server's answer to [`handshake_request`] (RFC 6455, section 4.1).
+///
+/// # Errors
+/// When the answer does not open a WebSocket without extensions.
+pub fn check_answer(head: &str) -> Result<()> {
     let status = head.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("101") {
-        return Err(format!("the handshake was answered with {status:?}").into());
+        return Err(format!("the server answered the handshake with {status:?}").into());
     }
-    if value_of(&head, "Sec-WebSocket-Accept") != Some(ACCEPT) {
+    if value_of(head, "Sec-WebSocket-Accept") != Some(ACCEPT) {
         return Err("Sec-WebSocket-Accept is not the answer to the key".into());
     }
-    if value_of(&head, "Sec-WebSocket-Extensions").is_some() {
-        return Err("an extension that was not offered".into());
+    if value_of(head, "Sec-WebSocket-Extensions").is_some() {
+        return Err("the server uses an extension that the client has not offered".into());
     }
     Ok(())
 }
 
-/// The server's side, for `ceiling`: reads the request, answers, returns the request.
+/// The server's side of the opening handshake, for `ceiling`. Returns the request.
+///
+/// # Errors
+/// When the stream fails, or the request does not end.
 pub fn answer_handshake(mut stream: impl Read + Write) -> Result<String> {
     let request = read_head(&mut stream)?;
     write!(
@@ -86,17 +135,18 @@ pub fn answer_handshake(mut stream: impl Read + Write) -> Result<String> {
     Ok(request)
 }
 
-/// A head with its empty line. Neither side has sent more when the other reads this.
+/// Reads a head with its blank line. Nothing comes behind it, because each side waits for the
+/// other here.
 fn read_head(mut stream: impl Read) -> Result<String> {
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
-    while !head.ends_with(b"\r\n\r\n") {
+    while !head.ends_with(HEAD_END) {
         match stream.read(&mut buffer)? {
             0 => return Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
             n => head.extend_from_slice(&buffer[..n]),
         }
         if head.len() > MAX_HEAD {
-            return Err("the head of the handshake does not end".into());
+            return Err(format!("the head of the handshake has more than {MAX_HEAD} bytes").into());
         }
     }
     Ok(String::from_utf8(head)?)
@@ -121,6 +171,25 @@ mod tests {
         assert_eq!(server_frame(b"Hello")[..2], [0x82, 5]);
         assert_eq!(server_frame(&payload(256))[..4], [0x82, 0x7e, 1, 0]);
         assert_eq!(server_frame(&payload(65536))[..10], [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_close_frame_has_its_code() {
+        assert_eq!(server_close(NORMAL_CLOSURE), [0x88, 2, 0x03, 0xe8]);
+        let masked = [0x88, 0x82, 0x37, 0xfa, 0x21, 0x3d, 0x03 ^ 0x37, 0xe8 ^ 0xfa];
+        assert_eq!(client_close(NORMAL_CLOSURE), masked);
+    }
+
+    #[test]
+    fn only_an_answer_to_the_key_without_extensions_is_accepted() {
+        let head = |status: &str, accept: &str, more: &str| {
+            format!("HTTP/1.1 {status}\r\nSec-WebSocket-Accept: {accept}\r\n{more}\r\n")
+        };
+        assert!(check_answer(&head("101 ok", ACCEPT, "")).is_ok());
+        assert!(check_answer(&head("200 ok", ACCEPT, "")).is_err());
+        assert!(check_answer(&head("101 ok", KEY, "")).is_err());
+        let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+        assert!(check_answer(&head("101 ok", ACCEPT, extension)).is_err());
     }
 
     #[test]

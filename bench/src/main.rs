@@ -1,5 +1,7 @@
-//! Measures Chalkwire beside other WebSocket servers. README.md says how, and how to read it.
+//! Measures Chalkwire beside other WebSocket servers. README.md describes the method and explains
+//! the tables.
 
+mod handshakes;
 mod load;
 mod peers;
 mod rows;
@@ -13,57 +15,59 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use chalkwire_bench::Result;
+use chalkwire_bench::places::Places;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::load::Load;
-use crate::peers::{CEILING, PEERS, Places};
+use crate::handshakes::HandshakeLoad;
+use crate::load::{Load, MessageLoad};
+use crate::peers::{CEILING, PEERS};
 use crate::rows::{ROWS, Row, Set};
 use crate::server::{Recipe, Server};
 use crate::table::{MemoryUse, Outcome, Report, Round};
 
-/// Files that one server, or the generator, opens besides a socket per client.
+/// Files that a server or the generator opens beside a socket for each client.
 const OTHER_FILES: u64 = 200;
-/// What each round runs before it is measured, as a part of the measured time.
+/// How long each round runs before it is measured, as a part of the measured time.
 const WARM_UP: f64 = 0.25;
 
 /// Measures Chalkwire beside other WebSocket servers.
 #[derive(FromArgs)]
 struct Flags {
-    /// which rows, as --list names them, with commas (default: all)
+    /// rows, as --list names them, separated by commas (default: all)
     #[argh(option, arg_name = "id,..")]
     rows: Option<String>,
 
-    /// which other servers, as --list names them, with commas; "" is none (default: all)
+    /// other servers, as --list names them, separated by commas; "" is none (default: all)
     #[argh(option, arg_name = "name,..")]
     peers: Option<String>,
 
-    /// how often each server is measured in each row (default 5)
+    /// how many times each server is measured in each row (default 5)
     #[argh(option, default = "5", arg_name = "n")]
     rounds: usize,
 
-    /// seconds of one measurement (default 2)
+    /// seconds that one measurement takes (default 2)
     #[argh(option, default = "Duration::from_secs(2)", from_str_fn(seconds), arg_name = "secs")]
     secs: Duration,
 
-    /// the chalkwire to measure (default: built here)
+    /// the chalkwire program to measure (default: built now)
     #[argh(option, arg_name = "path")]
     chalkwire: Option<PathBuf>,
 
-    /// a second chalkwire, for a column of its own
+    /// another chalkwire program, which gets a column of its own; may be given several times
     #[argh(option, arg_name = "path")]
-    also: Option<PathBuf>,
+    also: Vec<PathBuf>,
 
     /// write the tables into bench/README.md
     #[argh(switch)]
     write: bool,
 
-    /// list rows and servers, and end
+    /// list the rows and the other servers
     #[argh(switch)]
     list: bool,
 }
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("{text} is no number of seconds"))?;
+    let seconds: f64 = text.parse().map_err(|_| format!("{text} is not a number of seconds"))?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(time) if !time.is_zero() && seconds <= 3600.0 => Ok(time),
         _ => Err("more than 0 and at most 3600 seconds".to_owned()),
@@ -82,14 +86,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns whether all could be measured.
+/// Returns whether every server could be measured in every row.
 fn run(flags: Flags) -> Result<bool> {
     if flags.list {
         list();
         return Ok(true);
     }
     if cfg!(debug_assertions) {
-        return Err("run it with --release: the generator must be fast".into());
+        return Err("run this with --release, because the generator must be fast".into());
     }
     if flags.rounds == 0 {
         return Err("--rounds must be at least 1".into());
@@ -102,15 +106,18 @@ fn run(flags: Flags) -> Result<bool> {
 
     let places = Places::find()?;
     let mut recipes = vec![peers::chalkwire(&places, "chalkwire", flags.chalkwire.clone())?];
-    if let Some(path) = flags.also.clone() {
-        recipes.push(peers::chalkwire(&places, "chalkwire (other)", Some(path))?);
+    for (number, path) in (2..).zip(&flags.also) {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        // The number keeps two columns apart when their files have the same name.
+        let name = format!("{file} ({number})");
+        recipes.push(peers::chalkwire(&places, &name, Some(path.clone()))?);
     }
     recipes.extend(peers::others(&places, &names)?);
 
     let mut report = Report { rows: Vec::new() };
     for row in rows {
         let outcomes = if row.set == Set::Memory {
-            // What the ceiling occupies is its buffers, which say nothing.
+            // `ceiling` is left out, because its memory consists of its own buffers.
             let servers = recipes.iter().filter(|recipe| recipe.name != CEILING);
             servers.map(|recipe| (recipe.name.clone(), memory(row, recipe))).collect()
         } else {
@@ -139,8 +146,9 @@ fn list() {
     }
 }
 
-/// All rounds of a row: in each, all servers in turn. They are started anew for the row and kept
-/// for its rounds, so that what a just-in-time compiler has learned stays learned.
+/// Measures all rounds of a row. In each round, the servers take turns. They are started anew for
+/// the row and keep running for all its rounds, so that a just-in-time compiler does not have to
+/// start again.
 fn pace(row: &Row, recipes: &[Recipe], flags: &Flags) -> Vec<Outcome> {
     let start =
         |recipe| note(row, recipe, Server::start(recipe)).map(|server| (server, Vec::new()));
@@ -153,8 +161,12 @@ fn pace(row: &Row, recipes: &[Recipe], flags: &Flags) -> Vec<Outcome> {
                 continue;
             };
             eprintln!(
-                "{}, round {number} of {}, {}: {:.0} msg/s",
-                row.id, flags.rounds, recipe.name, round.rate
+                "{}, round {number} of {}, {}: {:.0} {}/s",
+                row.id,
+                flags.rounds,
+                recipe.name,
+                round.rate,
+                row.set.unit()
             );
             rounds.push(round);
         }
@@ -166,7 +178,10 @@ fn pace(row: &Row, recipes: &[Recipe], flags: &Flags) -> Vec<Outcome> {
 }
 
 fn measure(row: &Row, server: &Server, time: Duration) -> Result<Round> {
-    let mut load = Load::open(server.address, row.shape)?;
+    let mut load: Box<dyn Load> = match row.set {
+        Set::Handshakes => Box::new(HandshakeLoad::new(server.address, row.shape)?),
+        _ => Box::new(MessageLoad::open(server.address, row.shape)?),
+    };
     server.wait_until_quiet()?;
     load.start()?;
     load.measure(time.mul_f64(WARM_UP))?;
@@ -176,15 +191,16 @@ fn measure(row: &Row, server: &Server, time: Duration) -> Result<Round> {
     load.finish()?;
     drop(load);
     server.wait_until_quiet()?;
-    let rate = pace.messages as f64 / pace.time.as_secs_f64();
-    Ok(Round { rate, messages: pace.messages, cpu })
+    let rate = pace.count as f64 / pace.time.as_secs_f64();
+    Ok(Round { rate, count: pace.count, cpu })
 }
 
-/// The memory row, with a server of its own, once: what was freed may not be given back.
+/// Measures the memory row. It has a server of its own and one round only, because a server may
+/// keep memory that it has freed.
 fn memory(row: &Row, recipe: &Recipe) -> Outcome {
     let measured = Server::start(recipe).and_then(|server| {
         let before = server.memory()?;
-        let mut load = Load::open(server.address, row.shape)?;
+        let mut load = MessageLoad::open(server.address, row.shape)?;
         server.wait_until_quiet()?;
         let idle = server.memory()?;
         load.start()?;
@@ -193,18 +209,22 @@ fn memory(row: &Row, recipe: &Recipe) -> Outcome {
         let after_traffic = server.memory()?;
         Ok(MemoryUse { clients: row.shape.clients, before, idle, after_traffic })
     });
-    if measured.is_ok() {
-        eprintln!("{}, {}", row.id, recipe.name);
+    if let Ok(memory) = &measured {
+        let kib = memory.user_after_traffic();
+        eprintln!("{}, {}: {kib:.1} KiB of user memory per client", row.id, recipe.name);
     }
     note(row, recipe, measured).map_or(Outcome::Failed, Outcome::Memory)
 }
 
-/// Says what went wrong. The other servers are measured all the same.
+/// Prints why a measurement failed. The other servers are measured all the same.
 fn note<T>(row: &Row, recipe: &Recipe, result: Result<T>) -> Option<T> {
     result.inspect_err(|error| eprintln!("FAILED: {}, {}: {error}", row.id, recipe.name)).ok()
 }
 
-/// Allows this process, and the servers that it starts, that many open files.
+/// Allows this process and the servers that it starts to open this many files.
+///
+/// # Errors
+/// When the system does not allow that.
 fn raise_open_files(needed: u64) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
@@ -212,13 +232,13 @@ fn raise_open_files(needed: u64) -> Result<()> {
     }
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
         return Err(
-            format!("too few open files are allowed: run `ulimit -n {needed}` first").into()
+            format!("this needs {needed} open files: run `ulimit -n {needed}` first").into()
         );
     }
     Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum })?)
 }
 
-/// What the figures belong to: versions, machine, day.
+/// The line below the tables: versions, machine and day.
 fn about(places: &Places, recipes: &[Recipe], flags: &Flags) -> Result<String> {
     let output = |program: &str, args: &[&str]| -> Option<String> {
         let output = Command::new(program).args(args).current_dir(&places.project).output().ok()?;
@@ -229,7 +249,7 @@ fn about(places: &Places, recipes: &[Recipe], flags: &Flags) -> Result<String> {
     let changed = output("git", &["status", "--porcelain", "--", "src", "Cargo.lock"]);
     let changes = if changed.is_some_and(|files| files.is_empty()) { "" } else { " with changes" };
     let ours = match flags.chalkwire {
-        Some(_) => "chalkwire as given".to_owned(),
+        Some(_) => "chalkwire from --chalkwire".to_owned(),
         None => format!("chalkwire {commit}{changes}"),
     };
     let others = recipes.iter().filter_map(|recipe| {

@@ -1,77 +1,32 @@
-//! Who is measured: Chalkwire, and the others.
+//! The servers that are measured: Chalkwire and the others.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use chalkwire_bench::Result;
+use chalkwire_bench::places::Places;
 
 use crate::server::Recipe;
 
-/// The server that is none.
+/// The program that only imitates a server, so that the limit of the generator is known.
 pub const CEILING: &str = "ceiling";
 
-/// The others, in the order of the columns, and what each is.
+/// The other servers, in the order of the columns, with a description of each.
 pub const PEERS: [(&str, &str); 7] = [
-    ("bun", "Bun.serve, which is uWebSockets inside"),
+    ("bun", "Bun.serve, which uses uWebSockets"),
     ("tokio-tungstenite", "crates.io's tokio-tungstenite, on all cores"),
-    ("gorilla", "gorilla/websocket, Go, as Debian has them"),
+    ("gorilla", "gorilla/websocket with Go, both from Debian"),
     ("ws", "npm's ws"),
     ("websocket", "npm's websocket"),
     ("websockets", "PyPI's websockets"),
-    (CEILING, "no WebSocket server: answers without looking; what the generator can do at most"),
+    (CEILING, "not a server: sends prepared answers, to show the limit of the generator"),
 ];
 
-/// Where things are.
-pub struct Places {
-    /// The directory of the project.
-    pub project: PathBuf,
-    /// cargo's target directory, in which this program is.
-    target: PathBuf,
-    /// Where the others are fetched to.
-    fetched: PathBuf,
-}
-
-impl Places {
-    /// Finds them, and makes them.
-    pub fn find() -> Result<Places> {
-        let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let project = bench.parent().ok_or("bench is not in a project")?.to_owned();
-        let this = env::current_exe()?;
-        let target = this.ancestors().nth(2).ok_or("not in a target directory")?.to_owned();
-        let fetched = target.join("bench-peers");
-        fs::create_dir_all(fetched.join("log"))?;
-        Ok(Places { project, target, fetched })
-    }
-
-    fn peers(&self) -> PathBuf {
-        self.project.join("bench/peers")
-    }
-
-    fn release(&self, program: &str) -> PathBuf {
-        self.target.join("release").join(program)
-    }
-
-    fn log(&self, name: &str) -> PathBuf {
-        self.fetched.join("log").join(format!("{name}.log"))
-    }
-
-    /// Runs `cargo build --release`, into the target directory in which this program is.
-    fn build(&self, package: &str, programs: &[&str]) -> Result<()> {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(&self.project).args(["build", "--release", "--package", package]);
-        cargo.arg("--target-dir").arg(&self.target);
-        for program in programs {
-            cargo.args(["--bin", program]);
-        }
-        if !cargo.stdin(Stdio::null()).status()?.success() {
-            return Err(format!("cargo could not build {package}").into());
-        }
-        Ok(())
-    }
-}
-
-/// Chalkwire, from a path or built here.
+/// The recipe for Chalkwire: for the program at a path, or for one that is built now.
+///
+/// # Errors
+/// When the program does not exist or cannot be built.
 pub fn chalkwire(places: &Places, name: &str, path: Option<PathBuf>) -> Result<Recipe> {
     let program = match path {
         Some(path) => {
@@ -82,7 +37,8 @@ pub fn chalkwire(places: &Places, name: &str, path: Option<PathBuf>) -> Result<R
             places.release("chalkwire")
         }
     };
-    // No server here sends Pings: a row may last longer than the default of 20 seconds.
+    // The ping interval is a day, because no server here sends Pings, and a row may last longer
+    // than the default of 20 seconds.
     let args = "--listen 127.0.0.1:{port} --max-backlog 67108864 --max-message 67108864 \
                 --ping-interval 86400";
     Ok(Recipe {
@@ -94,7 +50,11 @@ pub fn chalkwire(places: &Places, name: &str, path: Option<PathBuf>) -> Result<R
     })
 }
 
-/// Fetches and builds the others. Those that cannot be had are left out; the script says why.
+/// Fetches and builds the other servers. The script reports those that cannot be installed, and
+/// they are left out.
+///
+/// # Errors
+/// When cargo or the script fails.
 pub fn others(places: &Places, names: &[&str]) -> Result<Vec<Recipe>> {
     if names.iter().any(|name| is_built_here(name)) {
         places.build("chalkwire-bench", &["ceiling", "tokio_tungstenite_peer"])?;
@@ -110,9 +70,9 @@ pub fn others(places: &Places, names: &[&str]) -> Result<Vec<Recipe>> {
             return Err(format!("bench/peers/install ended with {install}").into());
         }
     }
-    let there =
+    let exists =
         |name: &&&str| is_built_here(name) || places.fetched.join("ready").join(name).exists();
-    Ok(names.iter().filter(there).map(|name| recipe(places, name)).collect())
+    Ok(names.iter().filter(exists).map(|name| recipe(places, name)).collect())
 }
 
 fn is_built_here(name: &str) -> bool {
@@ -140,7 +100,7 @@ fn recipe(places: &Places, name: &str) -> Recipe {
     }
 }
 
-/// The version of one of the others, in words; nothing for those that have none.
+/// The version of another server, in words. `ceiling` does not have one.
 pub fn version(places: &Places, name: &str) -> Option<String> {
     if name == "tokio-tungstenite" {
         let lock = fs::read_to_string(places.project.join("Cargo.lock")).ok()?;

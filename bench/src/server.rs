@@ -1,4 +1,4 @@
-//! A server under test: a process that is started, looked at through /proc, and killed.
+//! A server under test: a process that the bench starts, observes through `/proc`, and kills.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,56 +13,62 @@ use chalkwire_bench::Result;
 
 use crate::load::connect;
 
+/// How long a server may take until it answers its first handshake.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
-/// A server that has used no CPU time for this long has done what it was asked to do.
+/// When a server has used no CPU time for this long, it has finished its work.
 const QUIET: Duration = Duration::from_millis(200);
-/// One that is never quiet is not waited for any longer.
+/// How long the bench waits at most until a server is quiet. Some servers never are.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// What the kernel sets aside for each thread, on x86-64 and arm64. VmRSS does not have it.
+/// Bytes of the stack that each thread has in the kernel, on x86-64 and arm64. `VmRSS` does not
+/// count them.
 const KERNEL_STACK: u64 = 16 << 10;
 
-/// How to start a server. The port comes where `{port}` is in the arguments.
+/// How to start a server. The port takes the place of `{port}` in the arguments.
 pub struct Recipe {
-    /// How `--peers` and the tables name it.
+    /// The name of the server for `--peers` and in the tables.
     pub name: String,
-    /// The program itself, not something that starts it: its process is measured.
+    /// The program itself and not a script that starts it, because its process is measured.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments of the program.
     pub args: Vec<OsString>,
-    /// What is set in its environment.
+    /// Variables of its environment.
     pub env: Vec<(&'static str, OsString)>,
-    /// Where its output goes.
+    /// The file for its output.
     pub log: PathBuf,
 }
 
 /// A running server. It is killed when this is dropped.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// The address at which the server listens.
     pub address: SocketAddr,
 }
 
-/// What a process occupies.
+/// The memory of a process.
 #[derive(Clone, Copy)]
 pub struct Memory {
-    /// VmRSS, in bytes.
-    pub rss: u64,
-    /// How many threads it has.
+    /// Resident user memory, in bytes: `VmRSS` of `/proc/PID/status`.
+    pub user: u64,
+    /// How many threads the process has.
     pub threads: u64,
 }
 
 impl Memory {
-    /// With what the kernel has set aside for the threads, in bytes.
+    /// User memory and the kernel's stacks of the threads, in bytes.
     pub fn with_kernel_stacks(self) -> u64 {
-        self.rss + KERNEL_STACK * self.threads
+        self.user + KERNEL_STACK * self.threads
     }
 }
 
 impl Server {
-    /// Starts it, and waits until it has answered a handshake.
+    /// Starts a server, and waits until it has answered a handshake.
+    ///
+    /// # Errors
+    /// When the program cannot be started, ends, or does not answer in time.
     pub fn start(recipe: &Recipe) -> Result<Server> {
-        // Free now; somebody may take it before the server does, who then fails to start.
+        // The port is free now. If another program takes it before the server does, the server
+        // fails to start.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut log = File::options()
             .read(true)
@@ -93,10 +99,10 @@ impl Server {
                 let mut output = String::new();
                 log.seek(SeekFrom::Start(0))?;
                 log.read_to_string(&mut output)?;
-                return Err(format!("it ended with {status}: {}", output.trim()).into());
+                return Err(format!("the server ended with {status}: {}", output.trim()).into());
             }
             if Instant::now() > deadline {
-                return Err(format!("it does not get ready: {error}").into());
+                return Err(format!("the server does not become ready: {error}").into());
             }
             thread::sleep(LOOK_AGAIN);
         }
@@ -104,28 +110,39 @@ impl Server {
         Ok(server)
     }
 
-    /// CPU time it has used so far, in user mode and in the kernel, all threads together.
+    /// CPU time that the server has used so far, in user mode and in the kernel, all threads
+    /// together.
+    ///
+    /// # Errors
+    /// When the server has ended.
     pub fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let ticks = ticks_of(&stat).ok_or("/proc/PID/stat is not as expected")?;
+        let ticks = ticks_of(&stat).ok_or("/proc/PID/stat does not have the expected fields")?;
         let per_second = rustix::param::clock_ticks_per_second();
         Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
     }
 
-    /// What it occupies now.
+    /// The memory that the server uses now.
+    ///
+    /// # Errors
+    /// When the server has ended.
     pub fn memory(&self) -> Result<Memory> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let number = |name: &str| -> Option<u64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.split_whitespace().next()?.parse().ok()
         };
-        let (rss, threads) = number("VmRSS:")
+        let (user, threads) = number("VmRSS:")
             .zip(number("Threads:"))
-            .ok_or("/proc/PID/status is not as expected")?;
-        Ok(Memory { rss: rss << 10, threads })
+            .ok_or("/proc/PID/status does not have the expected lines")?;
+        Ok(Memory { user: user << 10, threads })
     }
 
-    /// Waits until it has no more to do: all clients are in its lists, or are gone from them.
+    /// Waits until the server has finished its work: it has noted all clients that have come or
+    /// gone.
+    ///
+    /// # Errors
+    /// When the server has ended.
     pub fn wait_until_quiet(&self) -> Result<()> {
         let deadline = Instant::now() + QUIET_TIMEOUT;
         let mut before = self.cpu_time()?;
@@ -143,13 +160,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // An error means that it has ended already.
+        // An error means that the server has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// utime and stime of /proc/PID/stat. The name before them may have blanks and parentheses.
+/// The sum of utime and stime of `/proc/PID/stat`. The name of the program, which comes before
+/// them, may have blanks and parentheses.
 fn ticks_of(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace().skip(11);
@@ -163,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_found_behind_any_name() {
+    fn cpu_time_is_found_after_any_program_name() {
         let stat = "77 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 300 45 0 0 20 0 3 0 12345";
         assert_eq!(ticks_of(stat), Some(345));
         assert_eq!(ticks_of("77 (a) S 1"), None);

@@ -1,4 +1,4 @@
-//! What comes out: Markdown tables, and the place for them in bench/README.md.
+//! The results as Markdown tables, and the place for the tables in bench/README.md.
 
 use std::fmt::Write;
 use std::fs;
@@ -13,48 +13,48 @@ use crate::server::Memory;
 const BEGIN: &str = "<!-- table -->";
 const END: &str = "<!-- /table -->";
 
-/// What one server did in one row.
+/// The result of one server in one row.
 pub enum Outcome {
     /// One entry for each round.
     Rounds(Vec<Round>),
-    /// The memory row.
+    /// The result in the memory row.
     Memory(MemoryUse),
-    /// It could not be measured.
+    /// The server could not be measured.
     Failed,
 }
 
-/// What one server did in one round.
+/// The result of one server in one round.
 #[derive(Clone, Copy)]
 pub struct Round {
-    /// Messages in a second.
+    /// Messages per second; in the row `handshakes`, connections per second.
     pub rate: f64,
-    /// Messages in the round.
-    pub messages: u64,
-    /// CPU time of the server in the round.
+    /// Messages in the round, or connections.
+    pub count: u64,
+    /// CPU time that the server used in the round.
     pub cpu: Duration,
 }
 
-/// What clients cost that do nothing.
+/// The memory of a server without clients and with idle clients.
 #[derive(Clone, Copy)]
 pub struct MemoryUse {
-    /// How many clients.
+    /// How many clients there were.
     pub clients: usize,
-    /// Before they came.
+    /// Memory before the clients connected.
     pub before: Memory,
-    /// When they were connected.
+    /// Memory when all clients were connected.
     pub idle: Memory,
-    /// When each had sent and received one message.
+    /// Memory when each client had sent one message and received its echo.
     pub after_traffic: Memory,
 }
 
-/// All that was measured: for each row that ran, the servers with what they did, ours first.
+/// All results: for each row, the servers with their outcomes. Chalkwire is the first server.
 pub struct Report {
-    /// In the order of [`ROWS`].
+    /// The rows, in the order of [`ROWS`].
     pub rows: Vec<(&'static Row, Vec<(String, Outcome)>)>,
 }
 
 impl Report {
-    /// The tables, ours compared with each.
+    /// The tables, in which Chalkwire is compared with each server.
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         for (set, heading) in SETS {
@@ -81,15 +81,16 @@ impl Report {
         text
     }
 
-    /// Whether something could not be measured.
+    /// Whether a server could not be measured in one of the rows.
     pub fn has_failures(&self) -> bool {
         let mut outcomes = self.rows.iter().flat_map(|(_, outcomes)| outcomes);
         outcomes.any(|(_, outcome)| matches!(outcome, Outcome::Failed))
     }
 }
 
-/// The lines of a row: messages per second, spread, ratio, CPU.
+/// The lines of a row: messages per second, spread, ratio, CPU time.
 fn pace_lines(row: &Row, outcomes: &[(String, Outcome)]) -> Vec<Vec<String>> {
+    let unit = row.set.unit();
     let line = |title: &str, what: &str, cell: &dyn Fn(&[Round]) -> String| {
         let mut line = vec![title.to_owned(), what.to_owned()];
         line.extend(outcomes.iter().map(|(_, outcome)| match outcome {
@@ -102,7 +103,7 @@ fn pace_lines(row: &Row, outcomes: &[(String, Outcome)]) -> Vec<Vec<String>> {
         Some((_, Outcome::Rounds(rounds))) => rounds.as_slice(),
         _ => &[],
     };
-    let mut lines = vec![line(row.title, "msg/s", &|rounds| {
+    let mut lines = vec![line(row.title, &format!("{unit}/s"), &|rounds| {
         thousands(median(rounds.iter().map(|round| round.rate)))
     })];
     if ours.len() > 1 {
@@ -113,19 +114,20 @@ fn pace_lines(row: &Row, outcomes: &[(String, Outcome)]) -> Vec<Vec<String>> {
         }));
     }
     lines.push(line("", "ours ÷ theirs", &|rounds| {
-        // Each round of ours with the same round of theirs: what slows the machine slows both.
+        // Each round is compared with the same round of the other server, because whatever slows
+        // the machine in a round slows both.
         let pairs = ours.iter().zip(rounds);
         ratio(median(pairs.map(|(ours, theirs)| ours.rate / theirs.rate)))
     }));
-    lines.push(line("", "CPU µs/msg", &|rounds| {
+    lines.push(line("", &format!("CPU µs/{unit}"), &|rounds| {
         let cpu: Duration = rounds.iter().map(|round| round.cpu).sum();
-        let messages: u64 = rounds.iter().map(|round| round.messages).sum();
-        three_digits(cpu.as_secs_f64() * 1e6 / messages as f64)
+        let count: u64 = rounds.iter().map(|round| round.count).sum();
+        three_digits(cpu.as_secs_f64() * 1e6 / count as f64)
     }));
     lines
 }
 
-/// The memory table; here, a server has a line.
+/// The memory table, in which each server has a line.
 fn memory_lines(outcomes: &[(String, Outcome)]) -> Vec<Vec<String>> {
     let ours = match outcomes.first() {
         Some((_, Outcome::Memory(ours))) => Some(*ours),
@@ -133,10 +135,10 @@ fn memory_lines(outcomes: &[(String, Outcome)]) -> Vec<Vec<String>> {
     };
     let header = [
         "",
-        "idle: RSS",
-        "with kernel stacks",
-        "after traffic: RSS",
-        "with kernel stacks",
+        "idle: user memory",
+        "and kernel stacks",
+        "after traffic: user memory",
+        "and kernel stacks",
         "ours ÷ theirs",
         "threads",
     ];
@@ -145,11 +147,13 @@ fn memory_lines(outcomes: &[(String, Outcome)]) -> Vec<Vec<String>> {
         let mut line = vec![name.clone()];
         if let Outcome::Memory(theirs) = outcome {
             line.extend([
-                three_digits(theirs.kib(theirs.idle, |memory| memory.rss)),
+                three_digits(theirs.kib(theirs.idle, |memory| memory.user)),
                 three_digits(theirs.kib(theirs.idle, Memory::with_kernel_stacks)),
-                three_digits(theirs.kib(theirs.after_traffic, |memory| memory.rss)),
-                three_digits(theirs.all()),
-                ratio(ours.map_or(f64::NAN, |ours| ours.all() / theirs.all())),
+                three_digits(theirs.user_after_traffic()),
+                three_digits(theirs.all_after_traffic()),
+                ratio(ours.map_or(f64::NAN, |ours| {
+                    ours.all_after_traffic() / theirs.all_after_traffic()
+                })),
                 theirs.after_traffic.threads.to_string(),
             ]);
         } else {
@@ -161,17 +165,22 @@ fn memory_lines(outcomes: &[(String, Outcome)]) -> Vec<Vec<String>> {
 }
 
 impl MemoryUse {
-    /// What a client has added, in KiB.
+    /// KiB of user memory that each client costs after its message.
+    pub fn user_after_traffic(self) -> f64 {
+        self.kib(self.after_traffic, |memory| memory.user)
+    }
+
+    /// KiB that each client has added to the memory of the server.
     fn kib(self, now: Memory, bytes: impl Fn(Memory) -> u64) -> f64 {
         (bytes(now) as f64 - bytes(self.before) as f64) / 1024.0 / self.clients as f64
     }
 
-    fn all(self) -> f64 {
+    fn all_after_traffic(self) -> f64 {
         self.kib(self.after_traffic, Memory::with_kernel_stacks)
     }
 }
 
-/// A Markdown table that can be read on a terminal too.
+/// A Markdown table that is easy to read on a terminal too.
 fn lay_out(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
@@ -181,7 +190,7 @@ fn lay_out(lines: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
-            // Words to the left, figures to the right.
+            // Words stand on the left of their cell, figures on the right.
             let _ = if cell.is_empty() || column == 0 || number > 0 && is_label(cell) {
                 write!(text, "| {cell:<width$} ")
             } else {
@@ -201,8 +210,9 @@ fn lay_out(lines: &[Vec<String>]) -> String {
     text
 }
 
+/// Whether a cell of the second column says what its line shows.
 fn is_label(cell: &str) -> bool {
-    ["msg/s", "± %", "ours ÷ theirs", "CPU µs/msg"].contains(&cell)
+    ["± %", "ours ÷ theirs"].contains(&cell) || cell.ends_with("/s") || cell.starts_with("CPU")
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -244,6 +254,9 @@ fn three_digits(value: f64) -> String {
 }
 
 /// Writes the table between its markers in a file.
+///
+/// # Errors
+/// When the file cannot be read or written, or has no markers.
 pub fn write_into(path: &Path, table: &str) -> Result<()> {
     let text = fs::read_to_string(path)?;
     let text = replaced(&text, table)
@@ -257,19 +270,25 @@ fn replaced(text: &str, table: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}\n{}\n{END}{after}", table.trim()))
 }
 
-/// The rows that are asked for, in their order; all without a list.
+/// The rows whose names are in the list, in the order of [`ROWS`]. Without a list, all rows.
+///
+/// # Errors
+/// When the list has an unknown name.
 pub fn chosen_rows(ids: Option<&str>) -> Result<Vec<&'static Row>> {
     let known: Vec<_> = ROWS.iter().map(|row| row.id).collect();
     let ids = chosen(ids, &known)?;
     Ok(ROWS.iter().filter(|row| ids.contains(&row.id)).collect())
 }
 
-/// The names that are asked for, in the order of those that there are; all without a list.
+/// The known names that are in the list, in their own order. Without a list, all names.
+///
+/// # Errors
+/// When the list has an unknown name.
 pub fn chosen<'name>(list: Option<&str>, known: &[&'name str]) -> Result<Vec<&'name str>> {
     let Some(list) = list else { return Ok(known.to_vec()) };
     let wanted: Vec<_> = list.split(',').filter(|name| !name.is_empty()).collect();
     if let Some(name) = wanted.iter().find(|name| !known.contains(name)) {
-        return Err(format!("there is no {name}; there are {}", known.join(", ")).into());
+        return Err(format!("{name} is not one of {}", known.join(", ")).into());
     }
     Ok(known.iter().copied().filter(|name| wanted.contains(name)).collect())
 }
@@ -279,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_short() {
+    fn figures_have_few_digits() {
         assert_eq!(thousands(1_234_567.4), "1,234,567");
         assert_eq!(thousands(999.6), "1,000");
         assert_eq!(thousands(12.34), "12.3");
@@ -298,15 +317,15 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_names_may_have_only_known_ones() {
+    fn a_list_may_have_only_known_names() {
         assert_eq!(chosen(Some("c,a"), &["a", "b", "c"]).unwrap(), ["a", "c"]);
         assert_eq!(chosen(None, &["a", "b"]).unwrap(), ["a", "b"]);
         assert!(chosen(Some("d"), &["a"]).is_err());
     }
 
     #[test]
-    fn a_table_has_ours_divided_by_theirs() {
-        let round = |rate| Round { rate, messages: 1000, cpu: Duration::from_millis(20) };
+    fn a_table_compares_chalkwire_with_each_server() {
+        let round = |rate| Round { rate, count: 1000, cpu: Duration::from_millis(20) };
         let outcomes = vec![
             ("chalkwire".to_owned(), Outcome::Rounds(vec![round(3000.0)])),
             ("other".to_owned(), Outcome::Rounds(vec![round(2000.0)])),

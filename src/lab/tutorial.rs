@@ -20,76 +20,71 @@ macro_rules! file {
     };
 }
 
-/// A chapter's text, its solutions and its programs; then what else of `examples` it shows.
+/// The files of a chapter: its text, its solutions, its program, and whatever else is in the
+/// program's folder.
 macro_rules! chapter {
     ($name:literal $(, $more:literal)*) => {
         &[
             file!("tutorial/", $name, ".md"),
             file!("tutorial/solutions/", $name, ".md"),
             file!("tutorial/solutions/", $name, ".rs"),
-            file!("examples/", $name, ".rs"),
-            $(file!("examples/", $more)),*
+            file!("examples/", $name, "/main.rs"),
+            $(file!("examples/", $name, "/", $more)),*
         ]
     };
 }
 
 /// The chapters, in order: this list is the only one.
 const CHAPTERS: &[&[File]] = &[
-    chapter!("01_polling_and_push", "01_polling_and_push.html", "wrong/01_unasked_answer.rs"),
-    chapter!("02_tcp_echo", "wrong/02_one_at_a_time.rs"),
-    chapter!("03_handshake", "wrong/03_old_answer.rs"),
-    chapter!("04_frames", "wrong/04_one_order.rs", "wrong/04_one_read_one_frame.rs"),
-    chapter!("05_echo", "05_echo.html", "wrong/05_sends_the_object.rs"),
-    chapter!("06_browser_api", "06_browser_api.html", "wrong/06_ignores_subprotocols.rs"),
-    chapter!(
-        "07_broadcast",
-        "07_broadcast.html",
-        "wrong/07_growing_list.rs",
-        "wrong/07_lock_around_read.rs"
-    ),
-    chapter!("08_rooms", "08_rooms.html"),
-    chapter!("09_subprotocol", "09_subprotocol.html", "wrong/09_chooses_for_you.rs"),
-    chapter!("10_binary_and_fragments", "10_binary_and_fragments.html", "wrong/10_file_as_text.rs"),
+    chapter!("01_polling_and_push", "page.html", "wrong_unasked_answer.rs"),
+    chapter!("02_tcp_echo", "wrong_one_at_a_time.rs"),
+    chapter!("03_handshake", "wrong_old_answer.rs"),
+    chapter!("04_frames", "wrong_one_order.rs", "wrong_one_read_one_frame.rs"),
+    chapter!("05_echo", "page.html", "wrong_sends_the_object.rs"),
+    chapter!("06_browser_api", "page.html", "wrong_ignores_subprotocols.rs"),
+    chapter!("07_broadcast", "page.html", "wrong_growing_list.rs", "wrong_lock_around_read.rs"),
+    chapter!("08_rooms", "page.html", "rooms.rs"),
+    chapter!("09_subprotocol", "page.html", "languages.rs", "offer.rs", "wrong_chooses_for_you.rs"),
+    chapter!("10_binary_and_fragments", "page.html", "wrong_file_as_text.rs"),
     chapter!(
         "11_heartbeat",
-        "11_heartbeat.html",
-        "wrong/11_no_ping.rs",
-        "wrong/11_onerror_only.rs"
+        "page.html",
+        "reconnect.rs",
+        "relay.rs",
+        "wrong_no_ping.rs",
+        "wrong_onerror_only.rs"
     ),
     chapter!(
         "12_closing",
-        "12_closing.html",
-        "wrong/12_close_destroyed.rs",
-        "wrong/12_stop_at_close.rs"
+        "page.html",
+        "upload.rs",
+        "wrong_close_destroyed.rs",
+        "wrong_stop_at_close.rs"
     ),
-    chapter!("13_slow_clients", "wrong/13_everyone_waits.rs"),
-    chapter!("14_hostile_clients", "wrong/14_no_limits.rs"),
-    chapter!("15_fanout_cost", "wrong/15_polite_crowd.rs"),
+    chapter!(
+        "13_slow_clients",
+        "demonstration.rs",
+        "member.rs",
+        "outbox.rs",
+        "wrong_everyone_waits.rs"
+    ),
+    chapter!("14_hostile_clients", "wrong_no_limits.rs"),
+    chapter!("15_fanout_cost", "child_server.rs", "crowd.rs", "plot.rs", "wrong_polite_crowd.rs"),
 ];
 
-/// What belongs to no chapter, the contents first.
-static OTHERS: [File; 21] = [
+/// The files that belong to no single chapter. The contents come first.
+static OTHERS: [File; 11] = [
     file!("tutorial/README.md"),
     file!("tutorial/15_fanout_cost.svg"),
-    file!("examples/parts/by_hand.rs"),
-    file!("examples/parts/cable.rs"),
-    file!("examples/parts/connection.rs"),
-    file!("examples/parts/crowd.rs"),
-    file!("examples/parts/door.rs"),
-    file!("examples/parts/handshake.rs"),
-    file!("examples/parts/languages.rs"),
-    file!("examples/parts/linger.rs"),
-    file!("examples/parts/manners.rs"),
-    file!("examples/parts/member.rs"),
-    file!("examples/parts/offer.rs"),
-    file!("examples/parts/outbox.rs"),
-    file!("examples/parts/own_process.rs"),
-    file!("examples/parts/plot.rs"),
-    file!("examples/parts/raw_client.rs"),
-    file!("examples/parts/reconnect.rs"),
-    file!("examples/parts/rooms.rs"),
-    file!("examples/parts/upload.rs"),
-    file!("examples/parts/visitor.rs"),
+    file!("examples/common/accept_or_page.rs"),
+    file!("examples/common/by_hand.rs"),
+    file!("examples/common/connection.rs"),
+    file!("examples/common/goodbye.rs"),
+    file!("examples/common/handshake.rs"),
+    file!("examples/common/linger.rs"),
+    file!("examples/common/raw_client.rs"),
+    file!("examples/common/request.rs"),
+    file!("examples/common/visitor.rs"),
 ];
 
 /// All files that are served.
@@ -271,7 +266,7 @@ mod tests {
         assert_eq!(address("tutorial/README.md"), "/tutorial/");
         assert_eq!(address("tutorial/03_x.md"), "/tutorial/03_x");
         assert_eq!(address("tutorial/solutions/03_x.md"), "/tutorial/solutions/03_x");
-        assert_eq!(address("examples/wrong/03_x.rs"), "/tutorial/examples/wrong/03_x.rs");
+        assert_eq!(address("examples/03_x/main.rs"), "/tutorial/examples/03_x/main.rs");
         for file in files() {
             assert_eq!(find(&file.address()), Some(file));
         }

@@ -1,6 +1,6 @@
 //! Load and faults, sized for two cores. Steady clients exchange messages while other clients make every
-//! kind of trouble. The steady clients lose nothing, and afterwards the server holds nothing of the others. `examples/soak.rs` does the same
-//! for as long as one likes.
+//! kind of trouble. The steady clients lose nothing, and afterwards the server holds nothing of the
+//! others. `bench/src/bin/soak.rs` does the same for as long as you like.
 
 use std::net::Shutdown;
 

@@ -1,4 +1,5 @@
-//! Code in the text is code of a program: the lines between `ANCHOR: name` and `ANCHOR_END: name`.
+//! Code in the text comes from a program: it is the lines between `ANCHOR: name` and `ANCHOR_END:
+//! name`.
 
 use std::path::{Path, PathBuf};
 
@@ -38,14 +39,14 @@ fn lines_of(source: &str, anchor: Option<&str>) -> Result<Vec<String>, String> {
     Ok(lines.iter().map(|line| line.get(shared..).unwrap_or("").to_owned()).collect())
 }
 
-/// What a block's comment names: a file, and in it an anchor.
+/// The file that a block's comment names, and the anchor in it.
 pub fn source_of(block: &Block) -> Option<(PathBuf, Option<&str>)> {
     let named = block.comments.iter().find_map(|(_, text)| text.strip_prefix("code:"))?;
     let mut words = named.split_whitespace();
     Some((PathBuf::from(words.next()?), words.next()))
 }
 
-/// The lines that a block should have; `None` for one that is not woven.
+/// The lines that a block should have, or `None` for a block that does not come from a file.
 pub fn expected(root: &Path, block: &Block) -> Result<Option<Vec<String>>, String> {
     let Some((file, anchor)) = source_of(block) else {
         return match WOVEN.contains(&&*block.language) {
@@ -62,7 +63,7 @@ pub fn expected(root: &Path, block: &Block) -> Result<Option<Vec<String>>, Strin
     lines.map(Some).map_err(|why| format!("{} {why}", file.display()))
 }
 
-/// Compares a block line by line, as `same` sees them, and tells of the first that differs.
+/// Compares a block line by line with `same`, and reports the first line that differs.
 pub fn compare(
     document: &Document,
     block: &Block,
@@ -82,7 +83,7 @@ pub fn compare(
     };
     let index = (block.content.start + n).min(block.content.end);
     let what = format!(
-        "here stands\n    {}\nwhere {origin} has\n    {}\n{UPDATE}",
+        "the text has\n    {}\nbut {origin} has\n    {}\n{UPDATE}",
         shown(found.get(n)),
         shown(expected.get(n))
     );

@@ -1,10 +1,10 @@
-//! From a command of the text to a program that is built already.
+//! From a command in the text to the built program that it would run.
 
 use std::path::{Path, PathBuf};
 
 use crate::process::Program;
 
-/// What `cargo run …` would run.
+/// A command `cargo run …`, taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CargoRun {
     pub release: bool,
@@ -56,7 +56,12 @@ impl CargoRun {
         Ok(run)
     }
 
-    /// The same with the port 8080 replaced. A program that would listen there listens at the other.
+    /// Whether an example is asked to end after its demonstration.
+    pub fn runs_once(&self) -> bool {
+        self.example.is_some() && self.arguments.iter().any(|argument| argument == "--once")
+    }
+
+    /// The same command with another port in place of 8080, for its arguments and for its server.
     pub fn at_port(mut self, port: u16) -> CargoRun {
         for argument in &mut self.arguments {
             *argument = replace_port(argument, 8080, port);
@@ -69,7 +74,7 @@ impl CargoRun {
         self
     }
 
-    /// The built program. Tests run what is built for debugging; `release` asks for the other.
+    /// The built program. Tests run the debug build; `release` asks for the release build.
     pub fn program(self, root: &Path, release: bool) -> Result<Program, String> {
         let mut path = match &self.example {
             None => PathBuf::from(env!("CARGO_BIN_EXE_chalkwire")),
@@ -93,20 +98,20 @@ impl CargoRun {
     }
 }
 
-/// Where cargo puts programs: this test is in `deps` below it.
+/// The directory where cargo puts programs. This test is in `deps` below it.
 fn profile_directory() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     test.ancestors().nth(2).expect("a directory above deps").to_owned()
 }
 
-/// `cargo test --test tutorial` does not build examples, so what is there may be yesterday's.
-/// Cargo leaves a list of the sources beside each program.
+/// Fails if a program is older than its sources, because `cargo test --test tutorial` does not
+/// build examples. Cargo leaves a list of the sources beside each program.
 fn expect_fresh(path: &Path, root: &Path) -> Result<(), String> {
     let modified = |path: &Path| path.metadata().and_then(|data| data.modified());
     let built = modified(path).map_err(|_| "is not built".to_owned())?;
     let list = std::fs::read_to_string(path.with_extension("d")).unwrap_or_default();
     for source in list.split_whitespace().skip(1).map(Path::new) {
-        // The text is in the list because the server shows it; no example does.
+        // The server embeds the text, so it is in the list. But no example shows the text.
         let is_text = source.extension().is_some_and(|extension| extension == "md");
         if !is_text && modified(&root.join(source)).is_ok_and(|time| time > built) {
             return Err(format!("is older than {}", source.display()));
@@ -115,7 +120,7 @@ fn expect_fresh(path: &Path, root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Replaces a port where it stands as one: behind a colon or the word, and not within a number.
+/// Replaces a port where it follows a colon or the word "port", and is not part of a longer number.
 pub fn replace_port(text: &str, from: u16, to: u16) -> String {
     let mut text = text.to_owned();
     for before in [":", "port ", "port="] {

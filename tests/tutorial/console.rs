@@ -1,4 +1,5 @@
-//! Console blocks are run: what stands below a command is what the program prints.
+//! The tests run the commands of console blocks: the program must print the lines below the
+//! command.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,14 +12,14 @@ use crate::document::{Block, Document, Problem, UPDATE};
 use crate::mask::{mask, mask_measured};
 use crate::process::Running;
 
-/// How long a command may take, and how long when a measurement is made anew.
+/// How long a command may take, and how long it may take when it measures again.
 const DEADLINE: Duration = Duration::from_secs(60);
 const MEASURING: Duration = Duration::from_secs(600);
 
 /// A command and the lines below it.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
-    /// As it is shown, on several lines when all but the last end in a backslash.
+    /// The command as the text shows it. If a line ends in a backslash, the command goes on.
     shown: Vec<String>,
     output: Vec<String>,
 }
@@ -58,7 +59,7 @@ impl Step {
     }
 }
 
-/// What the comments above a block ask for.
+/// The wishes in the comments above a block.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wishes {
     fails: bool,
@@ -80,7 +81,7 @@ impl Wishes {
                     wishes.measured = true;
                     wishes.test_arguments = rest["test:".len()..].trim().to_owned();
                 }
-                // Known elsewhere.
+                // Another test reads this one.
                 ("green", _) => {}
                 _ => return Err((*index, format!("`{text}` asks for nothing that is known"))),
             }
@@ -89,8 +90,8 @@ impl Wishes {
     }
 }
 
-/// A port nobody listens at. It has four digits, as 8080 has, so that lengths and columns stay; and
-/// no system gives such a port to a client on its own account.
+/// Finds a free port. It has four digits like 8080, so that lengths and columns do not change, and
+/// a system never gives such a port to a client.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
@@ -102,7 +103,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// Starts a server as the text does in another terminal, and waits until it can be spoken to.
+/// Starts a server, as the text does in another terminal, and waits until it is ready.
 pub fn start_server(root: &Path, command: &str, port: u16) -> Result<Running, String> {
     let run = CargoRun::parse(command)?;
     let is_example = run.example.is_some();
@@ -110,18 +111,21 @@ pub fn start_server(root: &Path, command: &str, port: u16) -> Result<Running, St
     let told = |result: Result<(), String>| result.map_err(|why| format!("`{command}` {why}"));
     told(server.wait_for(&format!(":{port}"), Duration::from_secs(20)))?;
     if is_example {
-        // Its demonstration is over when it says how it ends; some serve without one.
+        // After its demonstration an example prints how to end it; some serve without one.
         let _ = server.wait_for("Ctrl-C", Duration::from_secs(10));
     }
     Ok(server)
 }
 
+/// What every example must do when it is run with `--once`.
+pub const ENDS_WELL: &str = "with --once it should succeed and print nothing on standard error";
+
 /// How a block is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// To be compared: what is built for debugging, and less of what takes long.
+    /// To compare: runs the debug build, and the short form of a long measurement.
     Test,
-    /// To be written.
+    /// To write: runs what the text shows.
     Write,
 }
 
@@ -140,14 +144,20 @@ fn run(root: &Path, wishes: &Wishes, found: &[String], mode: Mode) -> Result<Vec
         }
         let again = wishes.measured && mode == Mode::Write;
         let deadline = if again { MEASURING } else { DEADLINE };
+        let once = asked.runs_once() && !wishes.fails;
         let program = asked.at_port(port).program(root, release)?;
         let output = program.run(root, deadline).map_err(|why| format!("`{command}` {why}"))?;
+        let output_has_errors = !output.stderr.is_empty();
         let said = replace_port(&(output.stdout + &output.stderr), port, 8080);
         if output.success == wishes.fails {
             let should = if wishes.fails { "should fail, but ends well" } else { "fails" };
             return Err(format!("`{command}` {should}; it said\n{said}"));
         }
-        // A program without the flags that are added here would fail too, but not for its own sake.
+        if once && output_has_errors {
+            return Err(format!("`{command}`: {ENDS_WELL}; it said\n{said}"));
+        }
+        // A program without the flags that are added here would fail too, but not because of its
+        // mistake.
         if said.contains("Unrecognized argument") {
             return Err(format!("`{command}` does not know its flags; it said\n{said}"));
         }
@@ -162,7 +172,16 @@ fn run(root: &Path, wishes: &Wishes, found: &[String], mode: Mode) -> Result<Vec
     Ok(lines)
 }
 
-/// What came of a block.
+/// The examples that a document runs with `--once`, and that must succeed.
+pub fn programs_run_once(document: &Document) -> Vec<String> {
+    let blocks = document.blocks.iter().filter(|block| block.language == "console");
+    let blocks = blocks.filter(|block| Wishes::of(block).is_ok_and(|wishes| !wishes.fails));
+    let steps = blocks.filter_map(|block| steps(&document.content(block)).ok()).flatten();
+    let runs = steps.filter_map(|step| CargoRun::parse(&step.command()).ok());
+    runs.filter(CargoRun::runs_once).filter_map(|run| run.example).collect()
+}
+
+/// What the check of a block has found.
 pub enum Outcome {
     Right,
     Wrong(Problem),
@@ -170,7 +189,7 @@ pub enum Outcome {
     Other(Vec<String>),
 }
 
-/// Runs a block and compares; with `update`, gives the lines that it should have when it differs.
+/// Runs a block and compares it. With `update`, returns the lines that a wrong block should have.
 pub fn check(root: &Path, document: &Document, block: &Block, update: bool) -> Outcome {
     let at = |index, why: String| Outcome::Wrong(document.problem(index, why));
     let wishes = match Wishes::of(block) {
@@ -178,7 +197,7 @@ pub fn check(root: &Path, document: &Document, block: &Block, update: bool) -> O
         Err((index, why)) => return at(index, why),
     };
     let found = document.content(block);
-    // Not written yet: no need to try the short form first.
+    // The block is empty, so there is nothing to compare.
     let empty = found.iter().all(|line| line.starts_with("$ "));
     if !(update && empty && !wishes.test_arguments.is_empty()) {
         let lines = match run(root, &wishes, &found, Mode::Test) {
@@ -209,7 +228,8 @@ fn differs(
         let mask = if wishes.measured { mask_measured } else { mask };
         return compare(document, block, lines, origin, |a, b| mask(a) == mask(b));
     }
-    // Less was measured than is shown, so what is there must come in this order among the rest.
+    // The test has measured less than the text shows. So its lines must be in the text in this
+    // order, with other lines between them.
     let found = document.content(block);
     let mut rest = found.iter().map(|line| mask_measured(line));
     let missing = lines.iter().find(|line| !rest.any(|found| found == mask_measured(line)))?;
@@ -242,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_stand_above_the_fence() {
+    fn wishes_are_read_above_the_fence() {
         let wishes = |text: &str| Wishes::of(&document(text).blocks[0]);
         let found =
             wishes("<!-- fails -->\n<!-- while: cargo run --quiet -->\n```console\n```\n").unwrap();

@@ -1,21 +1,21 @@
-//! What stands beside the chapters: the table of all of them, and the book's list.
+//! The lists beside the chapters: the table of contents, the book's list, and the list of examples.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::document::{Document, UPDATE, expect_none, write_line};
 use crate::form;
-use crate::tree::{chapters, files, stem};
+use crate::tree::{EXAMPLES, chapters, files, folders, stem};
 use crate::{root, updating};
 
-/// The table in `tutorial/README.md` says of each chapter what its head says.
+/// The table in `tutorial/README.md` says the same of each chapter as the head of the chapter.
 #[test]
 fn the_contents_have_every_chapter() {
     let file = Path::new("tutorial/README.md");
     let contents = Document::read(root(), file);
     let mut problems = Vec::new();
     for chapter in chapters(root()) {
-        // A head that cannot be read is told of elsewhere.
+        // Another test reports a head that cannot be read.
         let Some(row) = form::row(&chapter) else { continue };
         let link = format!("]({}.md) | [", stem(&chapter.file));
         match contents.lines.iter().position(|line| line.contains(&link)) {
@@ -39,7 +39,20 @@ fn the_contents_have_every_chapter() {
     expect_none(problems);
 }
 
-/// mdBook leaves out what its table of contents does not name.
+/// The table of examples has one row for each program, in order.
+#[test]
+fn the_examples_are_all_listed() {
+    let table = Document::read(root(), Path::new(EXAMPLES));
+    let rows = table.lines.iter().filter_map(|line| line.strip_prefix("| [`"));
+    let listed: Vec<&str> =
+        rows.filter_map(|row| row.split_once('|')).map(|cells| cells.0).collect();
+    let expected = folders(root());
+    let expected = expected.iter().map(|folder| stem(folder));
+    let expected: Vec<String> = expected.map(|name| format!("{name}`]({name}/main.rs) ")).collect();
+    assert_eq!(listed, expected);
+}
+
+/// mdBook leaves out a file that its table of contents does not name.
 #[test]
 fn the_summary_names_every_file() {
     let summary = root().join("tutorial/SUMMARY.md");

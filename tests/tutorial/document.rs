@@ -1,12 +1,12 @@
-//! A Markdown file as the checks see it: its fenced blocks, the comments above them, the rest.
+//! A Markdown file as the checks see it: its fenced blocks, the comments above them, and the rest.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// What to do when the text should follow the programs.
-pub const UPDATE: &str = "UPDATE=1 cargo test --test tutorial writes it anew";
+/// How to make the text follow the programs.
+pub const UPDATE: &str = "UPDATE=1 cargo test --test tutorial writes it again";
 
 /// Something wrong, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Fails with all problems, one below the other.
+/// Fails if there are problems, and lists all of them.
 pub fn expect_none(problems: Vec<Problem>) {
     let text: Vec<String> = problems.iter().map(Problem::to_string).collect();
     assert!(text.is_empty(), "\n\n{}\n", text.join("\n\n"));
@@ -40,13 +40,13 @@ pub struct Document {
 pub struct Block {
     /// The word behind the fence.
     pub language: String,
-    /// The insides of the comments on the lines right above the fence, with their indexes.
+    /// The texts of the comments right above the fence, with the indexes of their lines.
     pub comments: Vec<(usize, String)>,
     /// The index of the line with the fence.
     pub fence: usize,
     /// The indexes of the lines between the fences.
     pub content: Range<usize>,
-    /// What stands before the fence, in a list for example.
+    /// The spaces before the fence, for example in a list.
     indent: String,
 }
 
@@ -126,18 +126,18 @@ fn comments_above(lines: &[String], fence: usize) -> Vec<(usize, String)> {
     comments
 }
 
-/// Two tests write the same files when `UPDATE=1` is set.
+/// With `UPDATE=1` several tests write the same files, so only one may write at a time.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Writes the lines of the `n`th block of a file. The other blocks may have changed meanwhile, but
-/// not their number.
+/// Writes the lines of the `n`th block of a file. Meanwhile other blocks may have changed, but not
+/// their number.
 pub fn write_block(root: &Path, file: &Path, n: usize, lines: &[String]) {
     let _writing = WRITING.lock();
     let text = Document::read(root, file).with_block(n, lines);
     write_whole(&root.join(file), &text);
 }
 
-/// Other tests read the file meanwhile: they find it as it was, or as it is.
+/// Replaces a file at once, because other tests read it meanwhile.
 fn write_whole(path: &Path, text: &str) {
     let new = path.with_extension("new");
     std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path)).expect("it is written");
@@ -152,7 +152,7 @@ pub fn write_line(root: &Path, file: &Path, index: usize, line: &str) {
 }
 
 #[test]
-fn blocks_are_found_with_what_stands_above_them() {
+fn blocks_are_found_with_the_comments_above_them() {
     let text = "a\n<!-- fails -->\n<!-- while: x -->\n```console\n$ b\n```\n\n- c\n  ```text\n  d\n  ```\n";
     let document = Document::parse(Path::new("a.md"), text);
     let [first, second] = &document.blocks[..] else { panic!("{:?}", document.blocks) };

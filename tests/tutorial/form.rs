@@ -1,4 +1,4 @@
-//! Every chapter has the same form, so that a reader knows where to look.
+//! Every chapter has the same form, so that a reader always knows where to look.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub fn check(document: &Document) -> Vec<Problem> {
         complain(0, format!("the title should be `# {}. …`", &name[..2]));
     }
     let head: Vec<&str> = line(2).split(" · ").collect();
-    let example = format!("example [`{name}`](../examples/{name}.rs)");
+    let example = format!("example [`{name}`](../examples/{name}/main.rs)");
     let is_head = head.len() >= 4
         && head[0].ends_with(" minutes")
         && head[1] == example
@@ -79,7 +79,7 @@ pub fn check(document: &Document) -> Vec<Problem> {
     problems
 }
 
-/// Steps are counted from 1, and nothing else has a heading among them.
+/// Steps count from 1, and there are no other headings between them.
 fn steps(document: &Document) -> Option<Problem> {
     let lines = section(document, "Build it");
     let headings = lines.into_iter().filter(|(_, line)| line.starts_with("### "));
@@ -89,7 +89,7 @@ fn steps(document: &Document) -> Option<Problem> {
     Some(document.problem(index, format!("this should be `### Step {n}: …`")))
 }
 
-/// Two, one short and one hard, each with three hints and a solution.
+/// A chapter has two exercises, a short one and a hard one, each with three hints and a solution.
 fn exercises(document: &Document, name: &str) -> Vec<Problem> {
     let lines = section(document, "Exercise");
     let mut starts: Vec<usize> =
@@ -115,7 +115,7 @@ fn exercises(document: &Document, name: &str) -> Vec<Problem> {
     problems
 }
 
-/// Words outside of fences: what is read in one sitting.
+/// Counts the words outside of fences. A chapter must fit into one sitting.
 pub fn check_length(document: &Document) -> Option<Problem> {
     let prose = document.prose().filter(|(_, line)| !line.trim_start().starts_with("<!--"));
     let words = prose.flat_map(|(_, line)| line.split_whitespace());
@@ -124,7 +124,8 @@ pub fn check_length(document: &Document) -> Option<Problem> {
     (!fits).then(|| document.problem(0, format!("{count} words, and not 1,200 to 2,000")))
 }
 
-/// The widest line of a block, in columns: what rustfmt allows. A page shows about 90 without scrolling.
+/// The widest line of a block, in columns: what rustfmt allows. A page shows about 90 without
+/// scrolling.
 const WIDEST: usize = 100;
 
 /// Lines that are too wide for a page.
@@ -206,7 +207,7 @@ fn what_is_missing_in_a_chapter_is_reported() {
         let hint = "<details><summary>Hint</summary>\n\nx\n</details>\n";
         format!("### {title}\n\n{}\n[Solution](solutions/03_x.md)\n\n", hint.repeat(3))
     };
-    let mut text = "# 03. X\n\n45 minutes · example [`03_x`](../examples/03_x.rs) · opens [`src/a.rs`](../src/a.rs) · RFC 6455 section 1\n\n".to_owned();
+    let mut text = "# 03. X\n\n45 minutes · example [`03_x`](../examples/03_x/main.rs) · opens [`src/a.rs`](../src/a.rs) · RFC 6455 section 1\n\n".to_owned();
     for name in SECTIONS {
         text += &format!("## {name}\n\n");
         text += &match name {
@@ -224,7 +225,7 @@ fn what_is_missing_in_a_chapter_is_reported() {
     let row = row(&parse(&text)).unwrap();
     assert_eq!(
         row,
-        "| [03. X](03_x.md) | [`03_x`](../examples/03_x.rs) | [`src/a.rs`](../src/a.rs) | 45 | 1 |"
+        "| [03. X](03_x.md) | [`03_x`](../examples/03_x/main.rs) | [`src/a.rs`](../src/a.rs) | 45 | 1 |"
     );
     assert_eq!(check(&parse(&text)), []);
     assert_eq!(check_minutes(&parse(&text)), None);

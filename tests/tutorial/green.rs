@@ -1,5 +1,5 @@
-//! `<!-- green: 1 2 --no-echo -->`, and below it the command: the checker finds these steps right in the
-//! chapter's example.
+//! A chapter promises with `<!-- green: 1 2 --no-echo -->` that `chalkwire check` passes its
+//! example, and shows the command below.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use crate::command::CargoRun;
 use crate::console::{free_port, start_server};
 use crate::document::{Document, expect_none};
 use crate::root;
+use crate::side_by_side::side_by_side;
 use crate::tree::{chapters, stem};
 
 #[test]
 fn the_checker_finds_green_what_the_chapters_say() {
-    let mut problems = Vec::new();
-    for document in chapters(root()) {
+    let problems = side_by_side(chapters(root()), |document| {
+        let mut problems = Vec::new();
         let found = promises(&document);
         let name = stem(&document.file);
         if found.is_empty() && *name >= *"03" {
@@ -22,11 +23,12 @@ fn the_checker_finds_green_what_the_chapters_say() {
             let result = command.and_then(|command| keep(&name, &command));
             problems.extend(result.err().map(|why| document.problem(index, why)));
         }
-    }
-    expect_none(problems);
+        problems
+    });
+    expect_none(problems.into_iter().flatten().collect());
 }
 
-/// Each line of that form, with the command that stands below it, if it asks for the same steps.
+/// The promises of a document, each with the command below it, which must ask for the same steps.
 fn promises(document: &Document) -> Vec<(usize, Result<String, String>)> {
     let inside = |line: &str| {
         Some(line.trim().strip_prefix("<!-- green:")?.strip_suffix("-->")?.trim().to_owned())
@@ -54,6 +56,7 @@ fn command_below(document: &Document, index: usize, words: &str) -> Result<Strin
     }
 }
 
+/// Runs the command against the chapter's example.
 fn keep(example: &str, command: &str) -> Result<(), String> {
     let port = free_port();
     let _server = start_server(root(), &format!("cargo run --quiet --example {example}"), port)?;

@@ -7,11 +7,11 @@ use crate::document::{Document, Problem};
 /// The targets of the links of a line.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     let outside = without_code(line);
-    // What stands in backticks is no link, but a link's text may be in backticks.
+    // Text in backticks is not a link, but the text of a link may be in backticks.
     outside.into_iter().filter_map(|rest| rest.strip_prefix("](")?.split(')').next())
 }
 
-/// What begins at each `](` of a line that is not within backticks.
+/// The rests of a line that start at a `](` outside of backticks.
 fn without_code(line: &str) -> Vec<&str> {
     let mut within = false;
     let mut found = Vec::new();
@@ -25,7 +25,7 @@ fn without_code(line: &str) -> Vec<&str> {
     found
 }
 
-/// A heading's name in a link, as code hosts make it.
+/// The name of a heading in a link, as code hosts make it.
 pub fn slug(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -37,7 +37,7 @@ fn headings(document: &Document) -> impl Iterator<Item = String> {
     lines.map(|(_, line)| slug(line.trim_start_matches('#')))
 }
 
-/// A link of the text, checked.
+/// Checks all links of a document.
 pub fn check(root: &Path, document: &Document) -> Vec<Problem> {
     let directory = document.file.parent().unwrap_or(Path::new(""));
     let mut problems = Vec::new();

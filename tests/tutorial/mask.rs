@@ -1,17 +1,18 @@
-//! What may differ between two runs of a program: ports, times, ids, and in a measurement all figures.
+//! Hides what may differ between two runs of a program: ports, times, ids, and all measured
+//! figures.
 
 const HOSTS: [&str; 3] = ["127.0.0.1:", "localhost:", "[::1]:"];
 const UNITS: [&str; 5] = ["ns", "µs", "us", "ms", "s"];
 const IDS: [&str; 4] = ["ThreadId(", "process ", "pid ", "thread id "];
 const SIZES: [&str; 6] = ["KiB", "MiB", "GiB", "kB", "MB", "GB"];
 
-/// A line as it is compared.
+/// Masks a line, so that two runs can be compared.
 pub fn mask(line: &str) -> String {
     times(&ids(&ports(line.trim_end())))
 }
 
-/// A line of a measurement as it is compared: figures and the space around them may differ, and
-/// how long a rule is.
+/// Masks a line of a measurement. Its figures may differ, the spaces around them, and the lengths
+/// of rules.
 pub fn mask_measured(line: &str) -> String {
     let masked = mask(line).replace("TIME", "0");
     let mut out = String::new();
@@ -29,7 +30,7 @@ pub fn mask_measured(line: &str) -> String {
             out.push(first);
         } else {
             let length = run.max(first.len_utf8());
-            // Padding beside a word, which figures in the same column may have widened.
+            // Spaces beside a word: longer figures in the same column make more of them.
             out.push_str(if run > 0 { " " } else { &rest[..length] });
             rest = &rest[length..];
         }
@@ -41,7 +42,7 @@ fn digits(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())
 }
 
-/// Port 8080 is the text's own; others are whatever was free.
+/// Masks ports, except 8080, which is the port of the text.
 fn ports(line: &str) -> String {
     HOSTS.iter().fold(line.to_owned(), |line, host| {
         behind(&line, host, |number| if number == "8080" { "8080" } else { "PORT" })

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::command::CargoRun;
 use crate::document::{Document, Problem};
 use crate::tree::{example_name, programs};
 
-/// What there is.
+/// Everything that exists: files, flags, and words of the code.
 pub struct Known {
     files: BTreeSet<String>,
     flags: BTreeSet<String>,
     words: BTreeSet<String>,
 }
 
-/// Flags of cargo and of programs that a reader may have.
+/// Flags of cargo, and of other programs that a reader may have.
 const FOREIGN_FLAGS: [&str; 8] = [
     "--quiet",
     "--release",
@@ -27,13 +28,19 @@ const FOREIGN_FLAGS: [&str; 8] = [
     "--no-buffer",
 ];
 
-/// Directories whose paths are checked when they begin a word.
+/// A word that begins with one of these directories must be a path that exists.
 const DIRECTORIES: [&str; 8] =
     ["src/", "examples/", "tests/", "tutorial/", "bench/", "fuzz/", "../", ".ci/"];
 const EXTENSIONS: [&str; 7] = [".rs", ".md", ".html", ".js", ".css", ".toml", ".svg"];
 
+/// Everything that exists. Gathered once, because each program is asked for its flags.
+pub fn known() -> &'static Known {
+    static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::gather(crate::root()));
+    &KNOWN
+}
+
 impl Known {
-    pub fn gather(root: &Path) -> Known {
+    fn gather(root: &Path) -> Known {
         let mut known =
             Known { files: BTreeSet::new(), flags: BTreeSet::new(), words: BTreeSet::new() };
         for directory in ["src", "examples", "tests", "tutorial", "bench", "fuzz", ".ci"] {
@@ -49,7 +56,7 @@ impl Known {
             known.add_help(root, &format!("cargo run --quiet -- {command} --help"));
         }
         for name in programs(root).iter().filter_map(|file| example_name(file)) {
-            // One that is not built is told of elsewhere.
+            // Another test reports a program that is not built.
             known.add_help(root, &format!("cargo run --quiet --example {name} -- --help"));
         }
         known
@@ -64,8 +71,8 @@ impl Known {
                 continue;
             }
             let extension = path.extension().and_then(|extension| extension.to_str());
-            // These checks name things that are nowhere.
-            let is_check = path.starts_with("tests/tutorial") || path.ends_with("tutorial.rs");
+            // These checks name things that do not exist. The test in a browser does not.
+            let is_check = path.starts_with("tests/tutorial") && !path.ends_with("browser.rs");
             if matches!(extension, Some("rs" | "js" | "html" | "css" | "py")) && !is_check {
                 let text = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
                 let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
@@ -96,7 +103,7 @@ impl Known {
         names.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
     }
 
-    /// What is wrong with a piece of code in the text that stands in `directory`.
+    /// What is wrong with a piece of code, if its text is in `directory`.
     fn complaint(&self, code: &str, directory: &Path) -> Option<String> {
         for word in code.split_whitespace() {
             let flag = word.split(['=', ',', ';', ':', ')']).next().unwrap_or_default();
@@ -142,7 +149,7 @@ fn looks_like_a_path(word: &str) -> bool {
         word.strip_suffix(extension).is_some_and(|name| !name.is_empty() && !name.ends_with('/'))
     });
     let begins = DIRECTORIES.iter().any(|directory| word.starts_with(directory));
-    // An absolute path is one of a server; NN stands for a number; what is in target is made.
+    // An absolute path is a path of a server, and cargo makes the files in target.
     plain && (named || begins) && !word.starts_with('/') && !word.starts_with("target/")
 }
 
@@ -173,7 +180,7 @@ fn is_camel_case(word: &str) -> bool {
         && word.contains(|c: char| c.is_ascii_lowercase())
 }
 
-/// Checks all code in the lines of a text.
+/// Checks everything in backticks in the prose of a document.
 pub fn check(known: &Known, document: &Document) -> Vec<Problem> {
     let directory = document.file.parent().unwrap_or(Path::new(""));
     let mut problems = Vec::new();
@@ -188,8 +195,7 @@ pub fn check(known: &Known, document: &Document) -> Vec<Problem> {
 
 #[test]
 fn what_looks_like_a_name_must_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let known = Known::gather(root);
+    let known = known();
     let directory = Path::new("tutorial/solutions");
     for fine in [
         "src/http/handshake.rs",
@@ -227,5 +233,5 @@ fn what_looks_like_a_name_must_exist() {
         assert!(known.complaint(wrong, directory).is_some(), "{wrong}");
     }
     let document = Document::parse(Path::new("tutorial/a.md"), "a\nb `--nope` c\n");
-    assert_eq!(check(&known, &document)[0].line, 2);
+    assert_eq!(check(known, &document)[0].line, 2);
 }

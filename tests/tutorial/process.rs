@@ -1,4 +1,4 @@
-//! Runs a program with a deadline, and ends it on every path.
+//! Runs a program with a deadline, and always ends it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,25 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// A program and what it is given.
+/// A program and its arguments.
 #[derive(Debug)]
 pub struct Program {
     pub path: PathBuf,
     pub arguments: Vec<String>,
 }
 
-/// What a program has left behind.
+/// What a program has printed, and whether it succeeded.
 pub struct Output {
     pub success: bool,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// A program that runs. It does not outlive this.
+/// A program that runs. It ends when this value is dropped.
 pub struct Running {
     child: Child,
-    /// Bytes of standard output (`false`) and standard error (`true`); both ended: no more.
+    /// Bytes of standard output (`false`) and standard error (`true`). It ends when both have
+    /// ended.
     pieces: Receiver<(bool, Vec<u8>)>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -60,7 +61,7 @@ impl Program {
             std::thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                    // Read on when nobody is interested: a full pipe would stop the program.
+                    // Read on even if no test wants the bytes: a full pipe would stop the program.
                     let _ = sender.send((is_error, buffer[..count].to_vec()));
                 }
             });
@@ -82,14 +83,14 @@ impl Program {
                 let (stdout, stderr) = running.said();
                 return Err(format!("does not end within {deadline:?}; it said\n{stdout}{stderr}"));
             }
-            // Its output has ended, and so will it.
+            // Its output has ended, so the program ends soon.
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
 impl Running {
-    /// Waits for more output; false when there is none until then, or none any more.
+    /// Waits for more output. Returns false when none comes in time, or when the output has ended.
     fn take_piece(&mut self, until: Instant) -> bool {
         let left = until.saturating_duration_since(Instant::now());
         match self.pieces.recv_timeout(left) {
@@ -106,7 +107,7 @@ impl Running {
         (text(&self.stdout), text(&self.stderr))
     }
 
-    /// Waits until standard output has `word`.
+    /// Waits until standard output contains `word`.
     pub fn wait_for(&mut self, word: &str, deadline: Duration) -> Result<(), String> {
         let until = Instant::now() + deadline;
         while !self.said().0.contains(word) {

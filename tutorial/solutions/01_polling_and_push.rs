@@ -1,5 +1,5 @@
 //! The exercises of chapter 01, solved: a connection for each request, and an event stream that
-//! breaks off and is taken up again.
+//! breaks off and goes on where it stopped.
 //!
 //! Run: cargo run --example solution_01_polling_and_push
 
@@ -11,14 +11,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tungstenite::handshake::derive_accept_key;
 
-/// The pauses before the ten updates, in milliseconds. After the tenth they begin anew.
+/// The pauses before the ten updates, in milliseconds. After the tenth they start again.
 const PAUSES: [u64; 10] = [90, 310, 140, 260, 60, 420, 180, 120, 350, 70];
-/// Nobody waits longer for the other side.
+/// How long one side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
 const KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// Ten updates, heard in four ways that lose their connection.
+/// Sends ten updates in four ways, and some of them lose their connection.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen (default 127.0.0.1:8080)
@@ -29,7 +29,7 @@ struct Flags {
     once: bool,
 }
 
-/// When each update was published; the bell rings when there is one more.
+/// When each update was published. The bell rings whenever a new update is there.
 static UPDATES: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 static BELL: Condvar = Condvar::new();
 
@@ -43,7 +43,7 @@ fn publish_after(pause: u64) {
     BELL.notify_all();
 }
 
-/// The update after number `after`. If it has to come yet, waits for the bell.
+/// Returns the update after number `after`. If it is not there yet, waits for the bell.
 fn next(after: usize, patience: Duration) -> String {
     match BELL.wait_timeout_while(updates(), patience, |updates| updates.len() <= after) {
         Ok((_, timeout)) if !timeout.timed_out() => format!("update {}\n", after + 1),
@@ -51,7 +51,7 @@ fn next(after: usize, patience: Duration) -> String {
     }
 }
 
-/// Answers the requests of one connection, until one of them asks to be pushed.
+/// Answers the requests of one connection, until one of them asks for a push.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut requests = BufReader::new(socket);
@@ -72,7 +72,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
                 return push(socket, after, header("Sec-WebSocket-Key: "));
             }
             // ANCHOR_END: last_event_id
-            "/" => include_str!("../../examples/01_polling_and_push.html").to_owned(),
+            "/" => include_str!("../../examples/01_polling_and_push/page.html").to_owned(),
             _ => return Ok(()),
         };
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -85,7 +85,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// One answer, and then every update as it comes.
+/// Sends one answer, and then every update as soon as it is there.
 fn push(mut socket: &TcpStream, after: usize, key: Option<&str>) -> io::Result<()> {
     let answer = match key.map(|key| derive_accept_key(key.as_bytes())) {
         None => "200 OK\r\nContent-Type: text/event-stream".to_owned(),
@@ -99,7 +99,7 @@ fn push(mut socket: &TcpStream, after: usize, key: Option<&str>) -> io::Result<(
             None => format!("id: {}\ndata: {text}\n", number + 1).into_bytes(),
             Some(_) => [&[0x81, text.len() as u8], text.as_bytes()].concat(),
         })?;
-        // A bad network: after its fifth event the stream breaks off.
+        // A bad network: the stream breaks off after its fifth event.
         if key.is_none() && number + 1 == after + 5 {
             return Ok(());
         }
@@ -108,7 +108,7 @@ fn push(mut socket: &TcpStream, after: usize, key: Option<&str>) -> io::Result<(
     Ok(())
 }
 
-/// Hears ten updates in one way, and writes its line of the table.
+/// Listens to ten updates in one way, and returns its line of the table.
 fn hear(way: &str, server: SocketAddr) -> io::Result<String> {
     let polls = way.contains("polling");
     let (mut connections, mut lines) = (0, None);
@@ -133,13 +133,13 @@ fn hear(way: &str, server: SocketAddr) -> io::Result<String> {
         }
         // ANCHOR: again
         let Some(line) = lines.as_mut().and_then(Iterator::next).transpose()? else {
-            // The other side has closed. What an EventSource does: ask again, for what is missing.
+            // The other side has closed. An EventSource then asks again, for what is missing.
             ask = true;
             continue;
         };
         // ANCHOR_END: again
         down += line.len() + 1;
-        // Whatever the wrapping, an update is a line, and so is that there is none.
+        // In all four ways an update is a line, and "nothing new" is a line too.
         let is_update = line.ends_with(format!("update {}", heard + 1).as_bytes());
         ask = polls && (is_update || line == b"nothing new");
         if is_update {

@@ -1,4 +1,4 @@
-//! The exercises of chapter 02, solved: three clients at most, and messages that keep their ends.
+//! The exercises of chapter 02, solved: at most three clients, and messages that stay whole.
 //!
 //! Run: cargo run --example solution_02_tcp_echo
 
@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-/// Who says nothing for so long, or takes nothing, is let go.
+/// How long a client may send nothing, or take nothing, before the server ends its connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Three places. The fourth client is told that there is none.
+/// How many clients there may be. The server tells the next one that there is no place.
 const PLACES: usize = 3;
 
-/// An echo server on bare TCP, for three clients and whole messages.
+/// Runs an echo server on bare TCP, for three clients and whole messages.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen (default 127.0.0.1:8080)
@@ -27,9 +27,10 @@ struct Flags {
 }
 
 // ANCHOR: place
+/// How many places are taken.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// One of the places. Whoever drops it gives it back.
+/// One of the places. To drop it is to give it back.
 struct Place;
 
 impl Place {
@@ -51,7 +52,7 @@ fn accept_all(listener: &TcpListener) {
     for number in 1_u64.. {
         let socket = match listener.accept() {
             Ok((socket, _)) => socket,
-            // Mostly there are too many open sockets. Some of them will be closed.
+            // Usually too many sockets are open. Some of them will be closed soon.
             Err(error) => {
                 eprintln!("cannot accept: {error}");
                 thread::sleep(Duration::from_millis(100));
@@ -83,13 +84,13 @@ fn serve(number: u64, socket: &TcpStream) {
     }
 }
 
-/// A client that leaves is no fault, also when it leaves without a word.
+/// Whether an error only says that the client has left. A client may leave at any time.
 fn is_goodbye(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-/// Sends back each message, until the client has sent its last byte.
+/// Sends each message back, until the client has sent its last byte.
 fn echo(socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
@@ -100,13 +101,14 @@ fn echo(socket: &TcpStream) -> io::Result<()> {
 }
 
 // ANCHOR: messages
-/// A message: its length in two bytes, the big end first, and the text.
+/// Sends a message: its length in two bytes, with the high byte first, and then the text.
 fn send(mut socket: &TcpStream, text: &str) -> io::Result<()> {
     let length = u16::try_from(text.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     socket.write_all(&[&length.to_be_bytes(), text.as_bytes()].concat())
 }
 
-/// The next message, however many reads it takes; none when the other side has ended.
+/// Reads the next message, however many reads it takes. Returns `None` when the other side has
+/// ended.
 fn receive(mut socket: &TcpStream) -> io::Result<Option<String>> {
     let mut length = [0; 2];
     if socket.read(&mut length[..1])? == 0 {
@@ -119,7 +121,7 @@ fn receive(mut socket: &TcpStream) -> io::Result<Option<String>> {
 }
 // ANCHOR_END: messages
 
-/// A client that says aloud what it does.
+/// A client that prints what it does.
 struct Client {
     name: &'static str,
     socket: TcpStream,
@@ -168,11 +170,11 @@ fn demonstrate(server: SocketAddr) -> io::Result<()> {
 
     drop(clients.remove(0));
     println!("ana leaves");
-    // Her place is free when her thread has seen that.
+    // Her place is free as soon as her thread has noticed that she left.
     for _ in 0..100 {
         let eve = TcpStream::connect(server)?;
         eve.set_read_timeout(Some(Duration::from_secs(2)))?;
-        // Where there is no place, the server may have closed already.
+        // While there is no place, the server may have closed this connection already.
         let sent = send(&eve, "Hello");
         let answer = receive(&eve);
         if sent.is_ok() && matches!(&answer, Ok(Some(text)) if text == "Hello") {

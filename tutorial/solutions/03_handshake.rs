@@ -1,4 +1,4 @@
-//! The exercises of chapter 03, solved: a path, and a client that believes no liar.
+//! The exercises of chapter 03, solved: a path, and a client that does not believe a liar.
 //!
 //! Run: cargo run --example solution_03_handshake
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const SWITCHING: &str = "101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
 
-/// The opening handshake by hand, both halves.
+/// Makes both halves of the opening handshake by hand.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen (default 127.0.0.1:8080)
@@ -24,22 +24,22 @@ struct Flags {
     once: bool,
 }
 
-/// The number that only WebSocket uses (RFC 6455 section 1.3).
+/// A fixed text that only WebSocket uses (RFC 6455 section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What a server answers to a `Sec-WebSocket-Key`.
+/// Computes the server's answer to a `Sec-WebSocket-Key`.
 fn accept_key(key: &str) -> String {
     BASE64.encode(&Sha1::digest(format!("{key}{GUID}")))
 }
 
-/// All values of a header. A comma parts two values as well as a new line does.
+/// All values of a header. They come on lines of their own, or on one line with commas between.
 fn values<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
     let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
     let named = headers.filter(|(found, _)| found.eq_ignore_ascii_case(name));
     named.flat_map(|(_, value)| value.split(',')).map(str::trim).collect()
 }
 
-/// The key of a request for a WebSocket; or the status of the refusal, and why.
+/// Gives the key of a right request, or else the status of the refusal and the reason.
 fn examine(head: &str) -> Result<&str, (&str, &str)> {
     const BAD: &str = "400 Bad Request";
     const UPGRADE: &str = "426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13";
@@ -64,7 +64,7 @@ fn examine(head: &str) -> Result<&str, (&str, &str)> {
     broken.map_or_else(|| Ok(keys[0]), |(_, status, why)| Err((status, why)))
 }
 
-/// One handshake; who is accepted is let go at once.
+/// Answers one request, and ends the connection at once.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     let head = read_head(&mut BufReader::new(socket))?;
@@ -76,7 +76,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
 }
 
 // ANCHOR: liar
-/// A server that gives everyone the same answer.
+/// Runs a server that gives everyone the same answer.
 fn liar(answer: String) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let server = listener.local_addr()?;
@@ -90,7 +90,7 @@ fn liar(answer: String) -> io::Result<SocketAddr> {
 }
 // ANCHOR_END: liar
 
-/// Reads up to the empty line, and not further.
+/// Reads up to the empty line that ends every head, and not further.
 fn read_head(input: &mut impl BufRead) -> io::Result<String> {
     let (mut head, mut input) = (Vec::new(), input.take(8192));
     while !head.ends_with(b"\r\n\r\n") && input.read_until(b'\n', &mut head)? > 0 {}
@@ -98,13 +98,13 @@ fn read_head(input: &mut impl BufRead) -> io::Result<String> {
 }
 
 // ANCHOR: believe
-/// 16 bytes that nobody has used before, in base64. They are no secret.
+/// Makes 16 new random bytes, in base64. They need not be secret.
 fn fresh_key() -> String {
     let random = || RandomState::new().hash_one("key").to_be_bytes();
     BASE64.encode(&[random(), random()].concat())
 }
 
-/// What RFC 6455 section 4.1 demands of the answer to `key`.
+/// Checks what RFC 6455 section 4.1 demands of the answer to `key`.
 fn believe(head: &str, key: &str) -> Result<(), &'static str> {
     let has = |name, word| values(head, name).iter().any(|v| v.eq_ignore_ascii_case(word));
     let rules = [
@@ -118,7 +118,7 @@ fn believe(head: &str, key: &str) -> Result<(), &'static str> {
     rules.into_iter().find(|(is_kept, _)| !is_kept).map_or(Ok(()), |(_, why)| Err(why))
 }
 
-/// Asks for a WebSocket at this path, and says whether it believes the answer.
+/// Asks for a WebSocket at this path, and prints whether it believes the answer.
 fn ask(what: &str, server: SocketAddr, path: &str) -> io::Result<()> {
     let mut socket = TcpStream::connect(server)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;

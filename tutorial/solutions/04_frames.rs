@@ -1,17 +1,17 @@
-//! Chapter 04's exercises solved: a Ping is answered, and a message may come in fragments.
+//! The exercises of chapter 04, solved: answers to Pings, and messages in fragments.
 //!
 //! Run: `cargo run --example solution_04_frames`
-//! See: a Pong with the Ping's payload; one echo for three frames with a Ping between them.
-//! Still wrong: no Close, and a text may be anything but UTF-8.
+//! See: a Pong with the Ping's payload; one echo of three frames that had a Ping between them.
+//! Still wrong: there is no Close, and nothing checks that a text is UTF-8.
 
-#[path = "../../examples/parts/handshake.rs"]
+#[path = "../../examples/common/handshake.rs"]
 mod handshake;
 use handshake::{HEADERS, ask, shake_hands};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::{error::Error, thread, time::Duration};
 
-/// An echo server that answers Pings and joins fragments, by hand.
+/// Runs an echo server that answers Pings and joins fragments, by hand.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -28,9 +28,10 @@ const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xa;
-const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d]; // the RFC's; really, new for each frame
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d]; // the RFC's; a real client takes a new one
 const PATIENCE: Duration = Duration::from_secs(60); // for the next byte
-const MOST: u64 = 16 << 20; // bytes of payload that are read
+const MOST: u64 = 16 << 20; // bytes of payload that we accept
+
 /// A frame that has been read. Its payload is no longer masked.
 struct Frame {
     first_byte: u8,
@@ -38,7 +39,7 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-/// Reads one frame, in as many pieces as it comes, and not one byte more.
+/// Reads one frame, in however many pieces it comes, and not one byte more.
 fn decode(stream: &mut impl Read) -> io::Result<Frame> {
     let [first_byte, second_byte] = take(stream)?;
     let masked = second_byte & 0b1000_0000 != 0;
@@ -55,21 +56,22 @@ fn decode(stream: &mut impl Read) -> io::Result<Frame> {
     Ok(Frame { first_byte, masked, payload: mask(&payload, key) })
 }
 
-/// The next bytes, as many as the caller has room for.
+/// Reads the next `COUNT` bytes.
 fn take<const COUNT: usize>(stream: &mut impl Read) -> io::Result<[u8; COUNT]> {
     let mut bytes = [0; COUNT];
     stream.read_exact(&mut bytes)?;
     Ok(bytes)
 }
-/// Masks, and unmasks: a second XOR undoes the first. A key of zeros changes nothing.
+
+/// Masks a payload, or unmasks it: a second XOR undoes the first. A key of zeros changes nothing.
 fn mask(payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
 }
 
-/// A frame with the shortest form of its length. A client gives a key, a server does not.
+/// Makes a frame, with its length in the shortest form. A client gives a key, a server does not.
 fn encode(first_byte: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     let length = payload.len() as u64;
-    // The seven bits hold the length, or say in how many of its bytes it follows.
+    // The seven bits hold the length itself, or they say how many bytes of length follow.
     let (seven_bits, bytes_of_length) = match length {
         0..=125 => (length as u8, 0),
         126..=0xffff => (126, 2),
@@ -82,7 +84,8 @@ fn encode(first_byte: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     bytes.extend(mask(payload, key.unwrap_or_default()));
     bytes
 }
-/// Echoes messages, whole or in fragments, and answers Pings; at anything else it hangs up.
+
+/// Echoes messages, whole or in fragments, and answers Pings. Any other frame ends the connection.
 fn serve(mut socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(socket);
@@ -90,7 +93,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
         return Ok(());
     }
     // ANCHOR: fragments
-    // The message whose last frame has not come: its opcode, and its payload so far.
+    // The message whose last frame has not come yet: its opcode, and its payload so far.
     let mut open: Option<(u8, Vec<u8>)> = None;
     loop {
         let Frame { first_byte, masked, payload } = decode(&mut reader)?;
@@ -102,7 +105,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
                 socket.write_all(&encode(FIN | PONG, None, &payload))?;
                 continue;
             }
-            (PONG, _) if fin && payload.len() <= 125 => continue, // a sign of life, and no question
+            (PONG, _) if fin && payload.len() <= 125 => continue, // needs no answer
             // ANCHOR_END: ping
             (TEXT | BINARY, None) => open = Some((opcode, payload)),
             (CONTINUATION, Some((_, so_far))) if so_far.len() < MOST as usize => {
@@ -147,7 +150,7 @@ fn demonstrate(mut socket: &TcpStream) -> Result<(), Box<dyn Error>> {
     ] {
         println!("sent {what}");
         socket.write_all(&encode(first_byte, Some(KEY), payload.as_bytes()))?;
-        // A Ping and the last fragment are answered, the other fragments are not.
+        // The server answers a Ping and the last fragment, but not the other fragments.
         if first_byte & FIN != 0 {
             let answer = decode(&mut socket)?;
             let text = String::from_utf8(answer.payload)?;

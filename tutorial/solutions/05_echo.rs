@@ -1,24 +1,29 @@
-//! Chapter 05's exercises solved: who comes and goes is told, and a message has 64 KiB at most.
+//! The exercises of chapter 05, solved: the server prints when clients come and go, and accepts at
+//! most 64 KiB in a message.
 //!
 //! Run: `cargo run --example solution_05_echo`
-//! See: two clients come and go; the second sends too much, and is told so by a Close 1009.
-//! Still wrong: the page shows little of what a browser knows.
+//! See: two clients come and go. The second sends too much, and gets a Close 1009.
+//! Still wrong: the page shows only a little of what a browser knows.
 
-use std::io::{ErrorKind::*, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration};
 
-use tungstenite::error::ProtocolError::*;
-use tungstenite::protocol::WebSocketConfig;
+use tungstenite::handshake::server::NoCallback;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::{Error, HandshakeError, Message, accept_with_config, client};
+use tungstenite::{Error, Message, client};
 
-#[path = "../../examples/parts/manners.rs"]
-mod manners;
-use manners::{WholeHead, hang_up};
+#[path = "../../examples/common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../../examples/common/goodbye.rs"]
+mod goodbye;
+#[path = "../../examples/common/linger.rs"]
+mod linger;
+use accept_or_page::accept_or_page;
+use goodbye::is_goodbye;
+use linger::linger;
 
-/// An echo server that tells who comes and goes, and takes 64 KiB at most.
+/// Runs an echo server that prints when clients come and go, and accepts at most 64 KiB.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -29,31 +34,22 @@ struct Flags {
     once: bool,
 }
 
-/// Bytes of a message. More gets Close 1009.
+/// The most bytes of a message. A larger message gets a Close 1009.
 const MOST: usize = 64 * 1024;
-const PAGE: &str = include_str!("../../examples/05_echo.html");
-/// So long a client may be silent. Chapter 11 asks it whether it is still there.
+const PAGE: &str = include_str!("../../examples/05_echo/page.html");
+/// How long a client may be silent. Chapter 11 asks a silent client whether it is still there.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Whether an error only says that the peer has left. Every connection ends like that.
-fn is_goodbye(error: &Error) -> bool {
-    match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => true,
-        Error::Protocol(ResetWithoutClosingHandshake | HandshakeIncomplete) => true,
-        Error::Io(e) => matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset),
-        _ => false,
-    }
-}
-/// One client, from its request to its end.
+
+/// Serves one client, from its request to its end.
 fn serve(number: usize, socket: &TcpStream) -> Result<(), Error> {
+    let Some(mut websocket) = accept_or_page(socket, PAGE, NoCallback)? else { return Ok(()) };
     socket.set_read_timeout(Some(PATIENCE))?;
     // ANCHOR: limit
-    let limits = WebSocketConfig::default().max_message_size(Some(MOST)).max_frame_size(Some(MOST));
-    let mut websocket = match accept_with_config(WholeHead::new(socket), Some(limits)) {
-        // ANCHOR_END: limit
-        Ok(websocket) => websocket,
-        Err(HandshakeError::Failure(error)) => return answer(socket, error),
-        Err(HandshakeError::Interrupted(_)) => return Ok(()), // it took too long
-    };
+    websocket.set_config(|config| {
+        config.max_message_size = Some(MOST);
+        config.max_frame_size = Some(MOST);
+    });
+    // ANCHOR_END: limit
     // ANCHOR: tell
     println!("client {number} has come");
     let error = loop {
@@ -76,23 +72,14 @@ fn serve(number: usize, socket: &TcpStream) -> Result<(), Error> {
     websocket.close(Some(CloseFrame { code, reason: error.to_string().into() }))?;
     Err(error)
 }
-/// The answer to a request that is no opening handshake: the page, or a refusal.
-fn answer(mut socket: &TcpStream, error: Error) -> Result<(), Error> {
-    let (status, body) = match error {
-        Error::Protocol(MissingConnectionUpgradeHeader) => ("200 OK", PAGE),
-        Error::Protocol(_) => ("400 Bad Request", "That is no opening handshake."),
-        _ => return Err(error),
-    };
-    let headers = "Connection: close\r\nContent-Type: text/html\r\nSec-WebSocket-Version: 13";
-    Ok(write!(socket, "HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}")?)
-}
+
 fn accept_clients(listener: &TcpListener) {
     for (number, socket) in (1..).zip(listener.incoming()) {
         let started = socket.and_then(|socket| {
             thread::Builder::new().spawn(move || {
-                // It has told already how it ended.
+                // `serve` has already printed how the client left.
                 serve(number, &socket).ok();
-                hang_up(&socket).ok();
+                linger(&socket);
             })
         });
         if started.is_err() {
@@ -115,6 +102,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
     }
     Ok(())
 }
+
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     for text in ["Hello".to_owned(), "x".repeat(70_000)] {
         let (mut websocket, _) = client("ws://localhost/", TcpStream::connect(address)?)?;
@@ -126,7 +114,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
             echo => println!("sent {sent} bytes, got {} back", echo.len()),
         }
         let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        // Where the server has closed already, there is nothing left to close.
+        // If the server has closed already, there is nothing left to close.
         websocket.close(Some(close)).ok();
         while websocket.read().is_ok() {}
     }

@@ -1,24 +1,25 @@
-//! Chapter 06's exercises solved: only codes that may travel, and what the browser asked for.
+//! The exercises of chapter 06, solved: only codes that may travel, and what the browser asked for.
 //!
 //! Run: `cargo run --example solution_06_browser_api`
-//! See: `/close 1006` is refused in words, `/headers` shows what no script can see.
+//! See: the server refuses `/close 1006` in words, and `/headers` shows what a script cannot see.
 //! Still wrong: each client is alone.
 
-use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::{error::Error as StdError, thread, time::Duration, time::Instant};
 
-use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::{HeaderValue, Uri};
 use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
-use tungstenite::{ClientRequestBuilder, Error, HandshakeError, Message, accept_hdr, client};
+use tungstenite::{ClientRequestBuilder, Error, Message, client};
 
-#[path = "../../examples/parts/manners.rs"]
-mod manners;
-use manners::{WholeHead, hang_up};
+#[path = "../../examples/common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../../examples/common/linger.rs"]
+mod linger;
+use accept_or_page::accept_or_page;
+use linger::linger;
 
-/// A server that does what a page asks for, if that is allowed.
+/// Runs a server that does what a page asks for, if that is allowed.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -29,11 +30,12 @@ struct Flags {
     once: bool,
 }
 
-const PAGE: &str = include_str!("../../examples/06_browser_api.html");
+const PAGE: &str = include_str!("../../examples/06_browser_api/page.html");
 const SUBPROTOCOL: &str = "demo.v1";
-/// A client that is silent so long gets a Ping; when it stays silent, it is given up.
+/// After so much silence a client gets a Ping, and after as much again the server gives it up.
 const SILENCE: Duration = Duration::from_secs(20);
-/// Takes `demo.v1` if the client offers it, and otherwise no subprotocol.
+
+/// Chooses `demo.v1` if the client offers it, and otherwise no subprotocol.
 #[expect(clippy::result_large_err, reason = "tungstenite's type")]
 fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     let offers = request.headers().get_all("Sec-WebSocket-Protocol").into_iter();
@@ -46,7 +48,6 @@ fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorRe
 }
 
 fn serve(socket: &TcpStream) -> Result<(), Error> {
-    socket.set_read_timeout(Some(SILENCE))?;
     // ANCHOR: headers
     let mut asked = String::new();
     #[expect(clippy::result_large_err, reason = "tungstenite's type")]
@@ -56,17 +57,15 @@ fn serve(socket: &TcpStream) -> Result<(), Error> {
         }
         choose(request, response)
     };
-    let mut websocket = match accept_hdr(WholeHead::new(socket), look_and_choose) {
-        // ANCHOR_END: headers
-        Ok(websocket) => websocket,
-        Err(HandshakeError::Failure(error)) => return answer(socket, error),
-        Err(HandshakeError::Interrupted(_)) => return Ok(()), // it took too long
-    };
+    let accepted = accept_or_page(socket, PAGE, look_and_choose)?;
+    // ANCHOR_END: headers
+    let Some(mut websocket) = accepted else { return Ok(()) };
+    socket.set_read_timeout(Some(SILENCE))?;
     let mut pinged: Option<Instant> = None;
     let error = loop {
         let message = match websocket.read() {
             Ok(message) => message,
-            // Silence: a Ping, as if it were asked for. Silence after a Ping: the end.
+            // After a silence: a Ping, as if the page had asked for it. After one more: the end.
             Err(Error::Io(_)) if pinged.is_none() => Message::text("/ping"),
             Err(error) => break error,
         };
@@ -111,17 +110,6 @@ fn serve(socket: &TcpStream) -> Result<(), Error> {
     websocket.close(Some(CloseFrame { code, reason: error.to_string().into() }))
 }
 
-/// A request that is no opening handshake gets the page, or a refusal.
-fn answer(mut socket: &TcpStream, error: Error) -> Result<(), Error> {
-    let (status, body) = match error {
-        Error::Protocol(MissingConnectionUpgradeHeader) => ("200 OK", PAGE),
-        Error::Protocol(_) => ("400 Bad Request", "That is no opening handshake."),
-        _ => return Err(error),
-    };
-    let headers = "Connection: close\r\nContent-Type: text/html\r\nSec-WebSocket-Version: 13";
-    Ok(write!(socket, "HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}")?)
-}
-
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
     let listener = TcpListener::bind(&flags.listen)
@@ -131,7 +119,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
     let server = thread::spawn(move || {
         for socket in listener.incoming() {
             let started = socket.and_then(|socket| {
-                thread::Builder::new().spawn(move || (serve(&socket).ok(), hang_up(&socket).ok()))
+                thread::Builder::new().spawn(move || (serve(&socket).ok(), linger(&socket)))
             });
             if started.is_err() {
                 thread::sleep(Duration::from_millis(100)); // too many sockets or threads
@@ -145,6 +133,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
     }
     Ok(())
 }
+
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let request = ClientRequestBuilder::new(Uri::from_static("ws://localhost/"))
         .with_sub_protocol("other.v9")
@@ -155,7 +144,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
         websocket.send(Message::text(wish))?;
         match websocket.read()? {
             Message::Close(Some(frame)) => println!("{wish:11}  Close {}", frame.code),
-            // The key is another in each run.
+            // The key is different in each run.
             answer if wish == "/headers" => answer
                 .to_text()?
                 .lines()

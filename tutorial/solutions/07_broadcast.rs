@@ -1,8 +1,9 @@
-//! Chapter 07, both exercises: the sender hears nothing of its own; who comes hears the last ten.
+//! The exercises of chapter 07, solved: a sender does not hear its own messages, and a new client
+//! hears the last ten.
 
-#[path = "../../examples/parts/connection.rs"]
+#[path = "../../examples/common/connection.rs"]
 mod connection;
-#[path = "../../examples/parts/visitor.rs"]
+#[path = "../../examples/common/visitor.rs"]
 mod visitor;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +21,7 @@ use tungstenite::handshake::server::NoCallback;
 use tungstenite::{Error, Message};
 use visitor::{connect, hear};
 
-/// Everyone hears what anyone says.
+/// Runs a server where everyone hears what anyone else says.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -31,8 +32,7 @@ struct Flags {
     once: bool,
 }
 
-/// What a browser gets that asks for no WebSocket.
-const PAGE: &str = include_str!("../../examples/07_broadcast.html");
+const PAGE: &str = include_str!("../../examples/07_broadcast/page.html");
 
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
@@ -54,21 +54,21 @@ fn main() -> Result<(), Box<dyn StdError>> {
     Ok(())
 }
 
-/// Everything the dispatcher is ever told. The clients' threads tell it.
+/// Everything that a client's thread can tell the dispatcher.
 enum Event {
-    /// A client has shaken hands.
+    /// A client has made its opening handshake.
     Joined(u64, Arc<Connection>),
     /// A client has sent a text or binary message.
     Said(u64, Message),
-    /// A client has gone, with a Close or without.
+    /// A client has left, with a Close or without.
     Left(u64),
 }
 
-/// Messages that are kept for those who come later.
+/// How many messages the dispatcher keeps for new clients.
 const KEPT: usize = 10;
 
 // ANCHOR: dispatch
-/// Owns the connection list. Ends when nobody is left who could send an event.
+/// Owns the connection list. Ends when no thread is left that could send an event.
 fn dispatch(events: &Receiver<Event>) {
     let mut clients: BTreeMap<u64, Arc<Connection>> = BTreeMap::new();
     let mut last_said: VecDeque<Vec<u8>> = VecDeque::new();
@@ -102,11 +102,11 @@ fn dispatch(events: &Receiver<Event>) {
 }
 // ANCHOR_END: dispatch
 
-/// The body of a client's thread: it waits in `read`, and tells the dispatcher what it hears.
+/// Runs in a client's thread: waits in `read`, and tells the dispatcher what the client says.
 fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
     let tell = |event| events.send(event).expect("the dispatcher lives as long as its senders");
     let connection = Arc::new(Connection::new(socket)?);
-    let Some(mut websocket) = connection.shake_hands(PAGE, NoCallback)? else { return Ok(()) };
+    let Some(mut websocket) = connection.accept_or_page(PAGE, NoCallback)? else { return Ok(()) };
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -124,7 +124,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
     connection.end(websocket, error)
 }
 
-/// One client speaks before the other comes.
+/// Lets one client speak before the other comes.
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let url = format!("ws://{address}/");
     let mut first = connect(address, &url)?;
@@ -132,7 +132,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     println!("client 1 says:  one, two");
     first.send("one".into())?;
     first.send("two".into())?;
-    // The answer to a Ping comes when the texts before it are with the dispatcher.
+    // When the Pong comes, the dispatcher has the texts that were sent before the Ping.
     first.send(Message::Ping("done?".into()))?;
     while !first.read()?.is_pong() {}
     let mut second = connect(address, &url)?;

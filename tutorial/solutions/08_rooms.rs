@@ -1,8 +1,8 @@
-//! Chapter 08, both exercises: who is here, and another name.
+//! The exercises of chapter 08, solved: a list of who is here, and a new name.
 
-#[path = "../../examples/parts/connection.rs"]
+#[path = "../../examples/common/connection.rs"]
 mod connection;
-#[path = "../../examples/parts/visitor.rs"]
+#[path = "../../examples/common/visitor.rs"]
 mod visitor;
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Error, Message};
 use visitor::{Visitor, connect};
 
-/// Rooms, names and whispers.
+/// Runs a server with rooms, names and whispers.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -29,12 +29,12 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// only the demonstration, with the server that listens at this ADDR:PORT
+    /// do not serve: run the demonstration against the server at this ADDR:PORT
     #[argh(option)]
     against: Option<SocketAddr>,
 }
 
-const PAGE: &str = include_str!("../../examples/08_rooms.html");
+const PAGE: &str = include_str!("../../examples/08_rooms/page.html");
 
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
     Ok(())
 }
 
-/// The body of a client's thread: it reads the path, then requests.
+/// Runs in a client's thread: reads the path of the handshake, and then the client's requests.
 fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
     let tell = |event| events.send(event).expect("the dispatcher lives as long as its senders");
     let connection = Arc::new(Connection::new(socket)?);
@@ -72,7 +72,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
         room = path.strip_prefix("/room/").unwrap_or("lobby").to_owned();
         Ok(response)
     };
-    let Some(mut websocket) = connection.shake_hands(PAGE, read_path)? else { return Ok(()) };
+    let Some(mut websocket) = connection.accept_or_page(PAGE, read_path)? else { return Ok(()) };
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -90,7 +90,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
     connection.end(websocket, error)
 }
 
-/// Ana and Ben are in one room. Ana asks who is here, and takes another name.
+/// Lets Ana and Ben meet in one room. Ana asks who is here, and takes a new name.
 fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let enter = |name: &str| -> Result<_, Error> {
         let mut visitor = connect(address, format!("ws://{address}/room/blue"))?;
@@ -116,7 +116,7 @@ fn demonstrate(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     Ok(())
 }
 
-/// The next JSON.
+/// Waits for the next JSON text.
 fn hear(visitor: &mut Visitor) -> Result<String, Error> {
     loop {
         let text = visitor::hear(visitor)?;
@@ -126,20 +126,20 @@ fn hear(visitor: &mut Visitor) -> Result<String, Error> {
     }
 }
 
-/// Everything the dispatcher is ever told.
+/// Everything that a client's thread can tell the dispatcher.
 enum Event {
-    /// A client has shaken hands, at the path of this room.
+    /// A client has made its handshake, at the path of this room.
     Joined { client: u64, room: String, connection: Arc<Connection> },
-    /// A client has sent a message. What is no JSON is null.
+    /// A client has sent a message. A message that is not JSON is null here.
     Said { client: u64, request: Value },
-    /// A client has gone.
+    /// A client has left.
     Left { client: u64 },
 }
 
-/// All the dispatcher knows of a client.
+/// Everything that the dispatcher knows of a client.
 struct Client {
     room: String,
-    /// There from its `join` on.
+    /// `None` until the client has sent its `join`.
     name: Option<String>,
     connection: Arc<Connection>,
 }
@@ -172,7 +172,7 @@ impl Rooms {
         }
     }
 
-    /// Does what a client asks for, or says why not. The connection stays.
+    /// Does what a client asks for, or returns the reason why not. The connection stays open.
     fn grant(&mut self, id: u64, request: &Value) -> Result<(), String> {
         let field = |name: &str| {
             request[name].as_str().ok_or_else(|| format!("the request has no text {name:?}"))
@@ -243,7 +243,7 @@ impl Rooms {
         Ok(())
     }
 
-    /// Those in a room who have a name, with their connections.
+    /// The members of a room who have a name, with their connections.
     fn members(&self, room: &str) -> impl Iterator<Item = (&str, &Arc<Connection>)> {
         let here = self.clients.values().filter(move |client| client.room == room);
         here.filter_map(|client| Some((client.name.as_deref()?, &client.connection)))
@@ -258,11 +258,11 @@ impl Rooms {
     }
 }
 
-/// Sends one JSON text to some clients. It is encoded once.
+/// Sends one JSON text to some clients. Encodes it only once.
 fn tell<'a>(to: impl IntoIterator<Item = &'a Arc<Connection>>, news: &Value) {
     let frame = Frame::new(Opcode::Text, None, news.to_string().as_bytes()).encode();
     for connection in to {
-        // Where this fails, the client's own thread sees the end too, and says Left.
+        // If this fails, the client's own thread sees the end too, and sends Left.
         let _ = connection.send(&frame);
     }
 }

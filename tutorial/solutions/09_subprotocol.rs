@@ -1,10 +1,11 @@
-//! Chapter 09, both exercises: a second subprotocol, and plain text that hears the classroom.
+//! The exercises of chapter 09, solved: a second subprotocol, and plain-text clients that hear the
+//! classroom.
 
-#[path = "../../examples/parts/connection.rs"]
+#[path = "../../examples/common/connection.rs"]
 mod connection;
-#[path = "../../examples/parts/offer.rs"]
+#[path = "../../examples/09_subprotocol/offer.rs"]
 mod offer;
-#[path = "../../examples/parts/visitor.rs"]
+#[path = "../../examples/common/visitor.rs"]
 mod visitor;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use tungstenite::http::HeaderValue;
 use tungstenite::{ClientRequestBuilder, Error, Message};
 use visitor::{connect, hear};
 
-/// Rooms that speak plain text or classroom.v1.
+/// Runs a server with rooms that speak plain text, classroom.v1 or shout.v1.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -35,12 +36,12 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// only the handshakes, with the server that listens at this ADDR:PORT
+    /// do not serve: make the handshakes with the server at this ADDR:PORT
     #[argh(option)]
     against: Option<SocketAddr>,
 }
 
-const PAGE: &str = include_str!("../../examples/09_subprotocol.html");
+const PAGE: &str = include_str!("../../examples/09_subprotocol/page.html");
 
 fn main() -> Result<(), Box<dyn StdError>> {
     let flags: Flags = argh::from_env();
@@ -67,10 +68,10 @@ fn main() -> Result<(), Box<dyn StdError>> {
 }
 
 // ANCHOR: choose
-/// What we speak, plain text apart.
+/// The subprotocols that we speak, besides plain text.
 const SPOKEN: [&str; 2] = [CLASSROOM, SHOUT];
 
-/// The first that the client offers and we speak. Its order is its preference.
+/// Chooses the first offer that we speak. A client puts first what it likes best.
 fn choose(request: &Request) -> Option<&'static str> {
     let lines = request.headers().get_all("Sec-WebSocket-Protocol").iter();
     let mut offers = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -93,7 +94,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
         }
         Ok(response)
     };
-    let Some(mut websocket) = connection.shake_hands(PAGE, agree)? else { return Ok(()) };
+    let Some(mut websocket) = connection.accept_or_page(PAGE, agree)? else { return Ok(()) };
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +112,7 @@ fn serve(socket: TcpStream, events: &Sender<Event>) -> Result<(), Error> {
     connection.end(websocket, error)
 }
 
-/// Makes each offer twice: by hand, to see the answer, and with tungstenite, to see its verdict.
+/// Makes each offer twice: by hand, to see the answer, and with tungstenite, to see if it agrees.
 fn make_offers(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     println!("offer                    the answer    tungstenite's client");
     for offer in [&[SHOUT, CLASSROOM] as &[&str], &[CLASSROOM, SHOUT], &[SHOUT]] {
@@ -128,7 +129,7 @@ fn make_offers(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     Ok(())
 }
 
-/// Ana speaks `classroom.v1`, Tom plain text, Lou shouts.
+/// Lets three clients talk: Ana speaks `classroom.v1`, Tom plain text, and Lou `shout.v1`.
 fn talk(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     let (mut ana, _) = offer_by_hand(address, CLASSROOM)?;
     let (mut tom, _) = offer_by_hand(address, "")?;
@@ -143,22 +144,22 @@ fn talk(address: SocketAddr) -> Result<(), Box<dyn StdError>> {
     Ok(())
 }
 
-/// The subprotocol that we speak.
+/// The first subprotocol.
 const CLASSROOM: &str = "classroom.v1";
-/// Another: plain text, in capitals.
+/// The second subprotocol: plain text in capitals.
 const SHOUT: &str = "shout.v1";
 
-/// Everything the dispatcher is ever told.
+/// Everything that a client's thread can tell the dispatcher.
 enum Event {
-    /// A client has shaken hands. `speaks` is the subprotocol agreed on, if there is one.
+    /// A client has made its handshake. `speaks` is the agreed subprotocol, if there is one.
     Joined { client: u64, room: String, speaks: Option<&'static str>, connection: Arc<Connection> },
     /// A client has sent a text or binary message.
     Said { client: u64, message: Message },
-    /// A client has gone.
+    /// A client has left.
     Left { client: u64 },
 }
 
-/// All the dispatcher knows of a client; the names are in the [`Classroom`].
+/// What the dispatcher knows of a client. Its name is in the [`Classroom`].
 struct Client {
     room: String,
     speaks: Option<&'static str>,
@@ -169,7 +170,7 @@ struct Client {
 #[derive(Default)]
 struct Rooms {
     clients: BTreeMap<u64, Client>,
-    /// One for each room in which somebody speaks `classroom.v1`.
+    /// One for each room where a client speaks `classroom.v1`.
     classrooms: BTreeMap<String, Classroom>,
 }
 
@@ -196,7 +197,8 @@ impl Rooms {
     }
 
     // ANCHOR: classroom
-    /// Those who speak plain text hear what is said, but no whispers, and nothing else.
+    /// Gives a request to the classroom. Clients that speak plain text hear what is said there, but
+    /// not the whispers or anything else.
     fn ask_classroom(&mut self, id: u64, message: Message) {
         let Some(room) = self.clients.get(&id).map(|client| client.room.clone()) else { return };
         let request = match &message {
@@ -219,7 +221,7 @@ impl Rooms {
     }
     // ANCHOR_END: classroom
 
-    /// Those in a room who speak the same hear what was said.
+    /// Sends a message to the clients of a room that speak the same.
     fn tell(&self, room: &str, speaks: Option<&str>, message: Message) {
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
         let frame = Frame::new(opcode, None, &message.into_data()).encode();

@@ -1,4 +1,5 @@
-//! 10, solved: a file that is announced and counted, and answers in frames of three bytes.
+//! The exercises of chapter 10, solved: the server counts the bytes of an announced file, and it
+//! answers in frames of three bytes.
 //!
 //! Run: cargo run --example solution_10_binary_and_fragments
 
@@ -9,19 +10,26 @@ use std::time::Duration;
 use argh::FromArgs;
 use bytes::Bytes;
 use chalkwire::protocol::Opcode;
+use tungstenite::handshake::server::NoCallback;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::{Error as WsError, Message, WebSocket};
 
-#[path = "../../examples/parts/by_hand.rs"]
+#[path = "../../examples/common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../../examples/common/by_hand.rs"]
 mod by_hand;
-#[path = "../../examples/parts/door.rs"]
-mod door;
+#[path = "../../examples/common/goodbye.rs"]
+mod goodbye;
+#[path = "../../examples/common/linger.rs"]
+mod linger;
 
+use accept_or_page::{DEADLINE, accept_or_page};
 use by_hand::{connect, receive, send};
-use door::{is_goodbye, open};
+use goodbye::is_goodbye;
+use linger::linger;
 
-/// Text and binary messages, and messages in many frames.
+/// Takes announced files, and echoes messages in many frames.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -34,13 +42,13 @@ struct Flags {
 
 type AnyError = Box<dyn std::error::Error>;
 
-/// Who has shaken hands and says nothing is kept this long.
+/// How long a client may be silent before the server ends its connection.
 const SILENCE: Duration = Duration::from_secs(300);
-const PAGE: &str = include_str!("../../examples/10_binary_and_fragments.html");
+const PAGE: &str = include_str!("../../examples/10_binary_and_fragments/page.html");
 /// A file to send, and how many of its bytes go into one message.
 const FILE: &[u8] = include_bytes!("../../LICENSE-APACHE");
 const SLICE: usize = 4096;
-/// Bytes of an echo in one frame.
+/// The most bytes of an echo in one frame.
 const PIECE: usize = 3;
 
 fn main() -> Result<(), AnyError> {
@@ -63,12 +71,13 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// One client, in a thread of its own.
+/// Serves one client, in a thread of its own.
 fn serve(socket: &TcpStream) {
-    match open(socket, PAGE) {
-        Ok(None) => {}
+    match accept_or_page(socket, PAGE, NoCallback) {
+        Ok(None) => linger(socket),
         Ok(Some(websocket)) => {
             socket.set_read_timeout(Some(SILENCE)).ok();
+            socket.set_write_timeout(Some(DEADLINE)).ok();
             echo(websocket);
         }
         Err(error) => log::info!("a client left in the handshake: {error}"),
@@ -76,7 +85,7 @@ fn serve(socket: &TcpStream) {
 }
 
 // ANCHOR: upload
-/// A file of which a text message has told the name and the size.
+/// A file whose name and size a text message has announced.
 struct Upload {
     name: String,
     size: usize,
@@ -89,7 +98,7 @@ fn announced(text: &str) -> Option<Upload> {
     Some(Upload { name: name.to_owned(), size: size.parse().ok()?, bytes: Vec::new() })
 }
 
-/// Takes the next slice. The text says that the file is complete.
+/// Takes the next slice. Returns a text when the file is complete.
 fn take_slice(upload: &mut Option<Upload>, slice: &Bytes) -> Option<String> {
     let open = upload.as_mut()?;
     open.bytes.extend_from_slice(slice);
@@ -147,10 +156,10 @@ fn echo(mut websocket: WebSocket<&TcpStream>) {
         }
     };
     let code = match &error {
-        error if is_goodbye(error) => return,
+        WsError::Protocol(_) if !is_goodbye(&error) => CloseCode::Protocol,
         WsError::Utf8(_) => CloseCode::Invalid,
         WsError::Capacity(_) => CloseCode::Size,
-        _ => CloseCode::Protocol,
+        _ => return, // the client has left, or it has been silent for too long
     };
     if websocket.close(Some(CloseFrame { code, reason: "".into() })).is_ok() {
         while websocket.read().is_ok() {}

@@ -1,5 +1,5 @@
-//! 11, solved: a client that asks for itself, and one that is not fooled by a server that slams its
-//! doors.
+//! The exercises of chapter 11, solved: a client with a heartbeat of its own, which also copes with
+//! a server that slams its door.
 //!
 //! Run: cargo run --example solution_11_heartbeat
 
@@ -13,17 +13,21 @@ use std::time::{Duration, Instant};
 
 use argh::FromArgs;
 use crossbeam_channel::{Sender, unbounded};
+use tungstenite::handshake::server::NoCallback;
 use tungstenite::{Error as WsError, Message, WebSocket};
 
-#[path = "../../examples/parts/cable.rs"]
-mod cable;
-#[path = "../../examples/parts/door.rs"]
-mod door;
+#[path = "../../examples/common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../../examples/common/goodbye.rs"]
+mod goodbye;
+#[path = "../../examples/11_heartbeat/relay.rs"]
+mod relay;
 
-use cable::relay;
-use door::{DEADLINE, is_goodbye, open};
+use accept_or_page::{DEADLINE, accept_or_page};
+use goodbye::is_goodbye;
+use relay::relay;
 
-/// Pings, Pongs, a pulled cable, and a way back.
+/// Shows a client with a heartbeat of its own, a pulled cable, and a careful reconnect.
 #[derive(FromArgs, Clone)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -35,7 +39,7 @@ struct Flags {
     /// milliseconds of silence after which the client asks (default 100)
     #[argh(option, default = "Duration::from_millis(100)", from_str_fn(millis))]
     beat_after: Duration,
-    /// milliseconds of silence after that until we give up (default 500)
+    /// milliseconds of silence after that until the client gives up (default 500)
     #[argh(option, default = "Duration::from_millis(500)", from_str_fn(millis))]
     give_up_after: Duration,
     /// milliseconds of the client's first pause, at most (default 50)
@@ -50,10 +54,10 @@ fn millis(text: &str) -> Result<Duration, String> {
 type AnyError = Box<dyn std::error::Error>;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// An open connection counts as a success when it has lasted as long.
+/// How long a connection must last to count as a success.
 const HELD: Duration = Duration::from_millis(400);
 const OPEN: &str = "client: open";
-const PAGE: &str = include_str!("../../examples/11_heartbeat.html");
+const PAGE: &str = include_str!("../../examples/11_heartbeat/page.html");
 
 fn main() -> Result<(), AnyError> {
     let flags: Flags = argh::from_env();
@@ -74,9 +78,10 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// An echo that sends no Ping. It can also slam its door behind a client.
+/// Runs an echo without Pings. With `slam`, it ends the connection right after the handshake.
 fn serve(socket: &TcpStream, slam: bool) -> Result<(), AnyError> {
-    let Some(mut websocket) = open(socket, PAGE)? else { return Ok(()) };
+    let Some(mut websocket) = accept_or_page(socket, PAGE, NoCallback)? else { return Ok(()) };
+    socket.set_write_timeout(Some(DEADLINE))?;
     socket.set_read_timeout(None)?;
     if slam {
         return Ok(());
@@ -89,13 +94,13 @@ fn serve(socket: &TcpStream, slam: bool) -> Result<(), AnyError> {
     }
 }
 
-/// A read deadline has passed. Windows has another name for it than the others.
+/// Whether a read deadline has passed. Windows calls this error `TimedOut`, Unix `WouldBlock`.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 // ANCHOR: held
-/// A client that comes back, for as long as somebody listens to what it tells.
+/// A client that reconnects for as long as we listen to what it tells us.
 fn stay_connected(to: SocketAddr, flags: &Flags, tell: &Sender<String>) -> Result<(), AnyError> {
     let mut tries = 0;
     loop {
@@ -120,7 +125,7 @@ fn stay_connected(to: SocketAddr, flags: &Flags, tell: &Sender<String>) -> Resul
 // ANCHOR_END: held
 
 // ANCHOR: beat
-/// Asks in each silence with a message, which the server sends back. Gives the reason of the end.
+/// Sends a message in each silence, which the server echoes. Returns why the connection ended.
 fn beat(
     websocket: &mut WebSocket<TcpStream>,
     flags: &Flags,
@@ -165,15 +170,15 @@ fn connect(to: SocketAddr) -> Result<WebSocket<TcpStream>, AnyError> {
     Ok(tungstenite::client(format!("ws://{to}/"), socket)?.0)
 }
 
-/// Twice as long after each try, thirty seconds at most; half of it is chance.
+/// A pause that doubles after each try, up to thirty seconds. Half of it is random.
 fn pause(tries: u32, first: Duration) -> Duration {
     let longest = first.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_PAUSE);
-    // The standard library draws lots for its hash tables. They are good enough for us.
+    // The standard library has random numbers for its hash tables. They are good enough for us.
     let lot = f64::from(RandomState::new().hash_one(tries) as u32) / f64::from(u32::MAX);
     longest.mul_f64(0.5 + 0.5 * lot)
 }
 
-/// The demonstration is over: its client leaves.
+/// Set when the demonstration is over. Then its client leaves.
 static OVER: AtomicBool = AtomicBool::new(false);
 
 fn demonstrate(address: SocketAddr, flags: &Flags) -> Result<(), AnyError> {
@@ -196,7 +201,7 @@ fn demonstrate(address: SocketAddr, flags: &Flags) -> Result<(), AnyError> {
     show_until("client: beat 3")?;
     println!("   the cable is pulled");
     pulled.store(true, Ordering::Relaxed);
-    // A last beat may have come back before that.
+    // Before that, a last beat may have come back.
     let mut line = told.recv_timeout(DEADLINE)?;
     while line.contains("came back") {
         line = told.recv_timeout(DEADLINE)?;

@@ -1,4 +1,5 @@
-//! 12, solved: a reason with each refusal, and a server that says goodbye when it ends.
+//! The exercises of chapter 12, solved: a reason in each Close, and a server that closes all its
+//! connections before it ends.
 //!
 //! Run: cargo run --example solution_12_closing
 
@@ -11,21 +12,25 @@ use argh::FromArgs;
 use chalkwire::protocol::Opcode;
 use chalkwire::protocol::{CloseCode, fit_reason};
 use crossbeam_channel::{Receiver, bounded, unbounded};
+use tungstenite::handshake::server::NoCallback;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, Message, WebSocket};
 
-#[path = "../../examples/parts/by_hand.rs"]
+#[path = "../../examples/common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../../examples/common/by_hand.rs"]
 mod by_hand;
-#[path = "../../examples/parts/door.rs"]
-mod door;
-#[path = "../../examples/parts/linger.rs"]
+#[path = "../../examples/common/goodbye.rs"]
+mod goodbye;
+#[path = "../../examples/common/linger.rs"]
 mod linger;
 
+use accept_or_page::{DEADLINE, accept_or_page};
 use by_hand::{connect, receive, send};
-use door::{DEADLINE, is_goodbye, open};
+use goodbye::is_goodbye;
 use linger::linger;
 
-/// A refusal with a reason, and a server that says goodbye.
+/// Sends a reason in each Close, and closes all connections at the end.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -37,11 +42,11 @@ struct Flags {
 }
 
 type AnyError = Box<dyn std::error::Error>;
-const PAGE: &str = include_str!("../../examples/12_closing.html");
-/// Bytes of a message. More gets Close 1009.
+const PAGE: &str = include_str!("../../examples/12_closing/page.html");
+/// The most bytes of a message. A larger message gets a Close 1009.
 const MAX_MESSAGE: Option<usize> = Some(1 << 20);
 
-/// The server ends: every client's thread sends a Close when it sees this.
+/// Set when the server ends. Then every client's thread sends a Close.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> Result<(), AnyError> {
@@ -56,10 +61,10 @@ fn main() -> Result<(), AnyError> {
             let sender = sender.clone();
             thread::spawn(move || {
                 CLIENTS.fetch_add(1, Ordering::SeqCst);
-                if let Ok(Some(websocket)) = open(&socket, PAGE) {
+                if let Ok(Some(websocket)) = accept_or_page(&socket, PAGE, NoCallback) {
                     sender.send(talk(websocket)).ok();
-                    linger(&socket);
                 }
+                linger(&socket);
                 CLIENTS.fetch_sub(1, Ordering::SeqCst);
             });
         }
@@ -77,7 +82,7 @@ fn main() -> Result<(), AnyError> {
 }
 
 // ANCHOR: ending
-/// Clients that have a thread.
+/// How many clients have a thread.
 static CLIENTS: AtomicUsize = AtomicUsize::new(0);
 
 /// Asks every client's thread to end, and gives them a second.
@@ -89,7 +94,7 @@ fn end_all() {
     }
 }
 
-/// So often a thread that reads looks whether the server ends.
+/// How often a thread that reads checks whether the server ends.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 fn is_timeout(error: &Error) -> bool {
@@ -98,10 +103,11 @@ fn is_timeout(error: &Error) -> bool {
 }
 // ANCHOR_END: ending
 
-/// Echoes until the end, and says how that was, in the words of a browser's close event. The
-/// text `close 4000 why` asks for a Close.
+/// Echoes until the end, and returns how it ended, in the words of a browser's close event. The
+/// text `close 4000 why` asks the server for a Close.
 fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
     websocket.get_ref().set_read_timeout(Some(LOOK_EVERY)).ok();
+    websocket.get_ref().set_write_timeout(Some(DEADLINE)).ok();
     websocket.set_config(|config| {
         (config.max_frame_size, config.max_message_size) = (MAX_MESSAGE, MAX_MESSAGE)
     });
@@ -136,6 +142,7 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
             // ANCHOR_END: going_away
             Err(Error::ConnectionClosed) => break true,
             Err(error) if is_goodbye(&error) => break false,
+            Err(Error::Io(_)) => break false, // the socket has failed
             Err(error) => {
                 // ANCHOR: reason
                 let (found, why) = match error {
@@ -154,7 +161,7 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
     format!("{code} {reason:?}, wasClean {was_clean}")
 }
 
-/// `close 4000 why` as a frame.
+/// Makes a frame of a text such as `close 4000 why`.
 fn close_frame(text: &str) -> Option<CloseFrame> {
     let (code, reason) = text.strip_prefix("close ")?.split_once(' ')?;
     Some(CloseFrame { code: code.parse::<u16>().ok()?.into(), reason: reason.into() })

@@ -1,8 +1,8 @@
-//! Chapter 13, both exercises: a client that is behind misses messages and stays, and how far behind it
-//! may be is counted in bytes.
+//! The exercises of chapter 13, solved: a client that is behind misses messages but stays, and its
+//! limit is counted in bytes.
 //!
 //! Run: `cargo run --example solution_13_slow_clients`
-//! See: client 1 stops reading, misses messages, reads again, and is told how many it has missed.
+//! See: client 1 stops reading and misses messages. Later it learns how many it missed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -10,15 +10,28 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+#[path = "../../examples/common/accept_or_page.rs"]
+mod accept_or_page;
+#[path = "../../examples/common/linger.rs"]
+mod linger;
+#[path = "../../examples/13_slow_clients/member.rs"]
+mod member;
+#[path = "../../examples/common/visitor.rs"]
+mod visitor;
+
+use accept_or_page::accept_or_page;
 use argh::FromArgs;
 use chalkwire::protocol::{Frame, Opcode};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use tungstenite::error::ProtocolError::MissingConnectionUpgradeHeader;
-use tungstenite::{Error, HandshakeError, Message, WebSocket, accept, client};
+use linger::{drain, linger};
+use member::{join, message};
+use tungstenite::handshake::server::NoCallback;
+use tungstenite::{Message, WebSocket, protocol::Role};
+use visitor::{Visitor, hear};
 
-/// Everyone hears what anyone says, as long as they read.
+/// Runs a server where a client that does not read misses messages, but stays.
 #[derive(FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -32,23 +45,24 @@ struct Flags {
     room: usize,
 }
 
-/// How long we wait for a request, and for the end of a client that we have said goodbye to.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a client waits for a message.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 type AnyError = Box<dyn std::error::Error>;
+const PAGE: &str = include_str!("../../examples/07_broadcast/page.html");
 
-/// Everything the dispatcher is ever told. The clients' threads tell it.
+/// Everything that a client's thread can tell the dispatcher.
 enum Event {
-    /// A client has shaken hands; this is the way out to it.
+    /// A client has made its handshake. Everything for it goes into this outbox.
     Joined(u64, Outbox),
     /// A client has sent a message.
     Said(Opcode, Vec<u8>),
-    /// A client has gone, with a Close or without.
+    /// A client has left, with a Close or without.
     Left(u64),
 }
 
 // ANCHOR: dispatch
-/// The only owner of the connection list. It never waits for a client.
+/// Owns the connection list, and never waits for a client.
 fn dispatch(events: &Receiver<Event>) {
     let mut clients: BTreeMap<u64, Outbox> = BTreeMap::new();
     for event in events {
@@ -65,15 +79,16 @@ fn dispatch(events: &Receiver<Event>) {
 // ANCHOR_END: dispatch
 
 // ANCHOR: outbox
-/// The one way out to a client: a queue, and a thread that alone writes to the socket.
+/// The one way out to a client: a queue, and the only thread that writes to the socket.
 #[derive(Clone)]
 struct Outbox {
     frames: Sender<Arc<[u8]>>,
-    /// Bytes that wait. Grows in `send`; shrinks when the writer thread is done with a frame.
+    /// Bytes that wait. `send` adds to it, and the writer thread subtracts each frame that it has
+    /// written.
     owed: Arc<AtomicUsize>,
     /// The limit of `owed`.
     room: usize,
-    /// Messages that this client has missed since it was last told. The dispatcher's own.
+    /// Messages that this client has missed since we last told it. Only the dispatcher uses this.
     missed: u64,
 }
 
@@ -86,10 +101,10 @@ impl Outbox {
         Outbox { frames, owed, room, missed: 0 }
     }
 
-    /// For the dispatcher: never waits. What there is no room for is missed, and counted.
+    /// For the dispatcher: never waits. A message without room is missed, and counted.
     fn send_or_miss(&mut self, frame: &Arc<[u8]>) {
         let owed = self.owed.load(Ordering::SeqCst);
-        // A message larger than the limit still goes to a client that is owed nothing.
+        // When nothing waits, a message goes out even if it is larger than the limit.
         if owed > 0 && owed + frame.len() > self.room {
             self.missed += 1;
             return;
@@ -99,7 +114,7 @@ impl Outbox {
             self.missed = 0;
             let _ = self.send(&Frame::new(Opcode::Text, None, note.as_bytes()).encode().into());
         }
-        // Fails when the client is going. Its own thread says Left.
+        // If this fails, the client is leaving, and its own thread sends Left.
         let _ = self.send(frame);
     }
 
@@ -110,7 +125,7 @@ impl Outbox {
     }
 }
 
-/// The body of a client's writer thread: waits for its one socket, and for no other.
+/// Runs in a client's writer thread: waits for this one socket, and for no other.
 fn write_all(mut socket: &TcpStream, waiting: &Receiver<Arc<[u8]>>, owed: &AtomicUsize) {
     for frame in waiting {
         // After a Close (FIN 1, opcode 8) nothing may follow.
@@ -123,7 +138,7 @@ fn write_all(mut socket: &TcpStream, waiting: &Receiver<Arc<[u8]>>, owed: &Atomi
 }
 // ANCHOR_END: outbox
 
-/// What tungstenite gets for a socket: it reads there, and writes where everybody writes.
+/// The stream that tungstenite gets: it reads from the socket, and writes into the outbox.
 struct Stream {
     socket: TcpStream,
     outbox: Outbox,
@@ -136,7 +151,7 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
-    /// For the client's own thread: Pongs and the Close. Too many that wait end the connection.
+    /// For the client's own thread: Pongs and the Close. If too many wait, the connection ends.
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
         if self.outbox.owed.load(Ordering::SeqCst) > 2 * self.outbox.room {
             return Err(io::ErrorKind::NotConnected.into());
@@ -149,13 +164,16 @@ impl Write for Stream {
     }
 }
 
-/// The body of a client's reader thread: it waits in `read`, and tells the dispatcher.
+/// Runs in a client's reader thread: waits in `read`, and tells the dispatcher.
 fn serve(socket: TcpStream, events: &Sender<Event>, room: usize) -> Result<(), AnyError> {
-    socket.set_read_timeout(Some(5 * PATIENCE))?;
+    if accept_or_page(&socket, PAGE, NoCallback)?.is_none() {
+        linger(&socket);
+        return Ok(());
+    }
+    socket.set_read_timeout(None)?; // from here on a client may be silent
     let outbox = Outbox::new(socket.try_clone()?, room);
     let stream = Stream { socket: socket.try_clone()?, outbox: outbox.clone() };
-    let Some(mut websocket) = open_or_page(stream)? else { return Ok(()) };
-    socket.set_read_timeout(None)?; // from here on silence is no fault
+    let mut websocket = WebSocket::from_raw_socket(stream, Role::Server, None);
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -169,34 +187,8 @@ fn serve(socket: TcpStream, events: &Sender<Event>, room: usize) -> Result<(), A
         events.send(Event::Said(opcode, message.into_data().to_vec()))?;
     }
     events.send(Event::Left(client))?;
-    // Chapter 12: reading on until the client ends keeps its Close from being destroyed.
-    let deadline = Instant::now() + PATIENCE;
-    let mut unwanted = vec![0; 64 * 1024];
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        socket.set_read_timeout(Some(left))?;
-        if (&socket).read(&mut unwanted)? == 0 {
-            return Ok(());
-        }
-    }
-}
-
-/// A WebSocket, or `None` for anything else: a browser that asks for the page gets it.
-fn open_or_page(stream: Stream) -> io::Result<Option<WebSocket<Stream>>> {
-    let outbox = stream.outbox.clone();
-    let (status, body) = match accept(stream) {
-        Ok(websocket) => return Ok(Some(websocket)),
-        Err(HandshakeError::Failure(Error::Protocol(MissingConnectionUpgradeHeader))) => {
-            ("200 OK", include_str!("../../examples/07_broadcast.html").to_owned())
-        }
-        Err(error) => ("400 Bad Request", format!("no opening handshake: {error}\n")),
-    };
-    let head = "Content-Type: text/html; charset=utf-8\r\nConnection: close";
-    let answer = format!("HTTP/1.1 {status}\r\n{head}\r\n\r\n{body}");
-    outbox.send(&answer.as_bytes().into()).map(|()| None)
+    drain(&socket); // so that the Close arrives, as in chapter 12
+    Ok(())
 }
 
 fn main() -> Result<(), AnyError> {
@@ -211,7 +203,7 @@ fn main() -> Result<(), AnyError> {
     let server = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             let events = events.clone();
-            // A connection's error ends that connection only.
+            // An error of a connection ends only that connection.
             thread::spawn(move || serve(socket, &events, room).map_err(|error| error.to_string()));
         }
     });
@@ -223,29 +215,29 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Client 1 does not read for a while. Client 2 talks; it goes on when 2, 3 and 4 have heard it.
+/// Client 1 does not read for a while. Client 2 talks, and waits until 2, 3 and 4 have heard it.
 fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     const MESSAGES: usize = 500;
-    let mut stalled = connect(address)?;
-    let mut others = [connect(address)?, connect(address)?, connect(address)?];
+    let member = || join(address, PATIENCE);
+    let (mut stalled, mut others) = (member()?, [member()?, member()?, member()?]);
     println!("client 1 does not read; client 2 says {MESSAGES} messages of 64,000 bytes");
     for n in 1..=MESSAGES {
         say(&mut others, n)?;
     }
     println!("clients 2, 3 and 4 have all {MESSAGES}, in order");
 
-    // As long as there is no room, every further message is missed too. So client 1 reads all that
-    // waits, until a message comes that was said after it began to read.
-    stalled.get_mut().set_read_timeout(Some(PATIENCE))?;
+    // While there is no room, client 1 misses every further message too. So it first reads
+    // everything that waits for it, and only then client 2 says one more.
+    stalled.get_mut().set_read_timeout(Some(Duration::from_secs(1)))?;
     let mut heard = 0;
     while let Ok(text) = hear(&mut stalled) {
         heard += 1;
-        if text.trim() != heard.to_string() {
+        if text != message(heard) {
             return Err(format!("client 1 heard {:?} instead of {heard}", text.trim()).into());
         }
     }
     println!("client 1 reads again: 1 to {heard}, in order; client 2 says one more");
-    stalled.get_mut().set_read_timeout(Some(5 * PATIENCE))?;
+    stalled.get_mut().set_read_timeout(Some(PATIENCE))?;
     say(&mut others, MESSAGES + 1)?;
     let note = hear(&mut stalled)?;
     println!("client 1 hears: {note}");
@@ -257,9 +249,9 @@ fn demonstrate(address: SocketAddr) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Client 2 says `n`; it and the two behind it hear that.
-fn say(others: &mut [Client], n: usize) -> Result<(), AnyError> {
-    let text = format!("{n:64000}");
+/// Lets client 2 say `n`, and waits until clients 2, 3 and 4 have heard it.
+fn say(others: &mut [Visitor], n: usize) -> Result<(), AnyError> {
+    let text = message(n);
     others[0].send(text.as_str().into())?;
     for (client, other) in (2..).zip(others) {
         if hear(other)? != text {
@@ -267,25 +259,4 @@ fn say(others: &mut [Client], n: usize) -> Result<(), AnyError> {
         }
     }
     Ok(())
-}
-
-type Client = WebSocket<TcpStream>;
-
-/// A client that is on the list: its thread answers Pings only once it has said Joined.
-fn connect(address: SocketAddr) -> Result<Client, AnyError> {
-    let socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(5 * PATIENCE))?;
-    let (mut client, _) = client(format!("ws://{address}/"), socket)?;
-    client.send(Message::Ping("joined?".into()))?;
-    while !client.read()?.is_pong() {}
-    Ok(client)
-}
-
-/// The next text.
-fn hear(client: &mut Client) -> Result<String, AnyError> {
-    loop {
-        if let Message::Text(text) = client.read()? {
-            return Ok(text.to_string());
-        }
-    }
 }

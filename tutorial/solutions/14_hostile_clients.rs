@@ -1,12 +1,12 @@
-//! Chapter 14, both exercises: a patient visitor, and a server with a door of its own.
+//! The exercises of chapter 14, solved: a patient visitor, and a server with a door of its own.
 //!
 //! Run: `cargo run --example solution_14_hostile_clients`
-//! See: a byte every 100 ms, and what it gets; then the stranger, the half request, and a page of ours.
+//! See: a client that sends a byte every 100 ms; then a stranger's page, and a page of ours.
 
-#[path = "../../examples/parts/linger.rs"]
+#[path = "../../examples/common/linger.rs"]
 mod linger;
-#[path = "../../examples/parts/raw_client.rs"]
-#[expect(dead_code, reason = "the neighbour is not needed here")]
+#[path = "../../examples/common/raw_client.rs"]
+#[expect(dead_code, reason = "this program does not need the neighbour")]
 mod raw_client;
 
 use std::error::Error;
@@ -22,7 +22,7 @@ use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::StatusCode;
 use tungstenite::{Message, accept_hdr};
 
-/// A patient visitor, and a door.
+/// Lets a patient visitor and two pages come to a server with a door.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -33,11 +33,11 @@ struct Flags {
     once: bool,
 }
 
-/// The pages that are let in.
+/// The sites whose pages may connect.
 const ALLOWED: [&str; 1] = ["https://school.example"];
-/// Time in which the whole head must have come.
+/// How long the whole head may take to arrive.
 const HANDSHAKE: Duration = Duration::from_secs(1);
-/// Bytes of a head.
+/// The most bytes of a head.
 const MAX_HEAD: usize = 16 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening at {address}");
     let door = thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            // A client that leaves, however it does, ends its own thread only.
+            // A client that leaves ends only its own thread.
             thread::spawn(|| serve(socket).map_err(|error| error.to_string()));
         }
     });
@@ -78,14 +78,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 // ANCHOR: patient
-/// No single read of the server takes longer than 100 ms, and still it must end.
+/// Sends a request byte by byte. Each read takes the server only 100 ms, but it must give up.
 fn patient(server: SocketAddr) -> io::Result<()> {
     let begin = Instant::now();
     let mut socket = dial(server)?;
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     for byte in b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n" {
         socket.write_all(&[*byte])?;
-        // Waits for an answer until the deadline, and leaves it where it is.
+        // Waits 100 ms for an answer, and does not take it out of the socket.
         if socket.peek(&mut [0]).is_ok() {
             break;
         }
@@ -98,7 +98,7 @@ fn patient(server: SocketAddr) -> io::Result<()> {
 // ANCHOR_END: patient
 
 // ANCHOR: serve
-/// Greets whom it lets in, and echoes.
+/// Greets a client that may connect, and echoes.
 fn serve(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
     let Some(head) = read_head(&mut socket)? else {
         let why = "408 Request Timeout: the head must come within 1 s\n";
@@ -135,8 +135,8 @@ fn look_at_origin(request: &Request, response: Response) -> Result<Response, Err
 // ANCHOR_END: serve
 
 // ANCHOR: read_head
-/// The head and what came with it; `None` when it has not ended in time, or is too long. There is
-/// one deadline for the whole: each read gets what is left of it.
+/// Reads the head and what came with it. Returns `None` when it is too late or too long. The whole
+/// head has one deadline, and each read gets the time that is left.
 fn read_head(socket: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let deadline = Instant::now() + HANDSHAKE;
     let mut head = Vec::new();
@@ -160,7 +160,7 @@ fn read_head(socket: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// For tungstenite: first the bytes that we have read already, then the socket.
+/// What tungstenite reads: first the bytes that we have already read, then the socket.
 struct Stream {
     input: Chain<Cursor<Vec<u8>>, TcpStream>,
     output: TcpStream,

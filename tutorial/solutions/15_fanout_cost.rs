@@ -1,15 +1,16 @@
-//! Chapter 15, both exercises: a member limit from a measured cost, and a crowd split into rooms.
+//! The exercises of chapter 15, solved: a member limit from a measured cost, and a crowd in many
+//! rooms.
 //!
 //! Run: `cargo run --release --example solution_15_fanout_cost`
 //! See: how many members a room may have, and what the same people cost in rooms of 50.
 
-#[path = "../../examples/parts/crowd.rs"]
+#[path = "../../examples/15_fanout_cost/child_server.rs"]
+#[expect(dead_code, reason = "this program measures only times")]
+mod child_server;
+#[path = "../../examples/15_fanout_cost/crowd.rs"]
 mod crowd;
-#[path = "../../examples/parts/own_process.rs"]
-#[expect(dead_code, reason = "only times are measured here")]
-mod own_process;
-#[path = "../../examples/parts/raw_client.rs"]
-#[expect(dead_code, reason = "these clients send no wrong bytes")]
+#[path = "../../examples/common/raw_client.rs"]
+#[expect(dead_code, reason = "these clients do not send wrong bytes")]
 mod raw_client;
 
 use std::error::Error;
@@ -17,10 +18,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use chalkwire::Config;
+use child_server::ChildServer;
 use crowd::Crowd;
-use own_process::OwnProcess;
 
-/// A member limit, and rooms of 50.
+/// Computes a member limit, and compares one large room with rooms of 50.
 #[derive(argh::FromArgs)]
 struct Flags {
     /// where to listen, ADDR:PORT (default 127.0.0.1:8080)
@@ -29,10 +30,10 @@ struct Flags {
     /// end after the demonstration
     #[argh(switch)]
     once: bool,
-    /// people (default 400)
-    #[argh(option, default = "400")]
+    /// people (default 400; 100 when built without --release)
+    #[argh(option, default = "if cfg!(debug_assertions) { 100 } else { 400 }")]
     people: usize,
-    /// only serve: the program starts itself so, to be measured
+    /// only serve (the program starts itself with this flag, to measure the server alone)
     #[argh(switch)]
     serve: bool,
 }
@@ -43,9 +44,9 @@ const ROOM: usize = 50;
 fn main() -> Result<(), Box<dyn Error>> {
     let flags: Flags = argh::from_env();
     if flags.serve {
-        return own_process::serve(&flags.listen, Config::default());
+        return child_server::serve(&flags.listen, Config::default());
     }
-    let server = OwnProcess::start(&flags.listen)?;
+    let server = ChildServer::start(&flags.listen)?;
     println!("listening at http://{}/", server.address);
     let people = flags.people;
     let crowd = Crowd::join(server.address, "/room/all", people)?;
@@ -66,7 +67,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 // ANCHOR: limit
-/// Each member says something every 10 s, and the room may take half of one core.
+/// Computes how many members a room may have, if each says something every 10 s and the room may
+/// take half of one core.
 fn limit(crowd: &Crowd) -> io::Result<()> {
     const TIMES: u32 = 20;
     let begin = Instant::now();
@@ -74,8 +76,8 @@ fn limit(crowd: &Crowd) -> io::Result<()> {
         crowd.say(1)?;
         crowd.hear(1)?;
     }
-    // One send to one member. N members say N/10 things a second, each of them is N sends, and
-    // N/10 x N x cost = 0.5 s is to be solved for N.
+    // `cost` is the time of one send to one member. N members say N/10 things a second, and each of
+    // them is N sends. So we solve N/10 x N x cost = 0.5 s for N.
     let cost = (begin.elapsed() / TIMES).as_secs_f64() / crowd.members() as f64;
     println!("one send costs {:.1} µs", cost * 1e6);
     println!("so a room may have {:.0} members", (0.5 * 10.0 / cost).sqrt());
@@ -84,7 +86,7 @@ fn limit(crowd: &Crowd) -> io::Result<()> {
 // ANCHOR_END: limit
 
 // ANCHOR: rooms
-/// In all these rooms each member says one thing: all at the same time, then one after the other.
+/// Lets each member of all these rooms say one thing: first all at once, then one after the other.
 fn all_talk(rooms: &[Crowd], members: usize) -> io::Result<()> {
     let begin = Instant::now();
     rooms.iter().try_for_each(|room| room.say(members))?;

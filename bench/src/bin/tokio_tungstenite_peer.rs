@@ -1,7 +1,7 @@
 //! Echo and broadcast on tokio-tungstenite. Run: `tokio_tungstenite_peer PORT`
 //!
-//! The echo is that of tokio-tungstenite's own example; the broadcast has an unbounded channel per
-//! client.
+//! The echo is the one of tokio-tungstenite's own example. The broadcast has an unbounded channel
+//! for each client.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// Who is at `/broadcast`. One who has left is forgotten at the next message.
+/// The clients at `/broadcast`. A client that has left is removed at the next message.
 type Everyone = Arc<Mutex<Vec<UnboundedSender<Message>>>>;
 
 #[tokio::main]
@@ -79,7 +79,7 @@ async fn broadcast(socket: WebSocketStream<TcpStream>, everyone: Everyone) -> Re
             Err(_) => break,
         }
     }
-    // With its receiver gone, this client is forgotten.
+    // This drops the receiver, so that the next message removes the client from the list.
     writer.abort();
     Ok(())
 }
