@@ -7,15 +7,12 @@ mod page;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chalkwire::protocol::AcceptKey;
-use common::DEADLINE;
 use common::program::Serving;
 use common::student::{Mistake, Student};
-use headless_chrome::protocol::cdp::types::Event;
-use page::{Page, browser};
+use page::{Browser, Page, browser};
 
 /// What is said of a server, in one line.
 fn report(address: SocketAddr, step: &str) -> String {
@@ -60,24 +57,13 @@ fn sends(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// What Chromium writes to its console when a page connects, and says something.
-fn console(browser: &headless_chrome::Browser, here: &Serving, address: SocketAddr) -> String {
-    // From this machine too: Chromium lets no page from elsewhere connect to it.
+/// What Chromium writes to its console when a page connects to a server, and sends a text.
+fn console(browser: &Arc<Browser>, here: &Serving, address: SocketAddr) -> String {
+    // The page is from this machine too, because Chromium does not let pages from elsewhere connect to it.
     let page = Page::open(browser, &format!("http://{}/lab/base.css", here.address));
-    let (said, hears) = channel();
-    let said = Mutex::new(said);
-    let listener = Arc::new(move |event: &Event| {
-        if let Event::LogEntryAdded(entry) = event {
-            let said = said.lock().expect("no panic");
-            let _ = said.send(entry.params.entry.text.clone());
-        }
-    });
-    page.0.enable_log().expect("a log");
-    page.0.add_event_listener(listener).expect("a listener");
-    page.value(&format!(
+    page.console_line_after(&format!(
         "window.socket = new WebSocket('ws://{address}/'); socket.onopen = () => socket.send('Hello'); 0"
-    ));
-    hears.recv_timeout(DEADLINE).expect("a line on the console")
+    ))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Echo servers made with other people's libraries, each in a process of its own.
+//! Echo servers made with other people's libraries. Each runs in a process of its own.
 //! `tests/foreign/install` installs them.
 
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use super::{DEADLINE, skip};
 pub enum Library {
     /// npm's ws.
     Ws,
-    /// PyPI's websockets, the threaded half of it.
+    /// PyPI's websockets, its API with threads.
     Websockets,
     /// Go's gorilla/websocket.
     Gorilla,
@@ -40,7 +40,7 @@ pub struct ForeignServer {
 }
 
 impl ForeignServer {
-    /// On a free port; none, and a word about it, if the library is not installed.
+    /// Starts a server on a free port. Reports a skip and returns `None` if the library is not installed.
     pub fn start(library: Library) -> Option<ForeignServer> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let servers = root.join("tests/foreign/servers");
@@ -54,7 +54,7 @@ impl ForeignServer {
         };
         if !installed.join(needs).exists() {
             let name = library.name();
-            skip(&format!("no server on {name} is tried: tests/foreign/install has not been run"));
+            skip(&format!("the server made with {name} is not tested: run tests/foreign/install"));
             return None;
         }
         let mut child = Command::new(program)
@@ -68,7 +68,7 @@ impl ForeignServer {
         let port = first_line(&mut child).and_then(|line| line.trim().parse().ok());
         let Some(port) = port else {
             let _ = child.kill();
-            panic!("the server on {} did not say its port", library.name());
+            panic!("the server made with {} did not print its port", library.name());
         };
         Some(ForeignServer { address: (Ipv4Addr::LOCALHOST, port).into(), child })
     }
@@ -77,11 +77,11 @@ impl ForeignServer {
 fn first_line(child: &mut Child) -> Option<String> {
     let stdout = child.stdout.take()?;
     let (said, line) = channel();
-    // It ends with the line, or with the process.
+    // This thread ends when it has read the line, or when the process ends.
     std::thread::spawn(move || {
         let mut line = String::new();
         if BufReader::new(stdout).read_line(&mut line).is_ok() {
-            // Nobody waits for it any more after the deadline.
+            // Sending fails if the deadline has passed.
             let _ = said.send(line);
         }
     });
@@ -96,7 +96,7 @@ impl Drop for ForeignServer {
             if Instant::now() > until {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
-                assert!(std::thread::panicking(), "the server goes on when its stdin has ended");
+                assert!(std::thread::panicking(), "the server did not end when its stdin ended");
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(2));

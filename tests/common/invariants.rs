@@ -1,4 +1,4 @@
-//! What holds for any bytes whatever. The property tests and the fuzz targets try to prove it wrong.
+//! Properties that hold for any bytes. The property tests and the fuzz targets try to break them.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -17,7 +17,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, WebSocket};
 use unicode_width::UnicodeWidthStr;
 
-/// A frame read and written again is the same bytes, and no cut in them changes what is read.
+/// A frame that is decoded and encoded again gives the same bytes, however the bytes are cut.
 pub fn frame(bytes: &[u8]) {
     if let Some((header, length)) = FrameHeader::decode(bytes) {
         let mut again = Vec::new();
@@ -48,11 +48,11 @@ fn cut(bytes: &[u8], size: usize) -> Vec<CapturedFrame> {
     frames
 }
 
-/// The limit of a request head here: small, so that it is met.
+/// The limit for request heads in these tests. It is small, so that inputs reach it.
 const MAX_HEAD: usize = 1024;
 
-/// A request head is read as soon as it is all there and not before, and whatever it is gets an
-/// answer of one line, or what it asks for.
+/// A request head is parsed as soon as it is complete and not before. It gets what it asks for, or a
+/// refusal of one line.
 pub fn head(bytes: &[u8]) {
     let Some(HeadResult::Head(head, length)) = parse_head(bytes, MAX_HEAD) else {
         if let Some(HeadResult::Refused(refusal)) = parse_head(bytes, MAX_HEAD) {
@@ -89,16 +89,16 @@ fn expect_one_line(response: &chalkwire::http::response::Response) {
     assert!(!said.contains(char::is_control), "{text:?} lets control characters through");
 }
 
-/// What a client sends, by the way it takes: to the cursor in pieces, then to tungstenite. The cursor
-/// finds every fault but bad UTF-8, at the same place however the bytes are cut, so that
-/// tungstenite has none left to find. And whatever it is can be shown.
+/// The bytes of a client go to the validator in pieces, and then to tungstenite. The validator finds
+/// every fault except bad UTF-8, and finds it at the same place however the bytes are cut, so that
+/// tungstenite finds none. The wire view can show the bytes, whatever they are.
 pub fn read_path(bytes: &[u8]) {
     let Some((&size, bytes)) = bytes.split_first() else { return };
     let (good, stop) = walk(bytes, usize::from(size).max(1));
     let (whole, same) = walk(bytes, bytes.len().max(1));
     let named = |stop: &Option<FaultAt>| stop.as_ref().map(|s| (s.frame, s.fault.to_string()));
     assert_eq!(named(&stop), named(&same));
-    // Of a faulty header that came in pieces, the first have passed when the last shows the fault.
+    // When a faulty header comes in pieces, its first pieces pass before the last one shows the fault.
     assert!(good.len() >= whole.len() && good.len() < whole.len() + FrameHeader::MAX_LEN + 125);
     read_with_tungstenite(whole);
     show(bytes);
@@ -106,7 +106,7 @@ pub fn read_path(bytes: &[u8]) {
 
 const MAX_MESSAGE: usize = 1000;
 
-/// The bytes that pass the cursor, and what stopped it.
+/// The bytes that the validator accepts, and the fault at which it stops.
 fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<FaultAt>) {
     let mut cursor = FrameValidator::new(MAX_MESSAGE, 20);
     for (n, piece) in bytes.chunks(size).enumerate() {
@@ -117,7 +117,7 @@ fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<FaultAt>) {
     (bytes, None)
 }
 
-/// The bytes in, nothing out.
+/// A stream that reads these bytes and discards what is written.
 struct Wire<'a>(Cursor<&'a [u8]>);
 
 impl Read for Wire<'_> {
@@ -158,10 +158,10 @@ fn read_with_tungstenite(bytes: &[u8]) {
                 ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing
             )
     );
-    assert!(is_fine, "the cursor has let through what tungstenite calls {error}");
+    assert!(is_fine, "the validator has accepted what tungstenite calls {error}");
 }
 
-/// In 80 columns without control characters, and as JSON.
+/// Shows the bytes in 80 columns without control characters, and as JSON.
 fn show(bytes: &[u8]) {
     let Ok(events) = events_in(bytes) else { return };
     for event in events {

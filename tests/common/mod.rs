@@ -1,5 +1,5 @@
-//! What the tests share: a server of their own on a free port, and a client that says on a raw
-//! socket just what it is told to. Every wait has a deadline.
+//! What the tests share: a server on a free port, and a raw client that sends exactly the bytes it is
+//! given. Every wait has a deadline.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod foreign;
@@ -21,7 +21,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// The masking key of RFC 6455 section 5.7.
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A server in this process. It is stopped, and all its threads joined, when the test is over.
+/// A server in this process. When it is dropped, it stops and all its threads end.
 pub struct Running {
     pub address: SocketAddr,
     stopper: Stopper,
@@ -71,7 +71,7 @@ impl Running {
         stats(self.address)
     }
 
-    /// Asks for the statistics until they are as wanted.
+    /// Requests the statistics until `ready` accepts them.
     pub fn wait_for_stats(&self, what: &str, ready: impl Fn(&serde_json::Value) -> bool) {
         wait_until(what, || ready(&self.stats()));
     }
@@ -80,7 +80,7 @@ impl Running {
         self.stopper.stop();
     }
 
-    /// Stops it and waits until it has ended.
+    /// Stops the server and waits until it has ended.
     pub fn end(mut self) {
         self.end_by(DEADLINE);
     }
@@ -107,7 +107,7 @@ impl Drop for Running {
     }
 }
 
-/// What /stats says.
+/// The statistics at /stats.
 pub fn stats(address: SocketAddr) -> serde_json::Value {
     let mut socket = dial(address);
     let request = format!("GET /stats HTTP/1.1\r\nHost: {address}\r\n\r\n");
@@ -120,7 +120,7 @@ pub fn stats(address: SocketAddr) -> serde_json::Value {
 pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !ready() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "the deadline passed before {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -133,7 +133,7 @@ pub fn dial(address: SocketAddr) -> TcpStream {
     socket
 }
 
-/// All that comes until the end of the connection; a reset counts as an end.
+/// Reads until the end of the connection. A reset counts as an end.
 pub fn read_to_end(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     match socket.read_to_end(&mut bytes) {
@@ -150,15 +150,19 @@ pub fn handshake(address: SocketAddr, path: &str, headers: &str) -> String {
     )
 }
 
-/// A WebSocket client with no manners of its own: it answers nothing by itself.
+/// A raw WebSocket client. It answers neither a Ping nor a Close by itself.
 pub struct Raw {
     pub socket: TcpStream,
     pub head: String,
-    unread: Vec<u8>,
+    received: Vec<u8>,
+    /// Where the next frame begins in `received`. Bytes before it are removed when more are read, so
+    /// that thousands of small frames in one read are not moved thousands of times.
+    next: usize,
 }
 
 impl Raw {
-    /// Shakes hands; `headers` are added to the request, each with its line end.
+    /// Connects and does the opening handshake. `headers` are more lines of the request, each with its
+    /// line end.
     pub fn open(address: SocketAddr, path: &str, headers: &str) -> Raw {
         Raw::open_with(address, path, headers, &[])
     }
@@ -171,16 +175,17 @@ impl Raw {
         Raw::read_head(socket)
     }
 
-    /// Takes over a socket on which a request has been sent.
+    /// Takes over a socket on which a request has been sent, and reads the answer.
     pub fn read_head(socket: TcpStream) -> Raw {
-        let mut raw = Raw { socket, head: String::new(), unread: Vec::new() };
+        let mut raw = Raw { socket, head: String::new(), received: Vec::new(), next: 0 };
         let end = loop {
-            if let Some(at) = raw.unread.windows(4).position(|w| w == b"\r\n\r\n") {
+            if let Some(at) = raw.received.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(raw.more(), "the connection ended in the head: {:?}", raw.unread);
+            assert!(raw.more(), "the connection ended in the head: {:?}", raw.received);
         };
-        raw.head = String::from_utf8(raw.unread.drain(..end).collect()).expect("text");
+        raw.head = String::from_utf8(raw.received[..end].to_vec()).expect("text");
+        raw.next = end;
         assert!(raw.head.starts_with("HTTP/1.1 101 "), "{}", raw.head);
         raw
     }
@@ -201,13 +206,22 @@ impl Raw {
         self.send(Opcode::Close, &[&code.to_be_bytes(), reason.as_bytes()].concat());
     }
 
-    /// Reads more; false at the end of the connection.
+    /// Keeps the system from buffering megabytes for a client that does not read, so that the server
+    /// notices sooner. On systems other than Unix it takes more messages.
+    pub fn shrink_receive_buffer(&self) {
+        #[cfg(unix)]
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, 64 * 1024)
+            .expect("an open socket");
+    }
+
+    /// Reads more bytes; false at the end of the connection.
     fn more(&mut self) -> bool {
+        self.received.drain(..std::mem::take(&mut self.next));
         let mut chunk = [0; 64 * 1024];
         match self.socket.read(&mut chunk) {
             Ok(0) => false,
             Ok(count) => {
-                self.unread.extend_from_slice(&chunk[..count]);
+                self.received.extend_from_slice(&chunk[..count]);
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => false,
@@ -218,14 +232,15 @@ impl Raw {
     /// The next frame, or `None` at the end of the connection.
     pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
-            if let Some((frame, length)) = Frame::decode(&self.unread) {
+            if let Some((frame, length)) = Frame::decode(&self.received[self.next..]) {
                 assert_eq!(frame.header.masking_key, None, "a server must not mask");
                 assert_eq!(frame.header.rsv, 0);
-                self.unread.drain(..length);
+                self.next += length;
                 return Some(frame);
             }
             if !self.more() {
-                assert!(self.unread.is_empty(), "ended inside a frame: {:02x?}", self.unread);
+                let start = &self.received[..self.received.len().min(20)];
+                assert!(start.is_empty(), "the connection ended inside a frame: {start:02x?} ...");
                 return None;
             }
         }
@@ -255,20 +270,20 @@ impl Raw {
     }
 }
 
-/// Text after text, laid end to end as frames from a client.
+/// Texts as frames from a client, in a row.
 pub fn frames<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     texts.flat_map(|text| Frame::new(Opcode::Text, Some(KEY), text).encode()).collect()
 }
 
-/// Says that something is not tested here. Where everything must be (CI), that is a failure.
+/// Reports that something is not tested on this machine. In CI that is a failure.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CHALKWIRE_SKIP_NOTHING").is_none(), "{why}");
     println!("SKIPPED: {why}");
-    // Past the test harness, which keeps what a passing test prints to itself.
+    // Written past the test harness, because it hides what a passing test prints.
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }
 
-/// A frame from a client: the last of its message, or not.
+/// A frame from a client. With `fin` it is the last of its message.
 pub fn fragment(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
     let mut frame = Frame::new(opcode, Some(KEY), payload);
     frame.header.fin = fin;

@@ -1,4 +1,4 @@
-//! The program in a process of its own.
+//! The program and the examples, each in a process of its own.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{DEADLINE, wait_until};
 
-/// Where the program is: cargo tells tests; for an example it is where cargo has put it.
+/// Path of the program. Cargo passes it to tests; an example finds it in the target directory.
 pub fn program() -> PathBuf {
     match option_env!("CARGO_BIN_EXE_chalkwire") {
         Some(path) => path.into(),
@@ -28,7 +28,7 @@ pub fn example(name: &str) -> PathBuf {
     path
 }
 
-/// The program, serving on a free port. Killed if the test fails before it ends.
+/// A server in a child process, on a free port. The process is killed when this is dropped.
 pub struct Serving {
     pub child: Child,
     pub address: SocketAddr,
@@ -60,19 +60,19 @@ impl Serving {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// What /stats says.
+    /// The statistics at /stats.
     pub fn stats(&self) -> serde_json::Value {
         super::stats(self.address)
     }
 
-    /// Waits until it has ended; gives its exit code.
+    /// Waits until the process has ended, and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child of ours") {
                 return status.code();
             }
-            assert!(Instant::now() < deadline, "it does not end");
+            assert!(Instant::now() < deadline, "the program does not end");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -85,7 +85,7 @@ impl Drop for Serving {
     }
 }
 
-/// What a process uses. All zero where the system does not tell.
+/// What a process uses. All zero on systems without /proc.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Usage {
     pub threads: u64,
@@ -95,7 +95,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// When all of its own threads run: main, dispatcher, watch, refuser, and the one for signals.
+    /// Waits for the threads that the server always has: main, dispatcher, watch, refuser and signals.
     pub fn at_rest(server: &Serving) -> Usage {
         wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 5));
         Usage::of(server)

@@ -1,5 +1,5 @@
-//! Trouble for a server, and the steady clients that must not notice any of it. Shared by the load
-//! test, which is small, and by the soak, which is not.
+//! Trouble for a server, and steady clients that must not notice it. The load test uses a little of it,
+//! and the soak a lot.
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use chalkwire::protocol::{Frame, Opcode};
 
 use super::{KEY, Raw, dial, handshake, wait_until};
 
-/// Clients that talk all the time, and see that nothing of theirs is lost, reordered or doubled.
+/// Clients that exchange messages all the time. They fail if one is lost, doubled or out of order.
 pub struct Steady {
     stop: Arc<AtomicBool>,
     messages: Arc<AtomicU64>,
@@ -20,7 +20,7 @@ pub struct Steady {
 }
 
 impl Steady {
-    /// Two that echo, and a group of four of which each speaks in turn.
+    /// Starts two clients that echo, and a group of four clients that send in turn.
     pub fn begin(address: SocketAddr) -> Steady {
         let stop = Arc::new(AtomicBool::new(false));
         let messages = Arc::new(AtomicU64::new(0));
@@ -32,12 +32,12 @@ impl Steady {
         Steady { stop, messages, threads }
     }
 
-    /// Messages that have come back so far as they should.
+    /// Number of messages that have come back correctly so far.
     pub fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
 
-    /// Ends them in order; gives the number of messages.
+    /// Ends the clients with a closing handshake, and returns the number of messages.
     pub fn end(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -47,7 +47,7 @@ impl Steady {
     }
 }
 
-/// Twenty numbered texts at once, of changing lengths, and all of them back in order.
+/// Sends twenty numbered texts of different lengths at once, and expects them back in order.
 fn echo(address: SocketAddr, stop: &AtomicBool, messages: &AtomicU64) {
     let mut raw = Raw::open(address, "/echo", "");
     let mut next = 0_u64;
@@ -68,7 +68,7 @@ fn echo(address: SocketAddr, stop: &AtomicBool, messages: &AtomicU64) {
 
 fn group(address: SocketAddr, stop: &AtomicBool, messages: &AtomicU64) {
     let mut members: Vec<Raw> = (0..4).map(|_| Raw::open(address, "/room/steady", "")).collect();
-    // Who hears itself has joined.
+    // A member that receives its own text has joined.
     for (n, text) in ["a", "b", "c", "d"].iter().enumerate() {
         members[n].send_text(text);
         while hear(&mut members[n]) != *text {}
@@ -95,7 +95,7 @@ fn group(address: SocketAddr, stop: &AtomicBool, messages: &AtomicU64) {
     members.into_iter().for_each(close_going_away);
 }
 
-/// The next text; Pings on the way are answered.
+/// Returns the next text, and answers each Ping before it.
 pub fn hear(raw: &mut Raw) -> String {
     loop {
         let frame = raw.frame();
@@ -107,7 +107,7 @@ pub fn hear(raw: &mut Raw) -> String {
     }
 }
 
-/// Closes as one should.
+/// Does the closing handshake.
 pub fn close_going_away(mut raw: Raw) {
     raw.send_close(1000, "");
     loop {
@@ -118,14 +118,14 @@ pub fn close_going_away(mut raw: Raw) {
     }
 }
 
-/// Closes with a reset: what is on its way in either direction is lost.
+/// Closes with a reset, so that bytes on their way in either direction are lost.
 fn reset(socket: &TcpStream) {
     #[cfg(unix)]
     rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).expect("an open socket");
     let _ = socket;
 }
 
-/// Clients that vanish, in every way there is, four threads of them.
+/// Clients that vanish in eight different ways, from four threads.
 pub fn vanish(address: SocketAddr, clients: usize) {
     std::thread::scope(|scope| {
         for first in 0..4 {
@@ -138,9 +138,9 @@ fn vanish_one(address: SocketAddr, n: usize) {
     let text = Frame::new(Opcode::Text, Some(KEY), &[b'x'; 300]).encode();
     let path = ["/echo", "/broadcast", "/room/gone"][n / 8 % 3];
     let request = handshake(address, path, "");
-    // Writing may fail: the server may have been quicker.
+    // Writing may fail, because the server may have closed the connection first.
     match n % 8 {
-        // Before it has said anything.
+        // Before it has sent a byte.
         0 => reset(&dial(address)),
         // In the middle of the request.
         1 => {
@@ -153,7 +153,7 @@ fn vanish_one(address: SocketAddr, n: usize) {
             let _ = socket.write_all(request.as_bytes());
             reset(&socket);
         }
-        // Half of the connection only, and then the rest without a word.
+        // It shuts down its sending side, and later goes without a Close.
         3 => {
             let mut raw = Raw::open(address, path, "");
             let _ = raw.socket.write_all(&text);
@@ -188,22 +188,23 @@ fn vanish_one(address: SocketAddr, n: usize) {
     }
 }
 
-/// One who reads slowly, one who stops for a while, and one who never reads again, in one group. The
-/// first two lose nothing; the last pays alone.
+/// A group in which one member reads slowly, one pauses, and one never reads again. The first two lose
+/// nothing, and the server drops the third.
 pub fn stalled_readers(address: SocketAddr, dropped: impl Fn() -> u64) {
-    const LENGTH: usize = 4096;
-    /// Below the backlog that a client may have.
-    const WITHIN: u64 = 200;
-    /// Above all that every buffer on the way can hold.
-    const BEYOND: u64 = 20_000;
-    let message = |n: u64| format!("{n:0LENGTH$}");
+    const LENGTH: usize = 16 * 1024;
+    /// Less than the backlog that a client may have.
+    const WITHIN: u64 = 50;
+    /// More than the backlog and every buffer on the way can hold.
+    const BEYOND: u64 = 5_000;
+    let message = |n: u64| format!("{n} {}", "x".repeat(LENGTH));
     let before = dropped();
     let [mut talker, mut slow, mut resting, never] =
         [(); 4].map(|()| Raw::open(address, "/room/slow", ""));
-    // All have joined when each has heard somebody who came later; the last hears itself.
+    // Each has joined when it receives a text of the last member.
     talker.send_text("here");
     hear(&mut talker);
     let mut never = never;
+    never.shrink_receive_buffer();
     never.send_text("all here");
     for raw in [&mut talker, &mut slow, &mut resting, &mut never] {
         while hear(raw) != "all here" {}
@@ -211,16 +212,17 @@ pub fn stalled_readers(address: SocketAddr, dropped: impl Fn() -> u64) {
     for n in 0..WITHIN {
         talker.send_text(&message(n));
         assert_eq!(hear(&mut talker), message(n));
-        if n % 20 == 0 {
+        if n % 5 == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert_eq!(hear(&mut slow), message(n));
     }
     for n in 0..WITHIN {
-        assert_eq!(hear(&mut resting), message(n), "who rests finds all that was said meanwhile");
+        assert_eq!(hear(&mut resting), message(n), "the member that paused receives each message");
     }
     for n in WITHIN..BEYOND {
-        if dropped() > before {
+        // Each look is a request of its own.
+        if n % 10 == 0 && dropped() > before {
             break;
         }
         talker.send_text(&message(n));
@@ -228,15 +230,15 @@ pub fn stalled_readers(address: SocketAddr, dropped: impl Fn() -> u64) {
             assert_eq!(hear(raw), message(n));
         }
     }
-    wait_until("who never reads to be dropped", || dropped() > before);
+    wait_until("the member that never reads to be dropped", || dropped() > before);
     drop(never);
     [talker, slow, resting].into_iter().for_each(close_going_away);
 }
 
-/// So many in one group: each hears what one says, once. They leave in order.
+/// A large group: each member receives each text once. Then all do the closing handshake.
 pub fn crowd(address: SocketAddr, members: usize) {
     let mut crowd: Vec<Raw> = (0..members).map(|_| Raw::open(address, "/broadcast", "")).collect();
-    // The last to come hears itself, and then everyone has joined.
+    // When the last member receives its own text, all have joined.
     let last = members - 1;
     crowd[last].send_text("all here");
     for raw in &mut crowd {

@@ -23,7 +23,7 @@ fn the_page_of_05_shows_its_echo_and_how_an_object_becomes_text() {
     let server = serving("05_echo");
     let page = Page::open(&browser, &format!("http://{}/", server.address));
     page.wait_for_text("#log", "open");
-    page.0.press_key("Enter").expect("a key");
+    page.press_key("Enter");
     page.wait_for_text("#log", "received Hello");
     page.click("#object");
     page.wait_for_text("#log", "received [object Object]");
@@ -72,7 +72,7 @@ fn the_page_of_06_shows_what_happens_to_its_socket() {
     page.wait_for_text("#log", "1 close() throws InvalidAccessError");
     page.fill("#code", "4000");
     page.value("document.querySelector('#reason').focus(); 0");
-    page.0.press_key("Enter").expect("a key");
+    page.press_key("Enter");
     page.wait_for_text("#log", "1 close code 4000, reason \"enough\", wasClean true");
     page.wait_for_text(state, "3 CLOSED");
     page.click("#send button");

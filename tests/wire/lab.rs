@@ -1,16 +1,15 @@
-//! What the lab page lets the server do and compute.
-
-mod common;
+//! What the lab page asks the server to do and to compute.
 
 use std::time::Duration;
 
 use chalkwire::Config;
 use chalkwire::lab::violations::{VIOLATIONS, run_violation};
 use chalkwire::protocol::Opcode;
-use common::*;
 use serde_json::Value;
 
-/// Status and body of an answer of the workbench.
+use crate::common::*;
+
+/// Status and body of an answer.
 fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
     let host = server.address;
     let origin = format!("Origin: http://{host}");
@@ -24,28 +23,28 @@ fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
 }
 
 #[test]
-fn each_rule_that_is_broken_gets_its_close_code() {
+fn each_violation_gets_its_close_code() {
     let server = serve(Config { ping_interval: Some(Duration::from_secs(1)), ..Config::default() });
     assert!(VIOLATIONS.len() >= 15);
     for rule in &VIOLATIONS {
         let outcome = run_violation(rule, server.address).expect("it can be broken");
         assert_eq!(outcome.closed, rule.close, "{}: {}", rule.id, outcome.reason);
-        // The reason names the section; a Close that was asked for is answered with its own.
+        // The reason names the section. A Close by the client is answered with the same Close.
         let told =
             outcome.reason.contains(&format!("RFC 6455 {}", rule.rfc.trim_end_matches(".1")));
         assert!(told || matches!(rule.close, None | Some(1000)), "{}: {}", rule.id, outcome.reason);
         let same = VIOLATIONS.iter().filter(|other| other.id == rule.id).count();
         assert_eq!(same, 1, "{}", rule.id);
     }
-    // And someone who breaks none is still served.
+    // A client that breaks no rule is still served.
     let mut raw = server.connect("/echo");
     raw.send_text("Hello");
     while raw.frame().header.opcode != Opcode::Text {}
-    server.wait_for_stats("nobody else", |stats| stats["clients"] == 1);
+    server.wait_for_stats("the other clients to leave", |stats| stats["clients"] == 1);
 }
 
 #[test]
-fn a_rule_is_broken_on_demand_and_seen_by_who_watches() {
+fn the_server_runs_a_violation_on_demand() {
     let server = serve(Config::default());
     let (status, rules) = ask(&server, "GET", "/wire/rules");
     assert_eq!((status, rules.as_array().map(Vec::len)), (200, Some(VIOLATIONS.len())));
@@ -58,7 +57,7 @@ fn a_rule_is_broken_on_demand_and_seen_by_who_watches() {
 }
 
 #[test]
-fn what_does_something_wants_post_and_the_pages_own_origin() {
+fn an_action_needs_post_and_the_origin_of_the_page() {
     let server = serve(Config::default());
     for target in ["/wire/break?rule=unmasked", "/wire/ask?client=1&what=ping"] {
         assert_eq!(ask(&server, "GET", target).0, 405);

@@ -1,22 +1,21 @@
-//! Echo: everything comes back as it was, in order, and nothing is lost.
-
-mod common;
+//! Echo: each message comes back unchanged and in order, and none is lost.
 
 use std::io::Write;
 use std::time::Duration;
 
 use chalkwire::Config;
 use chalkwire::protocol::{Frame, Opcode};
-use common::*;
 use tungstenite::Message;
 use tungstenite::protocol::WebSocketConfig;
 
-/// The lengths at which the form of a length changes, and the largest message.
+use crate::common::*;
+
+/// Around each length at which the encoding of a length changes, and the largest message.
 const LENGTHS: [usize; 12] =
     [0, 1, 125, 126, 127, 128, 255, 65_535, 65_536, 65_537, 1 << 20, 16 << 20];
 
 #[test]
-fn text_and_binary_of_every_length() {
+fn text_and_binary_of_every_length_come_back() {
     let server = serve(Config::default());
     let settings =
         WebSocketConfig::default().max_frame_size(Some(64 << 20)).max_message_size(Some(64 << 20));
@@ -51,10 +50,10 @@ fn the_bytes_of_an_echo() {
 }
 
 #[test]
-fn fragments_come_back_as_one_message_and_a_ping_slips_between() {
+fn fragments_come_back_as_one_message_and_a_ping_between_them_is_answered() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
-    // The euro sign is cut inside, and one fragment is empty.
+    // The euro sign is split between two fragments, and one fragment is empty.
     raw.send_bytes(&fragment(Opcode::Text, false, b"5 \xe2"));
     raw.send_bytes(&fragment(Opcode::Ping, true, b"between"));
     raw.send_bytes(&fragment(Opcode::Continuation, false, b""));
@@ -64,7 +63,7 @@ fn fragments_come_back_as_one_message_and_a_ping_slips_between() {
 }
 
 #[test]
-fn bytes_may_come_one_by_one() {
+fn bytes_may_arrive_one_by_one() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     for byte in frames([b"Hello".as_slice(), &[b'x'; 200]].into_iter()) {
@@ -97,8 +96,8 @@ fn a_hundred_thousand_messages_at_once_come_back_in_order_before_the_close() {
     let texts: Vec<String> = (0..COUNT).map(|n| format!("message {n:08}")).collect();
     let mut input = frames(texts.iter().map(|text| text.as_bytes()));
     input.extend(Frame::new(Opcode::Close, Some(KEY), b"\x03\xe8done").encode());
-    // All of it is on its way before anything is read: more than the buffers on both sides hold,
-    // so the last of it leaves only while answers are read.
+    // The client writes before it reads, and writes more than the buffers on both sides hold. So its last
+    // bytes leave only while it reads answers.
     let mut writer = raw.socket.try_clone().unwrap();
     let writing = std::thread::spawn(move || writer.write_all(&input).unwrap());
     for (n, text) in texts.iter().enumerate() {
@@ -110,10 +109,10 @@ fn a_hundred_thousand_messages_at_once_come_back_in_order_before_the_close() {
 }
 
 #[test]
-fn a_client_that_reads_in_fits_loses_nothing_of_its_own() {
-    const COUNT: usize = 2_000;
+fn a_client_that_pauses_its_reading_loses_no_echo() {
+    const COUNT: usize = 1_000;
     const LENGTH: usize = 64 * 1024;
-    // A small backlog, so that the client is held back for most of the time.
+    // The backlog is small, so that the server stops reading from the client most of the time.
     let server = serve(Config { max_backlog: 128 * 1024, ..Config::default() });
     let mut raw = server.connect("/echo");
     let mut writer = raw.socket.try_clone().unwrap();
@@ -130,7 +129,7 @@ fn a_client_that_reads_in_fits_loses_nothing_of_its_own() {
     });
     for n in 0..COUNT {
         if n % 500 == 0 {
-            // Long enough for every buffer on the way to fill.
+            // This is long enough for every buffer on the way to fill.
             std::thread::sleep(Duration::from_millis(200));
         }
         assert_eq!(raw.frame().payload, message(n), "message {n}");
@@ -146,21 +145,21 @@ fn a_client_that_never_reads_costs_a_bounded_amount_of_memory() {
     raw.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let frame = Frame::new(Opcode::Binary, Some(KEY), &[0; 64 * 1024]).encode();
     let mut written = 0_u64;
-    // Ends when the server reads no more and the buffers between are full.
+    // The loop ends when the server has stopped reading and the buffers in between are full.
     while raw.socket.write_all(&frame).is_ok() {
         written += frame.len() as u64;
-        assert!(written < 256 << 20, "the server reads on and on");
+        assert!(written < 256 << 20, "the server does not stop reading");
     }
     let stats = server.stats();
     let read = stats["bytes_in"].as_u64().unwrap();
     let left = stats["bytes_out"].as_u64().unwrap();
-    // What the server holds: the backlog, what was on its way to it, and what it was reading.
+    // The server holds the backlog, messages on their way to the backlog, and the message it was reading.
     assert!(read - left < 512 * 1024, "{read} read, {left} left: {stats}");
     assert_eq!(stats["dropped"], 0);
 }
 
 #[test]
-fn a_client_that_ends_its_side_without_a_close_still_gets_its_answers() {
+fn a_client_that_shuts_down_its_sending_side_still_gets_its_answers() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     let texts = ["last", "words"];

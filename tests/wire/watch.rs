@@ -1,22 +1,19 @@
-//! The wire view: what watchers see is what crossed the wire, and costs those who talk nothing.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! The wire view over Server-Sent Events: watchers see the bytes that crossed the wire, and watching does
+//! not slow the clients down.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chalkwire::Config;
 use chalkwire::protocol::{Frame, Opcode};
-use common::*;
 use serde_json::Value;
 
-/// One who watches over Server-Sent Events, as the page does.
+use crate::common::*;
+
+/// A watcher over Server-Sent Events, like the lab page.
 struct Watching {
     lines: BufReader<TcpStream>,
 }
@@ -29,15 +26,15 @@ impl Watching {
         socket.write_all(request.as_bytes()).unwrap();
         let mut lines = BufReader::new(socket);
         let mut head = String::new();
-        // Up to the id of this run, by when it is on the list of watchers, or soon is.
+        // The id of this run comes first. By then the watcher is on the list, or will be soon.
         while !head.contains("\nid: ") {
             assert!(lines.read_line(&mut head).unwrap() > 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
-        // The blank line behind it, so that whatever comes next is an event.
+        // A blank line follows. After it, the next line belongs to an event.
         lines.read_line(&mut head).unwrap();
         let mut watching = Watching { lines };
-        // Watching has begun when something is seen.
+        // Watching has begun when the watcher sees an event.
         let mut probe = server.connect("/room/probe");
         wait_until("the first event", || {
             probe.send_text("probe");
@@ -56,7 +53,7 @@ impl Watching {
     fn next(&mut self) -> Option<Value> {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            // Comments come also when nothing happens.
+            // The server sends comments even if nothing happens, so reading never times out.
             assert!(Instant::now() < deadline, "waited in vain for an event");
             let mut line = String::new();
             if self.lines.read_line(&mut line).expect("a line") == 0 {
@@ -68,7 +65,7 @@ impl Watching {
         }
     }
 
-    /// All events up to the first that is wanted, and that.
+    /// All events up to and including the first that is wanted.
     fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut seen = Vec::new();
         loop {
@@ -87,7 +84,7 @@ fn frames(events: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn the_bytes_seen_are_the_bytes_that_crossed() {
+fn the_view_shows_the_bytes_that_crossed_the_wire() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     let mut raw = server.connect("/echo");
@@ -127,7 +124,7 @@ fn the_bytes_seen_are_the_bytes_that_crossed() {
 }
 
 #[test]
-fn fragments_are_one_message_and_a_pong_knows_its_ping() {
+fn fragments_become_one_message_and_a_pong_names_its_ping() {
     let server =
         serve(Config { ping_interval: Some(Duration::from_millis(50)), ..Config::default() });
     let mut watching = Watching::begin(&server);
@@ -151,7 +148,7 @@ fn fragments_are_one_message_and_a_pong_knows_its_ping() {
 }
 
 #[test]
-fn a_broken_rule_is_shown_where_it_was_broken() {
+fn a_fault_is_shown_at_its_frame() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     for (bytes, rule, missing) in [
@@ -166,7 +163,7 @@ fn a_broken_rule_is_shown_where_it_was_broken() {
         ),
     ] {
         let mut raw = server.connect("/echo");
-        // A good frame in front, in the same write.
+        // A good frame comes first, in the same write.
         let good = Frame::new(Opcode::Text, Some(KEY), b"good").encode();
         raw.send_bytes(&[good, bytes.clone()].concat());
         assert_eq!(raw.text(), "good");
@@ -182,7 +179,7 @@ fn a_broken_rule_is_shown_where_it_was_broken() {
         let header = faulty["header"].as_str().unwrap();
         assert!(chalkwire::text::hex(&bytes).starts_with(header), "{header}");
     }
-    // Half a frame, then nothing.
+    // The connection ends in the middle of a frame.
     let mut raw = server.connect("/echo");
     raw.send_bytes(&Frame::new(Opcode::Text, Some(KEY), b"Hello").encode()[..8]);
     drop(raw);
@@ -206,13 +203,13 @@ fn a_refusal_is_shown_but_the_view_does_not_show_itself() {
 }
 
 #[test]
-fn who_comes_later_still_sees_the_handshake_and_whole_frames() {
+fn a_late_watcher_still_sees_the_handshake_and_whole_frames() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     let frame = Frame::new(Opcode::Binary, Some(KEY), &[7; 3000]).encode();
     raw.send_bytes(&frame);
     raw.frame();
-    // Watching begins while half a frame is on its way.
+    // Watching begins when the server has read half of a frame.
     raw.send_bytes(&frame[..2000]);
     server.wait_for_stats("half a frame", |stats| stats["bytes_in"] == 3008 + 2000);
     let mut socket = dial(server.address);
@@ -234,13 +231,13 @@ fn who_comes_later_still_sees_the_handshake_and_whole_frames() {
     let from_client: Vec<_> =
         frames(&events).into_iter().filter(|frame| frame["from"] == "client").cloned().collect();
     let texts: Vec<_> = from_client.iter().map(|frame| frame["text"].as_str().unwrap()).collect();
-    assert_eq!(texts, expected, "from a frame boundary on, and nothing left out");
+    assert_eq!(texts, expected, "every frame from the first frame boundary on");
     let gap = events.iter().find_map(|event| event["gap"].as_str());
     assert_eq!(gap, Some("what came before was not watched"));
 }
 
 #[test]
-fn where_nothing_came_before_no_gap_is_told() {
+fn no_gap_is_reported_when_nothing_was_missed() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     server.wait_for_stats("the client", |stats| stats["clients"] == 1);
@@ -262,7 +259,7 @@ fn only_this_servers_own_page_may_watch() {
 }
 
 #[test]
-fn a_watcher_that_stops_reading_costs_nothing_and_is_told_what_it_missed() {
+fn a_watcher_that_stops_reading_delays_nobody_and_learns_how_much_it_missed() {
     const ECHOES: usize = 200_000;
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
@@ -281,14 +278,14 @@ fn a_watcher_that_stops_reading_costs_nothing_and_is_told_what_it_missed() {
     raw.send_close(1000, "");
     raw.close();
     drop(raw);
-    // Now it reads again, and finds the frames it could be shown, and counts of the others.
+    // The watcher reads again. It finds the events that had room, and the number of those that had not.
     let mut shown = 0_u64;
     let mut told = 0_u64;
     let enough = Arc::new(AtomicBool::new(false));
     let wake = std::thread::spawn({
         let (address, enough) = (server.address, Arc::clone(&enough));
         move || {
-            // Something must happen for it to be told.
+            // The number is sent with the next event, so something must happen.
             while !enough.load(Ordering::Relaxed) {
                 let mut raw = Raw::open(address, "/room/wake", "");
                 raw.send_text("wake");
@@ -303,19 +300,19 @@ fn a_watcher_that_stops_reading_costs_nothing_and_is_told_what_it_missed() {
     while !(woken && told > 0) {
         let event = watching.next().expect("an event");
         woken |= event["line"] == "GET /room/wake HTTP/1.1";
-        // What this watcher was too slow for; what the watch thread was too slow for is told as
-        // a gap of the connection.
+        // Events that this watcher was too slow for. What the watch thread was too slow for is reported as
+        // a gap of the connection instead.
         told += event["events"].as_u64().unwrap_or_default();
         shown += u64::from(event["kind"] == "frame");
     }
     enough.store(true, Ordering::Relaxed);
     wake.join().unwrap();
-    assert!(shown > 100, "it saw some: {shown}");
-    assert!(told > 1000, "and was told of the others: {told}");
+    assert!(shown > 100, "the watcher saw {shown} frames");
+    assert!(told > 1000, "the watcher was told of {told} missed events");
 }
 
 #[test]
-fn one_watcher_more_than_there_is_room_for() {
+fn one_watcher_more_than_the_limit_gets_503() {
     let server = serve(Config::default());
     let host = server.address;
     let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
@@ -330,70 +327,16 @@ fn one_watcher_more_than_there_is_room_for() {
     }
     let answer = server.exchange(request.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("64 watch already"), "{answer}");
+    assert!(answer.contains("64 pages watch the wire already"), "{answer}");
 }
 
 #[test]
-fn the_end_of_the_server_is_the_end_of_watching() {
+fn a_server_that_stops_ends_every_event_stream() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     server.stop();
     while watching.next().is_some() {}
-    // Long before the close timeout: nobody is waited for.
+    // The server does not wait for its close timeout, because a watcher has nothing to answer.
     drop(watching);
     server.end();
-}
-
-/// The program with `--wire`, and one client that says hostile things.
-fn terminal(view: &str) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
-        .args(["--listen", "127.0.0.1:0", "--wire", view])
-        .env("RUST_LOG", "off")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut first = String::new();
-    stdout.read_line(&mut first).unwrap();
-    let address = first.trim().rsplit("http://").next().unwrap().trim_end_matches('/');
-    let mut raw = Raw::open(address.parse().unwrap(), "/echo", "X-Evil: \t\u{202e}\r\n");
-    for text in
-        ["Hello", "\x1b[2J\x1b]0;pwned\x07", "a\nb\rc\u{202e}d", "ping", "你好".repeat(40).as_str()]
-    {
-        raw.send_text(text);
-        raw.text();
-    }
-    raw.send(Opcode::Binary, &[0xff; 70_000]);
-    raw.frame();
-    raw.send(Opcode::Ping, b"\x1b[31m");
-    raw.frame();
-    raw.send_close(1000, "\x1b[31mbye");
-    raw.close();
-    drop(raw);
-    let mut text = String::new();
-    while !text.contains("  END  ") {
-        assert!(stdout.read_line(&mut text).unwrap() > 0, "{text}");
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    text
-}
-
-#[test]
-fn the_terminal_shows_all_in_80_columns_and_lets_nothing_through() {
-    use unicode_width::UnicodeWidthStr;
-    let summary = terminal("summary");
-    let full = terminal("full");
-    for text in [&summary, &full] {
-        for line in text.lines() {
-            assert!(line.width() <= 80 || line.contains("key + GUID"), "{}: {line}", line.width());
-            assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
-        }
-    }
-    assert_eq!(summary.lines().count(), 19, "a line for each:\n{summary}");
-    assert!(summary.contains("CLIENT -> SERVER  TEXT \"Hello\", 11 bytes"), "{summary}");
-    assert!(summary.contains("TEXT \"ping\"; not a PING frame"), "{summary}");
-    assert!(full.contains("= 48 65 6c 6c 6f  payload XOR key  \"Hello\""), "{full}");
-    assert!(full.contains("= base64      s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{full}");
-    assert!(full.contains("bytes not shown"), "{full}");
 }

@@ -1,14 +1,12 @@
-//! The program as it is started from a shell.
-
-mod common;
+//! The program as a shell starts it: flags, exit codes, signals.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::program::{Serving, program};
-use common::*;
+use crate::common::program::{Serving, program};
+use crate::common::*;
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
@@ -18,7 +16,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn a_port_in_use_is_one_clear_sentence() {
+fn a_port_in_use_is_reported_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, stdout, stderr) = run(&["--listen", &address]);
@@ -29,7 +27,7 @@ fn a_port_in_use_is_one_clear_sentence() {
 }
 
 #[test]
-fn a_bad_address_is_one_clear_sentence() {
+fn a_bad_address_is_reported_in_one_sentence() {
     for bad in ["nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "1.2.3.4.5:80", ""] {
         let (code, stdout, stderr) = run(&["--listen", bad]);
         assert_eq!((code, &*stdout), (Some(1), ""), "{bad}");
@@ -62,7 +60,7 @@ fn a_bad_flag_is_named_and_the_usage_follows() {
 
 #[cfg(unix)]
 #[test]
-fn an_argument_that_is_no_text_is_refused_without_a_panic() {
+fn an_argument_that_is_not_utf8_is_refused_without_a_panic() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let output = Command::new(program()).arg(OsStr::from_bytes(b"--listen=\xff")).output().unwrap();
@@ -95,7 +93,7 @@ fn help_names_every_flag_with_its_default() {
         let described = after.split(" --").next().unwrap_or_default();
         assert!(described.contains(default), "{flag}: {described}");
     }
-    // The defaults in the help are those of the program.
+    // The help gives the defaults that the program uses.
     let config = chalkwire::Config::default();
     assert_eq!(config.max_clients, 10_000);
     assert_eq!(config.max_handshakes, 1_000);
@@ -122,12 +120,12 @@ fn flags_do_what_they_say() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_says_goodbye_to_everyone_and_ends_with_0() {
-    for signal in ["INT", "TERM"] {
+fn a_signal_closes_every_connection_and_the_program_exits_with_0() {
+    let expect_close = |signal: &str| {
         let mut serving = Serving::with(&["--close-timeout", "1"]);
         let mut raw = Raw::open(serving.address, "/echo", "");
         let mut mute = Raw::open(serving.address, "/echo", "");
-        // Under load: messages are on their way in both directions.
+        // Messages are on their way in both directions when the signal arrives.
         let mut writer = raw.socket.try_clone().unwrap();
         let flood = frames([b"Hello".as_slice(); 1000].into_iter());
         let writing = std::thread::spawn(move || while writer.write_all(&flood).is_ok() {});
@@ -144,34 +142,40 @@ fn a_signal_says_goodbye_to_everyone_and_ends_with_0() {
         assert_eq!(code, 1001);
         raw.expect_end();
         assert_eq!(mute.close().0, 1001);
-        // Neither answers; the server ends all the same, within its close timeout.
+        // Neither client answers the Close; the server still ends within its close timeout.
         assert_eq!(serving.wait(), Some(0), "{signal}");
         writing.join().unwrap();
-    }
+    };
+    std::thread::scope(|scope| {
+        for signal in ["INT", "TERM"] {
+            scope.spawn(move || expect_close(signal));
+        }
+    });
 }
 
 #[cfg(unix)]
 #[test]
-fn those_for_whom_there_is_no_room_do_not_hold_up_the_end() {
+fn refused_connections_do_not_delay_the_end() {
     let mut serving = Serving::with(&["--max-handshakes", "1", "--close-timeout", "1"]);
     let idle: Vec<_> = (0..70).map(|_| dial(serving.address)).collect();
     let began = Instant::now();
     serving.signal("TERM");
     assert_eq!(serving.wait(), Some(0));
-    // Ten times what it has, for a busy machine; waiting for each in turn took sixteen times that.
+    // Ten times the close timeout, because the machine may be busy. To wait for each refused connection
+    // in turn would take sixteen times the close timeout.
     assert!(began.elapsed() < Duration::from_secs(10));
     drop(idle);
 }
 
 #[cfg(unix)]
 #[test]
-fn without_descriptors_it_waits_and_goes_on() {
-    // 40 descriptors: the clients below take them all.
+fn without_descriptors_the_server_waits_and_goes_on() {
+    // The clients below use up all 40 descriptors.
     let mut command = Command::new("sh");
     command
         .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
         .arg(program())
-        .args(["--listen", "127.0.0.1:0"])
+        .args(["--listen", "127.0.0.1:0", "--close-timeout", "0.5"])
         .env("RUST_LOG", "warn")
         .stderr(Stdio::piped());
     let mut serving = Serving::start(command);
@@ -182,7 +186,7 @@ fn without_descriptors_it_waits_and_goes_on() {
         socket.write_all(handshake(serving.address, "/echo", "").as_bytes()).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let mut start = [0; 1];
-        // Those that find no descriptor wait in the system's queue.
+        // A connection waits in the system's queue while the server has no descriptor left for it.
         match socket.peek(&mut start) {
             Ok(_) => {
                 socket.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -194,11 +198,11 @@ fn without_descriptors_it_waits_and_goes_on() {
             break;
         }
     }
-    assert!(outside.len() == 3 && inside.len() > 10, "{} are in", inside.len());
-    let last = inside.last_mut().expect("some are in");
+    assert!(outside.len() == 3 && inside.len() > 10, "the server has accepted {}", inside.len());
+    let last = inside.last_mut().expect("some are accepted");
     last.send_text("still served");
     assert_eq!(last.text(), "still served");
-    // Someone leaves, and someone else gets in.
+    // When clients leave, waiting connections are accepted.
     for mut raw in inside.drain(..5) {
         raw.send_close(1000, "");
         raw.close();
@@ -210,7 +214,7 @@ fn without_descriptors_it_waits_and_goes_on() {
         assert_eq!(raw.text(), "now me");
         inside.push(raw);
     }
-    // It can be stopped also when it has no descriptor left.
+    // A signal stops the server even when it has no descriptor left.
     let _full: Vec<_> = (0..5).map(|_| dial(serving.address)).collect();
     serving.signal("TERM");
     assert_eq!(serving.wait(), Some(0));

@@ -1,13 +1,12 @@
-//! The opening handshake on a raw socket: what is let in, and what everyone else is told.
-
-mod common;
+//! The opening handshake on a raw socket: which requests the server accepts, and how it refuses others.
 
 use std::io::Write;
 use std::time::Duration;
 
 use chalkwire::Config;
 use chalkwire::protocol::{Frame, Opcode};
-use common::*;
+
+use crate::common::*;
 
 #[test]
 fn the_rfcs_key_gets_the_rfcs_answer() {
@@ -28,13 +27,13 @@ fn a_key_with_stray_bits_is_answered_as_it_was_sent() {
     let request = request.replace("dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC==");
     socket.write_all(request.as_bytes()).unwrap();
     let raw = Raw::read_head(socket);
-    // SHA-1 of the key's text as it came, not of its canonical form.
+    // The server hashes the key as it was sent, not its canonical form.
     let accept = tungstenite::handshake::derive_accept_key(b"AQIDBAUGBwgJCgsMDQ4PEC==");
     assert!(raw.head.contains(&accept), "{}", raw.head);
 }
 
 #[test]
-fn a_request_may_come_byte_by_byte() {
+fn a_request_may_arrive_byte_by_byte() {
     let server = serve(Config::default());
     let mut socket = dial(server.address);
     for byte in handshake(server.address, "/echo", "").as_bytes() {
@@ -46,11 +45,11 @@ fn a_request_may_come_byte_by_byte() {
 }
 
 #[test]
-fn frames_glued_to_the_request_are_not_lost() {
+fn frames_in_the_same_packet_as_the_request_are_not_lost() {
     let server = serve(Config::default());
     let long = "x".repeat(10_000);
     let leftover = frames([b"one".as_slice(), long.as_bytes(), b"three"].into_iter());
-    // The third frame is cut in two.
+    // The last four bytes of the third frame come later.
     let (now, later) = leftover.split_at(leftover.len() - 4);
     let mut raw = Raw::open_with(server.address, "/echo", "", now);
     assert_eq!((raw.text(), raw.text()), ("one".to_owned(), long));
@@ -59,7 +58,7 @@ fn frames_glued_to_the_request_are_not_lost() {
 }
 
 #[test]
-fn a_subprotocol_in_common_is_chosen_and_none_is_no_fault() {
+fn a_common_subprotocol_is_chosen_and_none_is_not_an_error() {
     let server = serve(Config::default());
     let offer = "Sec-WebSocket-Protocol: chat, classroom.v1\r\n";
     let room = Raw::open(server.address, "/room/blue", offer).head.to_lowercase();
@@ -69,7 +68,7 @@ fn a_subprotocol_in_common_is_chosen_and_none_is_no_fault() {
 }
 
 #[test]
-fn whoever_is_refused_is_told_why() {
+fn a_refusal_says_why() {
     let server = serve(Config::default());
     let good = handshake(server.address, "/echo", "");
     for (from, to, status, header, word) in [
@@ -96,7 +95,7 @@ fn whoever_is_refused_is_told_why() {
 }
 
 #[test]
-fn plain_requests_get_the_page_or_are_told_what_is_spoken() {
+fn a_plain_request_gets_the_page_or_a_426() {
     let server = serve(Config::default());
     let page = server.get("/", "");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
@@ -116,16 +115,16 @@ fn plain_requests_get_the_page_or_are_told_what_is_spoken() {
 }
 
 #[test]
-fn a_head_that_does_not_end_is_not_waited_for() {
+fn a_request_head_that_does_not_end_gets_408() {
     let server =
         serve(Config { handshake_timeout: Duration::from_millis(100), ..Config::default() });
     assert!(server.exchange(b"GET / HTTP/1.1\r\nHost:").starts_with("HTTP/1.1 408 "));
-    // Who says nothing at all gets no answer either.
+    // A connection without a single byte ends without an answer.
     assert_eq!(server.exchange(b""), "");
 }
 
 #[test]
-fn a_head_is_bounded() {
+fn a_request_head_has_limits() {
     let server = serve(Config::default());
     let line = [b"GET /", &*vec![b'a'; 16 * 1024]].concat();
     assert!(server.exchange(&line).starts_with("HTTP/1.1 414 "));
@@ -137,7 +136,7 @@ fn a_head_is_bounded() {
 }
 
 #[test]
-fn origins_are_let_in_as_told() {
+fn only_pages_of_allowed_origins_may_connect() {
     let allow_origin = vec!["https://school.example".to_owned()];
     let server = serve(Config { allow_origin, ..Config::default() });
     let request = |origin: &str| handshake(server.address, "/echo", origin);
@@ -146,13 +145,13 @@ fn origins_are_let_in_as_told() {
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
     Raw::open(server.address, "/echo", "Origin: https://school.example\r\n");
-    // Without a list, everyone is welcome.
+    // Without a list, pages of every origin may connect.
     let open = serve(Config::default());
     Raw::open(open.address, "/echo", "Origin: null\r\n");
 }
 
 #[test]
-fn statistics_are_for_this_servers_own_pages() {
+fn only_this_servers_pages_may_read_the_statistics() {
     let server = serve(Config::default());
     let port = server.address.port();
     let ask = |host: &str, headers: &str| {
@@ -189,7 +188,7 @@ fn statistics_count_by_path() {
     assert_eq!(stats["paths"]["/echo"]["bytes_in"], 11, "{stats}");
     assert_eq!(stats["paths"]["/room"]["bytes_in"], 308, "{stats}");
     assert_eq!(stats["messages_out"], 2, "{stats}");
-    // The dispatcher, the watch thread, the refuser, three clients, and the one who asks.
+    // The dispatcher, the watch thread, the refuser, three clients, and the connection that asks.
     assert_eq!(stats["threads"], 7, "{stats}");
     assert_eq!(stats["connected"][1]["path"], "/room/blue", "{stats}");
     red.send_close(1000, "");
@@ -200,14 +199,14 @@ fn statistics_count_by_path() {
 }
 
 #[test]
-fn one_client_more_than_there_is_room_for() {
+fn one_client_more_than_the_limit_gets_503() {
     let server = serve(Config { max_clients: 2, ..Config::default() });
     let _first = server.connect("/echo");
     let mut second = server.connect("/echo");
     let answer = server.exchange(handshake(server.address, "/echo", "").as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("room for 2 WebSockets"), "{answer}");
-    // The page is still there, and so is everyone who was in.
+    // The page is still served, and the clients that were accepted stay.
     assert!(server.get("/", "").starts_with("HTTP/1.1 200 "));
     second.send_text("still here");
     assert_eq!(second.text(), "still here");
@@ -219,7 +218,7 @@ fn one_client_more_than_there_is_room_for() {
 }
 
 #[test]
-fn who_does_not_shake_hands_cannot_keep_others_out_for_long() {
+fn connections_without_a_request_do_not_block_others_for_long() {
     let config = Config {
         max_handshakes: 2,
         handshake_timeout: Duration::from_millis(200),
@@ -233,11 +232,11 @@ fn who_does_not_shake_hands_cannot_keep_others_out_for_long() {
         refused |= answer.starts_with("HTTP/1.1 503 ");
         answer.starts_with("HTTP/1.1 200 ")
     });
-    assert!(refused, "while the silent two are waited for, there is no room for a third");
+    assert!(refused, "a third connection is refused while the server waits for the silent two");
 }
 
 #[test]
-fn the_first_frames_of_a_client_may_be_a_close() {
+fn the_first_frame_of_a_client_may_be_a_close() {
     let server = serve(Config::default());
     let close = Frame::new(Opcode::Close, Some(KEY), &[0x03, 0xe8]).encode();
     let mut raw = Raw::open_with(server.address, "/echo", "", &close);

@@ -1,21 +1,19 @@
-//! Load and faults, sized for two cores: steady clients talk while others make every kind of trouble,
-//! and lose nothing; and of all the trouble nothing is left behind. `bench/src/bin/soak.rs` does
-//! the same for as long as you like.
-
-mod common;
+//! Load and faults, sized for two cores. Steady clients exchange messages while other clients make every
+//! kind of trouble. The steady clients lose nothing, and afterwards the server holds nothing of the
+//! others. `bench/src/bin/soak.rs` does the same for as long as you like.
 
 use std::net::Shutdown;
 
-use common::program::{Serving, Usage};
-use common::trouble::{Steady, crowd, stalled_readers, vanish};
-use common::*;
+use crate::common::program::{Serving, Usage};
+use crate::common::trouble::{Steady, crowd, stalled_readers, vanish};
+use crate::common::*;
 
 fn dropped(server: &Serving) -> u64 {
     server.stats()["dropped"].as_u64().expect("a number")
 }
 
 #[test]
-fn the_steady_lose_nothing_whatever_others_do_and_nothing_is_left_behind() {
+fn steady_clients_lose_nothing_while_others_make_trouble() {
     let server = Serving::with(&["--handshake-timeout", "10", "--close-timeout", "10"]);
     let start = Usage::at_rest(&server);
     let mut memory = Vec::new();
@@ -32,21 +30,21 @@ fn the_steady_lose_nothing_whatever_others_do_and_nothing_is_left_behind() {
         });
         memory.push(Usage::of(&server).memory);
     }
-    // What the first round makes the allocator keep, the second finds again.
+    // The second round can use the memory that the allocator kept after the first.
     assert!(memory[1] <= memory[0] + memory[0] / 4, "{memory:?} KiB after each round");
     assert_eq!(server.stats()["clients"], 0);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_signal_under_load_is_a_goodbye_for_everyone() {
-    // Everyone takes what is on its way and answers, so this is not waited for.
+fn a_signal_under_load_sends_every_client_a_close() {
+    // Every client reads all that is on its way and answers, so the server does not wait this long.
     let mut server = Serving::with(&["--close-timeout", "60"]);
     let mut members: Vec<Raw> =
         (0..300).map(|_| Raw::open(server.address, "/broadcast", "")).collect();
     let mut writer = members[0].socket.try_clone().expect("a second handle");
     let flood = frames([b"Hello".as_slice(); 100].into_iter());
-    // Until the server ends.
+    // The flood lasts until the server ends.
     let writing = std::thread::spawn(move || {
         use std::io::Write;
         while writer.write_all(&flood).is_ok() {}
@@ -64,7 +62,7 @@ fn a_signal_under_load_is_a_goodbye_for_everyone() {
                 if frame.header.opcode == chalkwire::protocol::Opcode::Close {
                     assert_eq!(frame.payload[..2], 1001_u16.to_be_bytes());
                     if n == 0 {
-                        // In the middle of its flood, where no Close would be understood.
+                        // This client is in the middle of a frame, so it cannot send a Close.
                         member.socket.shutdown(Shutdown::Both).expect("it is open");
                     } else {
                         member.send_close(1001, "");
@@ -77,7 +75,7 @@ fn a_signal_under_load_is_a_goodbye_for_everyone() {
         })
     });
     for reader in readers.collect::<Vec<_>>() {
-        reader.join().expect("a Close 1001, and nothing broken before it");
+        reader.join().expect("a Close 1001 after whole frames");
     }
     assert_eq!(server.wait(), Some(0));
     writing.join().expect("it ends");

@@ -1,15 +1,15 @@
-//! What holds for any bytes whatever, tried with bytes that chance makes: some of them wild, most
-//! of them nearly right, since wild ones are refused at the first byte.
-
-#[path = "common/invariants.rs"]
-mod invariants;
+//! Properties that hold for any bytes, tried with random input. Most of the input is nearly right, because
+//! the server refuses wild input at its first byte.
 
 use chalkwire::protocol::{Frame, LengthForm, Opcode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-/// A frame that may break any rule, most of the time none.
+#[path = "../common/invariants.rs"]
+mod invariants;
+
+/// A frame that may break any rule, but mostly breaks none.
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let opcode = prop_oneof![
         8 => prop::sample::select(vec![0_u8, 1, 2]),
@@ -42,7 +42,7 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// Frames laid end to end, sometimes with the end missing.
+/// Frames in a row; sometimes the end is missing.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     (vec(any_frame(), 0..8), prop::option::weighted(0.2, any::<prop::sample::Index>())).prop_map(
         |(frames, end)| {
@@ -55,7 +55,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// A request that may be an opening handshake, with lines missing, doubled or wrong.
+/// A request that looks like an opening handshake; lines may be missing, doubled or wrong.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(vec![
         "Host: localhost:8080",
@@ -87,7 +87,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// What the fuzzer starts from, and what it has found.
+/// The inputs that the fuzzer starts from, and those that once broke a property.
 #[test]
 fn the_fuzzers_corpus_holds() {
     type Invariant = fn(&[u8]);
@@ -109,11 +109,11 @@ fn the_fuzzers_corpus_holds() {
 }
 
 proptest! {
-    // No file of failures beside the source: a failure prints the bytes that it takes.
+    // Failures are not kept in a file beside the source, because a failure prints its input.
     #![proptest_config(Config { failure_persistence: None, cases: 2000, ..Config::default() })]
 
     #[test]
-    fn any_bytes_are_no_reason_to_panic(bytes in vec(any::<u8>(), 0..300)) {
+    fn no_bytes_cause_a_panic(bytes in vec(any::<u8>(), 0..300)) {
         invariants::frame(&bytes);
         invariants::head(&bytes);
         invariants::read_path(&bytes);
@@ -125,12 +125,12 @@ proptest! {
     }
 
     #[test]
-    fn every_request_has_its_answer(bytes in request()) {
+    fn every_request_gets_an_answer(bytes in request()) {
         invariants::head(&bytes);
     }
 
     #[test]
-    fn the_cursor_leaves_tungstenite_nothing_to_find(size in any::<u8>(), bytes in stream()) {
+    fn our_checks_leave_no_fault_for_tungstenite_to_find(size in any::<u8>(), bytes in stream()) {
         invariants::read_path(&[&[size], &*bytes].concat());
     }
 }

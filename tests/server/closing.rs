@@ -1,20 +1,19 @@
-//! How connections end: which code, in which order, and that it arrives.
-
-mod common;
+//! How connections end: with which close code, in which order, and that the code arrives.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use chalkwire::Config;
 use chalkwire::protocol::{Frame, FrameHeader, Opcode};
-use common::*;
+
+use crate::common::*;
 
 fn masked(opcode: Opcode, payload: &[u8]) -> Frame {
     Frame::new(opcode, Some(KEY), payload)
 }
 
 #[test]
-fn a_fault_is_told_at_its_header_before_its_payload() {
+fn a_fault_in_a_header_is_answered_before_the_payload_arrives() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     let mut header = Vec::new();
@@ -26,14 +25,16 @@ fn a_fault_is_told_at_its_header_before_its_payload() {
 #[test]
 fn the_close_code_arrives_while_the_peer_is_still_sending() {
     let server = serve(Config { max_message: 1 << 20, ..Config::default() });
+    let too_big = masked(Opcode::Binary, &vec![0; 8 << 20]).encode();
     for _ in 0..20 {
         let mut raw = server.connect("/echo");
         let mut writer = raw.socket.try_clone().unwrap();
-        let too_big = masked(Opcode::Binary, &vec![0; 8 << 20]).encode();
-        let writing = std::thread::spawn(move || writer.write_all(&too_big));
-        assert_eq!(raw.close().0, 1009);
-        raw.expect_end();
-        writing.join().unwrap().expect("the server reads on, so the write gets through");
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(|| writer.write_all(&too_big));
+            assert_eq!(raw.close().0, 1009);
+            raw.expect_end();
+            writing.join().unwrap().expect("the write succeeds, because the server reads on");
+        });
     }
 }
 
@@ -53,7 +54,7 @@ fn a_close_is_answered_with_its_code_and_reason() {
 }
 
 #[test]
-fn a_close_comes_after_all_answers_also_in_a_group() {
+fn the_answer_to_a_close_comes_after_all_earlier_answers() {
     let server = serve(Config::default());
     for path in ["/echo", "/broadcast", "/room/blue"] {
         for _ in 0..50 {
@@ -72,7 +73,7 @@ fn a_close_comes_after_all_answers_also_in_a_group() {
 }
 
 #[test]
-fn after_a_close_nothing_is_answered() {
+fn frames_after_a_close_are_not_answered() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     let after = [
@@ -88,28 +89,28 @@ fn after_a_close_nothing_is_answered() {
 }
 
 #[test]
-fn who_does_not_answer_a_close_or_never_leaves_is_cut() {
+fn a_client_that_does_not_leave_after_a_close_is_cut_off() {
     let close_timeout = Duration::from_millis(200);
     let server = serve(Config { close_timeout, ..Config::default() });
-    // Sends a Close, takes the answer, and keeps the connection.
+    // This client sends a Close, reads the answer, and keeps the connection.
     let mut lingering = server.connect("/echo");
     lingering.send_close(1000, "");
     lingering.close();
     lingering.expect_end();
-    // Breaks a rule, takes the Close, and keeps on sending.
+    // This client breaks a rule, and keeps sending after the Close.
     let mut babbling = server.connect("/echo");
     babbling.send_bytes(&[0xff; 2]);
     let ping = masked(Opcode::Ping, &[0; 100]).encode();
     let deadline = Instant::now() + DEADLINE;
     while babbling.socket.write_all(&ping).is_ok() {
-        assert!(Instant::now() < deadline, "never cut");
+        assert!(Instant::now() < deadline, "the server never cut the client off");
     }
-    server.wait_for_stats("no thread of theirs", |stats| stats["threads"] == 4);
+    server.wait_for_stats("the threads of both clients to end", |stats| stats["threads"] == 4);
 }
 
 #[test]
-fn the_end_of_the_server_is_a_close_for_everyone() {
-    // Everyone answers, so this is not waited for; if it were, the test would not end in time.
+fn a_server_that_stops_sends_every_client_a_close() {
+    // All clients answer, so the server does not wait this long. If it did, the test would miss its deadline.
     let server = serve(Config { close_timeout: 10 * DEADLINE, ..Config::default() });
     let mut clients: Vec<Raw> = ["/", "/echo", "/broadcast", "/room/blue"]
         .iter()
@@ -117,9 +118,9 @@ fn the_end_of_the_server_is_a_close_for_everyone() {
         .take(40)
         .map(|path| server.connect(path))
         .collect();
-    // Someone who has connected and said nothing must not hold it up.
+    // A connection without a request must not delay the end.
     let _silent = dial(server.address);
-    server.wait_for_stats("all", |stats| stats["clients"] == 40);
+    server.wait_for_stats("all clients", |stats| stats["clients"] == 40);
     server.stop();
     for raw in &mut clients {
         assert_eq!(raw.close().0, 1001);
@@ -131,12 +132,12 @@ fn the_end_of_the_server_is_a_close_for_everyone() {
 }
 
 #[test]
-fn the_end_comes_also_when_nobody_answers_or_reads() {
+fn a_server_stops_even_if_no_client_answers_or_reads() {
     let close_timeout = Duration::from_millis(500);
     let server = serve(Config { close_timeout, ..Config::default() });
     let mut mute: Vec<Raw> = (0..10).map(|_| server.connect("/broadcast")).collect();
-    server.wait_for_stats("all", |stats| stats["clients"] == 10);
-    // And each has a backlog, so that not even the Close can leave.
+    server.wait_for_stats("all clients", |stats| stats["clients"] == 10);
+    // Each client has a backlog, so that not even the Close can be sent.
     let frame = masked(Opcode::Binary, &vec![0; 1 << 20]).encode();
     let mut writer = mute[0].socket.try_clone().unwrap();
     writer.set_write_timeout(Some(Duration::from_millis(100))).unwrap();

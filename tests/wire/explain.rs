@@ -1,6 +1,4 @@
-//! `chalkwire explain`, held against the examples of RFC 6455.
-
-mod common;
+//! `chalkwire explain`, compared with the examples of RFC 6455.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -14,7 +12,7 @@ fn run(arguments: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    // It need not read what it does not want.
+    // Writing may fail, because the program does not read its input when an argument is wrong.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     let output = child.wait_with_output().expect("its output");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -27,7 +25,7 @@ fn explain(arguments: &[&str]) -> String {
     stdout
 }
 
-/// The first lines of each block: one a frame.
+/// The first line of each block. Each frame has a block.
 fn summaries(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with('#')).collect()
 }
@@ -116,7 +114,7 @@ fn the_other_examples_of_section_5_7_and_more() {
             assert!(found.starts_with(expected), "{found}\nshould start with\n{expected}");
         }
     }
-    // 64 KiB do not fit a command line; they come on standard input.
+    // 64 KiB do not fit a command line, so they come on standard input.
     let large = format!("82 7f 00 00 00 00 00 01 00 00 {}", zeros(65536));
     let (code, text, _) = run(&[], large.as_bytes());
     assert_eq!(
@@ -150,9 +148,9 @@ fn every_form_of_a_length() {
     }
 }
 
-/// Frames that break a rule which only their payload or their neighbours show.
+/// Faults that only the payload of a frame or the frames around it show.
 #[test]
-fn what_is_wrong_is_marked_where_it_is() {
+fn a_fault_is_marked_at_its_frame() {
     for (hex, faulty, why) in [
         ("81 03 ed a0 80", "#1", "text that is not UTF-8 (RFC 6455 8.1) -> close 1007"),
         ("81 02 e2 82", "#1", "text that is not UTF-8"),
@@ -174,7 +172,7 @@ fn what_is_wrong_is_marked_where_it_is() {
         let joined = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         assert!(joined.contains(why), "{hex}:\n{text}");
     }
-    // Cut inside a character, but good as a whole.
+    // A character is split between two fragments, and the message as a whole is good.
     assert!(!explain(&["01 02 e2 82 80 01 ac 88 02 03 e8"]).contains('!'));
 }
 
@@ -207,7 +205,7 @@ fn a_request_is_taken_apart_too() {
 }
 
 #[test]
-fn what_cannot_be_explained_is_named_with_its_place() {
+fn input_that_cannot_be_explained_is_reported_with_its_position() {
     for (arguments, why) in [
         (&["81 0g"][..], "expected a second hex digit at position 5, found 'g'"),
         (&["81 05 zz"], "expected a hex digit at position 7, found 'z'"),

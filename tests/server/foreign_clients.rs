@@ -1,15 +1,14 @@
-//! Clients made with other people's libraries, in other languages: npm's ws, PyPI's websockets.
+//! Clients in other languages, made with other people's libraries: npm's ws and PyPI's websockets.
 //! `tests/foreign/install` installs them.
-
-mod common;
 
 use std::path::Path;
 use std::process::Command;
 
 use chalkwire::Config;
-use common::*;
 
-/// Runs a client script against a server of ours, if what it needs is installed.
+use crate::common::*;
+
+/// Runs a client script against our server, if its library is installed.
 fn run(interpreter: &str, script: &str, needs: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let installed = root.join("target/foreign");

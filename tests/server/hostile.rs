@@ -1,39 +1,38 @@
-//! Forty bad inputs, and some that only look bad: what each gets, and that it costs the server nothing
-//! that stays. One row an input, with the section that it is about; the rows of one number are forms
-//! of the same mistake.
-
-mod common;
+//! Forty bad inputs, and some that only look bad: how the server answers each, and that it keeps no
+//! thread, descriptor or memory afterwards. Each input has a row, which names the section of the
+//! standard. Rows with the same number are forms of the same mistake.
 
 use std::io::Write;
 use std::net::Shutdown;
 use std::time::Duration;
 
 use chalkwire::protocol::{Frame, FrameHeader, LengthForm, Opcode};
-use common::program::{Serving, Usage};
-use common::*;
 
-/// What comes back.
+use crate::common::program::{Serving, Usage};
+use crate::common::*;
+
+/// The answer that a row expects.
 enum Gets {
-    /// An answer with this status, and this word in it.
+    /// An HTTP answer with this status, which contains this word.
     Status(u16, &'static str),
-    /// A Close with this code, and this word in its reason.
+    /// A Close with this code; its reason contains this word.
     Close(u16, &'static str),
-    /// The answer to the good handshake and to a good text, as if nothing were wrong.
+    /// A handshake and an echo of `Hello`, because the input is good.
     Served,
-    /// Frames, laid end to end, and then the end of the connection.
+    /// These frames in a row, and then the end of the connection.
     Frames(Vec<u8>),
-    /// No answer; the connection ends.
+    /// The end of the connection, without an answer.
     End,
 }
 
 use Gets::{Close, End, Frames, Served, Status};
 
-/// A row: what is done, the section it is about, the bytes, what comes back.
+/// A row: its name, the section of the standard, the bytes, the expected answer.
 type Row = (&'static str, &'static str, Vec<u8>, Gets);
 
 const HOST: &str = "Host: localhost\r\n";
 
-/// Of the only pages that may connect.
+/// The origin whose pages may connect.
 const ORIGIN: &str = "Origin: https://good.example\r\n";
 
 /// The good handshake with one thing changed.
@@ -50,7 +49,7 @@ fn key(key: &str) -> Vec<u8> {
     request("dGhlIHNhbXBsZSBub25jZQ==", key)
 }
 
-/// Requests that are no opening handshake.
+/// Requests that are not an opening handshake.
 #[rustfmt::skip]
 fn bad_requests() -> Vec<Row> {
     const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
@@ -69,7 +68,7 @@ fn bad_requests() -> Vec<Row> {
         ("8 no key", "RFC 6455 4.2.1", request(KEY_LINE, ""), Status(400, "Sec-WebSocket-Key")),
         ("9 key of 15 bytes", "RFC 6455 4.2.1", key("AQIDBAUGBwgJCgsMDQ4P"), Status(400, "16 bytes")),
         ("9 key of 17 bytes", "RFC 6455 4.2.1", key("AQIDBAUGBwgJCgsMDQ4PEBE="), Status(400, "16 bytes")),
-        ("9 key that is no base64", "RFC 6455 4.2.1", key("*"), Status(400, "16 bytes")),
+        ("9 key that is not Base64", "RFC 6455 4.2.1", key("*"), Status(400, "16 bytes")),
         ("10 two keys", "RFC 6455 11.3.1", request(KEY_LINE, &KEY_LINE.repeat(2)), Status(400, "Sec-WebSocket-Key")),
         ("11 no version", "RFC 6455 4.2.1", request(VERSION, ""), Status(400, "Sec-WebSocket-Version")),
         ("12 version 8", "RFC 6455 4.4", request("Version: 13", "Version: 8"), Status(426, "Sec-WebSocket-Version: 13\r\n")),
@@ -93,7 +92,7 @@ fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     fragment(opcode, true, payload)
 }
 
-/// A frame with something changed in its header.
+/// A frame with a change in its header.
 fn with(opcode: Opcode, payload: &[u8], change: impl FnOnce(&mut FrameHeader)) -> Vec<u8> {
     let mut frame = Frame::new(opcode, Some(KEY), payload);
     change(&mut frame.header);
@@ -141,7 +140,7 @@ fn bad_frames() -> Vec<Row> {
         ("36 a Close of 126 bytes", "5.5", masked(Opcode::Close, &[3; 126]), Close(1002, "125")),
         ("38 a reason that is not UTF-8", "8.1", masked(Opcode::Close, b"\x03\xe8\xff"), Close(1007, "UTF-8")),
         ("HTTP after the handshake", "5.2", b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), Close(1002, "RSV")),
-        // Two faults in one frame: the order in which they are named is fixed.
+        // A frame with two faults: the server always names the same one of the two.
         ("the first of two bad frames", "8.1", [masked(Text, b"\xff"), b"\xc1\x80".to_vec()].concat(), Close(1007, "UTF-8")),
         ("RSV before opcode", "5.2", with(Reserved(3), b"", |h| h.rsv = 2), Close(1002, "RSV")),
         ("opcode before MASK", "5.2", Frame::new(Reserved(3), None, b"").encode(), Close(1002, "0x3")),
@@ -164,7 +163,7 @@ fn bad_frames() -> Vec<Row> {
     rows
 }
 
-/// What is no fault, or none that is answered: it must work, or be ignored.
+/// Inputs that are correct, and faults that nothing can answer: the server serves or ignores them.
 #[rustfmt::skip]
 fn good_or_ignored() -> Vec<Row> {
     use Opcode::{Binary, Continuation, Ping, Pong, Text};
@@ -174,11 +173,11 @@ fn good_or_ignored() -> Vec<Row> {
     let pings = (0..10).flat_map(|n| masked(Ping, &[n])).chain(close_of(1000)).collect();
     let pongs: Vec<u8> = (0..10).flat_map(|n| server(Pong, &[n])).chain(server(Opcode::Close, b"\x03\xe8")).collect();
     vec![
-        ("20 frames leftover to the request", "4.1", request("\r\n\r\n", "\r\n\r\n").into_iter().chain(masked(Text, b"Hello")).collect(), Served),
+        ("20 frames in the same packet as the request", "4.1", request("\r\n\r\n", "\r\n\r\n").into_iter().chain(masked(Text, b"Hello")).collect(), Served),
         ("39 frames after a Close", "5.5.1", bye, Frames(server(Opcode::Close, b"\x03\xe8"))),
         ("a Ping between the parts of a text", "5.4", fragments, Frames([server(Pong, b"p"), server(Text, "5 €".as_bytes()), server(Opcode::Close, b"\x03\xe8")].concat())),
         ("10 Pings in a row", "5.5.3", pings, Frames(pongs)),
-        ("a Pong that nobody asked for", "5.5.3", [masked(Pong, b"?"), close_of(1000)].concat(), Frames(server(Opcode::Close, b"\x03\xe8"))),
+        ("an unsolicited Pong", "5.5.3", [masked(Pong, b"?"), close_of(1000)].concat(), Frames(server(Opcode::Close, b"\x03\xe8"))),
         ("empty messages", "5.4", [masked(Text, b""), masked(Binary, b""), masked(Opcode::Close, b"")].concat(), Frames([server(Text, b""), server(Binary, b""), server(Opcode::Close, b"")].concat())),
         ("40 gone in mid-frame", "7.1.5", masked(Text, b"Hello")[..8].to_vec(), End),
         ("40 gone in mid-header", "7.1.5", vec![0x81], End),
@@ -186,7 +185,7 @@ fn good_or_ignored() -> Vec<Row> {
     ]
 }
 
-/// A server in a process of its own, so that what it uses can be counted.
+/// A server in a process of its own, so that a test can count what it uses.
 fn strict_server() -> Serving {
     Serving::with(&[
         "--max-message",
@@ -202,12 +201,12 @@ fn strict_server() -> Serving {
     ])
 }
 
-/// Sends a row's bytes, in one piece or byte by byte, and sees that it gets what it should.
+/// Sends the bytes of a row, in one piece or byte by byte, and expects its answer.
 fn play(server: &Serving, (what, section, bytes, gets): &Row, bytewise: bool) {
     let named = format!("{what} ({section}){}", if bytewise { ", byte by byte" } else { "" });
     let send = |raw: &mut Raw, bytes: &[u8]| {
         for piece in bytes.chunks(if bytewise { 1 } else { bytes.len().max(1) }) {
-            // Who is refused early may find the connection closed.
+            // After an early refusal the connection may be closed already.
             if raw.socket.write_all(piece).is_err() {
                 break;
             }
@@ -226,13 +225,13 @@ fn play(server: &Serving, (what, section, bytes, gets): &Row, bytewise: bool) {
         }
         Close(code, word) => {
             let mut raw = Raw::open(server.address, "/echo", ORIGIN);
-            // A good message first: what came before the fault still counts.
+            // A good message comes first, because the server must still answer what came before the fault.
             send(&mut raw, &[&good_text, &**bytes].concat());
             assert_eq!(raw.text(), "good", "before {named}");
             let (found, reason) = raw.close();
             assert_eq!(found, *code, "{named}: {reason}");
             assert!(reason.contains(word), "{named} should name {word:?}: {reason}");
-            // Any section below the one named will do: 5.5 for 5.5.1.
+            // The reason may name the section or one above it: 5.5 for 5.5.1.
             let cited = reason.rsplit("RFC 6455 ").next().unwrap_or_default();
             let cited = cited.trim_end_matches(')');
             assert!(section.starts_with(cited) || cited.starts_with(section), "{named}: {reason}");
@@ -261,7 +260,7 @@ fn play(server: &Serving, (what, section, bytes, gets): &Row, bytewise: bool) {
     }
 }
 
-/// A fresh connection is served, and of the one before nothing is left.
+/// Expects that a new connection is served, and that the server keeps nothing of the one before.
 fn expect_unharmed(server: &Serving, before: &Usage, after: &str) {
     let mut raw = Raw::open(server.address, "/echo", ORIGIN);
     raw.send_text("Hello");
@@ -289,12 +288,13 @@ fn forty_bad_inputs_each_get_their_answer_and_leave_nothing_behind() {
 
     let mut before = Usage::at_rest(&server);
     for round in 0..3 {
-        for row in &rows {
+        // A row that takes a whole timeout is played once.
+        for row in rows.iter().filter(|row| round == 0 || !matches!(row.3, Status(408, _))) {
             play(&server, row, false);
             expect_unharmed(&server, &before, row.0);
         }
         let now = Usage::of(&server);
-        // What the first round makes the allocator keep, the others find again.
+        // Later rounds can use the memory that the allocator kept after the first.
         let grown = now.memory.saturating_sub(before.memory);
         assert!(round == 0 || grown <= 256, "round {round}: {before:?}, then {now:?}");
         before = now;
@@ -310,25 +310,26 @@ fn it_makes_no_difference_how_the_network_cuts_the_bytes() {
     }
 }
 
-/// The last of the forty: who does not answer, and who does not read.
+/// The last two of the forty bad inputs: silence after a Close, and a client that does not read.
 #[test]
-fn who_never_answers_a_close_or_never_reads_is_cut() {
+fn a_client_that_stays_after_a_close_or_never_reads_is_cut_off() {
     let server = Serving::with(&["--close-timeout", "0.2", "--max-backlog", "65536"]);
     let before = Usage::at_rest(&server);
     let mut mute = Raw::open(server.address, "/echo", ORIGIN);
     mute.send_bytes(&close_of(1000));
     mute.close();
-    // It keeps its side open; the server does not wait for longer than it says.
-    expect_unharmed(&server, &before, "a Close and no end");
+    // The client keeps its side open, so the server cuts it off after its close timeout.
+    expect_unharmed(&server, &before, "a Close without an end of the connection");
 
     let mut deaf = Raw::open(server.address, "/broadcast", ORIGIN);
     let mut talker = Raw::open(server.address, "/broadcast", ORIGIN);
     talker.send_text("joined");
     assert_eq!(deaf.text(), "joined");
     assert_eq!(talker.text(), "joined");
+    deaf.shrink_receive_buffer();
     let large = vec![b'x'; 60_000];
     // More than its backlog and every buffer on the way can hold.
-    for _ in 0..1000 {
+    for _ in 0..200 {
         talker.send(Opcode::Binary, &large);
         assert_eq!(talker.frame().payload, large);
     }
@@ -337,5 +338,5 @@ fn who_never_answers_a_close_or_never_reads_is_cut() {
         deaf.socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
         Usage::of(&server).threads == before.threads
     };
-    wait_until("who never reads to be cut", cut);
+    wait_until("the client that never reads to be cut off", cut);
 }

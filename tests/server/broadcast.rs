@@ -1,17 +1,16 @@
-//! Groups: everyone connected gets each message, in the same order, whatever one of them does.
-
-mod common;
+//! Groups: each member receives each message, in the same order, whatever another member does.
 
 use std::io::Write;
 use std::time::Duration;
 
 use chalkwire::protocol::{Frame, Opcode};
 use chalkwire::{Config, Mode};
-use common::*;
 use serde_json::{Value, json};
 
+use crate::common::*;
+
 #[test]
-fn everyone_at_the_path_hears_it_the_sender_too() {
+fn every_member_receives_a_message_and_so_does_its_sender() {
     let server = serve(Config { mode: Mode::Broadcast, ..Config::default() });
     for path in ["/", "/broadcast", "/room/blue"] {
         let mut all = [server.connect(path), server.connect(path), server.connect(path)];
@@ -21,13 +20,14 @@ fn everyone_at_the_path_hears_it_the_sender_too() {
             assert_eq!(raw.frame(), Frame::new(Opcode::Binary, None, &[1, 2, 3]), "{path}");
         }
         drop(all);
-        server.wait_for_stats("nobody", |stats| stats["clients"] == 0);
+        server.wait_for_stats("all clients to leave", |stats| stats["clients"] == 0);
     }
 }
 
-/// A page may tell another, by any other way, as soon as its WebSocket is open.
+/// As soon as its WebSocket is open, a page may tell another page so in some other way. What the other
+/// page then sends must not be missed.
 #[test]
-fn who_has_been_answered_hears_all_that_is_said_next() {
+fn a_client_receives_every_message_sent_after_its_101() {
     let server = serve(Config::default());
     let mut talker = server.connect("/broadcast");
     for n in 0..2000 {
@@ -39,7 +39,7 @@ fn who_has_been_answered_hears_all_that_is_said_next() {
 }
 
 #[test]
-fn rooms_are_apart() {
+fn a_message_stays_in_its_room() {
     let server = serve(Config::default());
     let mut blue = server.connect("/room/%E8%93%9D");
     let mut also_blue = server.connect("/room/蓝");
@@ -52,12 +52,12 @@ fn rooms_are_apart() {
 }
 
 #[test]
-fn all_hear_the_same_in_the_same_order() {
+fn all_members_receive_the_same_messages_in_the_same_order() {
     const SENDERS: usize = 8;
     const EACH: usize = 500;
     let server = serve(Config::default());
     let members: Vec<Raw> = (0..SENDERS).map(|_| server.connect("/broadcast")).collect();
-    server.wait_for_stats("all", |stats| stats["clients"] == SENDERS);
+    server.wait_for_stats("all clients", |stats| stats["clients"] == SENDERS);
     let threads: Vec<_> = members
         .into_iter()
         .enumerate()
@@ -78,7 +78,7 @@ fn all_hear_the_same_in_the_same_order() {
         .collect();
     let heard: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap().0).collect();
     for other in &heard[1..] {
-        assert!(*other == heard[0], "everyone hears the same order");
+        assert!(*other == heard[0], "all members receive the same order");
     }
     for me in 0..SENDERS {
         let prefix = format!("{me} says ");
@@ -88,45 +88,41 @@ fn all_hear_the_same_in_the_same_order() {
 }
 
 #[test]
-fn one_who_stops_reading_is_dropped_and_the_others_miss_nothing() {
-    const MESSAGES: usize = 600;
+fn a_member_that_stops_reading_is_dropped_and_the_others_miss_nothing() {
+    const MESSAGES: usize = 200;
     let server = serve(Config { max_backlog: 256 * 1024, ..Config::default() });
-    let _stalled = server.connect("/broadcast");
+    let stalled = server.connect("/broadcast");
     let mut listener = server.connect("/broadcast");
     let mut sender = server.connect("/broadcast");
-    server.wait_for_stats("all", |stats| stats["clients"] == 3);
+    server.wait_for_stats("three clients", |stats| stats["clients"] == 3);
     let payload = |n: usize| {
         let mut payload = vec![0; 64 * 1024];
         payload[..8].copy_from_slice(&(n as u64).to_be_bytes());
         payload
     };
-    let listening = std::thread::spawn(move || {
-        for n in 0..MESSAGES {
-            assert_eq!(listener.frame().payload, payload(n), "message {n}");
-        }
-    });
-    // Each answer is read before the next message is sent, so nobody who reads is behind.
+    stalled.shrink_receive_buffer();
+    // Both read each message before the next one is sent, so that neither falls behind.
     for n in 0..MESSAGES {
-        sender.send(Opcode::Binary, &payload(n));
-        assert_eq!(sender.frame().payload, payload(n));
+        let payload = payload(n);
+        sender.send(Opcode::Binary, &payload);
+        assert_eq!(sender.frame().payload, payload, "message {n}");
+        assert_eq!(listener.frame().payload, payload, "message {n}");
     }
-    listening.join().unwrap();
+    server.wait_for_stats("the stalled client's end", |stats| stats["clients"] == 2);
     let stats = server.stats();
     assert_eq!(stats["dropped"], 1, "{stats}");
-    // The listener has gone home by now too.
-    server.wait_for_stats("its end", |stats| stats["clients"] == 1);
 }
 
 #[test]
-fn who_reloads_is_heard_once() {
+fn connections_that_a_reload_left_behind_receive_nothing() {
     let server = serve(Config::default());
     let mut ana = server.connect("/broadcast");
     for _ in 0..3 {
-        // A reload: the old connection goes without a word, a new one comes.
+        // A reload: the old connection ends without a Close, and a new one is opened.
         drop(server.connect("/broadcast"));
     }
     let mut ben = server.connect("/broadcast");
-    server.wait_for_stats("two", |stats| stats["clients"] == 2);
+    server.wait_for_stats("two clients", |stats| stats["clients"] == 2);
     ana.send_text("hello");
     assert_eq!((ana.text(), ben.text()), ("hello".to_owned(), "hello".to_owned()));
     let stats = server.stats();
@@ -156,14 +152,14 @@ fn hear(raw: &mut Raw) -> Value {
 }
 
 #[test]
-fn a_classroom() {
+fn members_of_a_classroom_join_speak_whisper_and_leave() {
     let server = serve(Config::default());
     let mut ana = classroom(&server, "/room/blue");
     say(&mut ana, json!({"type": "join", "name": "Ana"}));
     let welcome = json!({"type": "welcome", "room": "blue", "you": "Ana", "members": ["Ana"]});
     assert_eq!(hear(&mut ana), welcome);
 
-    // Someone in the same room who speaks plain text is in a group of their own.
+    // A client in the same room without the subprotocol is in a separate group.
     let mut plain = server.connect("/room/blue");
     plain.send_text("hello?");
     assert_eq!(plain.text(), "hello?");
@@ -183,7 +179,7 @@ fn a_classroom() {
     let whispered = json!({"type": "whispered", "from": "Ana", "to": "Ben", "text": "psst"});
     assert_eq!((hear(&mut ana), hear(&mut ben)), (whispered.clone(), whispered));
 
-    // What it cannot take it refuses, and the connection stays.
+    // The server refuses a message that it does not understand, and the connection stays.
     ben.send(Opcode::Binary, &[0xff, 0xfe]);
     assert_eq!(hear(&mut ben)["type"], "refused");
     let nested = "[".repeat(60_000);
@@ -202,16 +198,16 @@ fn a_classroom() {
 }
 
 #[test]
-fn a_message_larger_than_the_backlog_goes_to_who_owes_nothing() {
+fn a_message_larger_than_the_backlog_reaches_a_client_without_a_backlog() {
     let server = serve(Config { max_backlog: 1024, ..Config::default() });
     let mut sender = server.connect("/broadcast");
     let mut listener = server.connect("/broadcast");
-    server.wait_for_stats("two", |stats| stats["clients"] == 2);
+    server.wait_for_stats("two clients", |stats| stats["clients"] == 2);
     let mut writer = sender.socket.try_clone().unwrap();
     let large = vec![7; 8 << 20];
     let frame = Frame::new(Opcode::Binary, Some(KEY), &large).encode();
     let sending = std::thread::spawn(move || writer.write_all(&frame).unwrap());
-    // Nobody reads for a while: all of it is owed at once.
+    // Neither client reads for a while, so that all of it waits in the backlog at once.
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(listener.frame().payload, large);
     assert_eq!(sender.frame().payload, large);
