@@ -62,10 +62,11 @@ fn the_explained_frame_is_the_programs_own() {
 #[test]
 fn the_checks_words_are_its_own() {
     let readme = readme();
-    let (_, rest) = readme.split_once("<!-- tests/check/").expect("a mark");
+    let (_, rest) = readme.split_once("<!-- tests/check/reports/").expect("a mark");
     let (file, rest) = rest.split_once(" -->\n```text\n").expect("a block");
     let (block, _) = rest.split_once("```").expect("its end");
-    let report = std::fs::read_to_string(root().join("tests/check").join(file)).expect("a report");
+    let report =
+        std::fs::read_to_string(root().join("tests/check/reports").join(file)).expect("a report");
     assert!(report.contains(block), "{file} does not say:\n{block}");
 }
 

@@ -1,12 +1,12 @@
 //! Chapter 1: the opening handshake. First what a browser needs, then what must be refused.
 
-use super::client::Client;
-use super::finding::{Evidence, Finding, Outcome};
-use super::mistakes;
 use super::refusals;
-use super::request::{Answer, Request, SAMPLE_KEY};
-use super::step::{Needs, Step};
-use super::target::Target;
+use crate::check::client::Client;
+use crate::check::finding::{Evidence, Finding, Outcome};
+use crate::check::mistakes;
+use crate::check::request::{Answer, Request, SAMPLE_KEY};
+use crate::check::step::{Needs, Step};
+use crate::check::target::Target;
 use crate::frame::{Frame, Opcode};
 use crate::wire::{AcceptKey, GUID};
 
@@ -91,14 +91,14 @@ pub const STEPS: &[Step] = &[
 const NEEDS_HEAD: Needs = Needs::Passed("1.2");
 const NEEDS_101: Needs = Needs::Passed("1.1");
 
-pub(super) const KEY: &str = "Sec-WebSocket-Key";
+pub(crate) const KEY: &str = "Sec-WebSocket-Key";
 const ACCEPT: &str = "Sec-WebSocket-Accept";
-pub(super) const VERSION: &str = "Sec-WebSocket-Version";
+pub(crate) const VERSION: &str = "Sec-WebSocket-Version";
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 /// Sends a request, and reads the answer.
-pub(super) fn ask(target: &Target, request: &Request) -> Result<(Client, Answer), Box<Finding>> {
+pub(crate) fn ask(target: &Target, request: &Request) -> Result<(Client, Answer), Box<Finding>> {
     let mut client = Client::connect(target)?;
     client.send(&request.encode());
     let answer = client.answer();

@@ -13,20 +13,14 @@
 //! | [`mistakes`] | the mistakes people make, by the bytes they lead to |
 //! | [`finding`], [`report`] | what was found; as text, and as JSON |
 
-mod broken_rules;
 pub mod client;
-mod closing;
-mod echo;
 pub mod finding;
-mod fragments;
-mod handshake;
 pub mod mistakes;
-mod refusals;
 pub mod report;
 pub mod request;
 pub mod step;
+mod steps;
 pub mod target;
-mod tcp;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -35,6 +29,7 @@ use client::{Client, Heard};
 use finding::{Finding, Verdict};
 use request::Request;
 use step::{Chapter, Needs, Step};
+use steps::{broken_rules, closing, echo, fragments, handshake, tcp};
 use target::Target;
 
 /// All steps.

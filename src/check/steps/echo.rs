@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::client::Client;
-use super::finding::{Evidence, Finding, Outcome};
-use super::mistakes::CHROME_ON_MASK;
-use super::step::{Needs, Step};
-use super::target::Target;
+use crate::check::client::Client;
+use crate::check::finding::{Evidence, Finding, Outcome};
+use crate::check::mistakes::CHROME_ON_MASK;
+use crate::check::step::{Needs, Step};
+use crate::check::target::Target;
 use crate::frame::{Frame, FrameHeader, LengthForm, Opcode};
 
 /// The steps of chapter 2.

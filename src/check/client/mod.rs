@@ -7,10 +7,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::finding::{Evidence, Finding};
-use super::mistakes::Mistake;
-use super::request::{Answer, Request};
-use super::target::Target;
+use crate::check::finding::{Evidence, Finding};
+use crate::check::mistakes::Mistake;
+use crate::check::request::{Answer, Request};
+use crate::check::target::Target;
 use crate::close::CloseCode;
 use crate::frame::{Frame, FrameHeader, Opcode};
 

@@ -1,21 +1,17 @@
 //! What `chalkwire check` says that Chrome says, a real Chromium says.
 
-mod common;
-#[path = "common/page.rs"]
-mod page;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
+use crate::common::DEADLINE;
+use crate::common::program::Serving;
+use crate::common::student::{Mistake, Student};
+use crate::page::{Page, browser};
 use chalkwire::wire::AcceptKey;
-use common::DEADLINE;
-use common::program::Serving;
-use common::student::{Mistake, Student};
 use headless_chrome::protocol::cdp::types::Event;
-use page::{Page, browser};
 
 /// What is said of a server, in one line.
 fn report(address: SocketAddr, step: &str) -> String {

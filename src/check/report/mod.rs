@@ -6,11 +6,11 @@ use std::fmt::Write;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::finding::{Evidence, Finding, Verdict};
-use super::step::{Chapter, Step};
-use super::target::Target;
-use super::{CHAPTERS, Only, Tried, find};
 use crate::blackboard::{printable, wrap};
+use crate::check::finding::{Evidence, Finding, Verdict};
+use crate::check::step::{Chapter, Step};
+use crate::check::target::Target;
+use crate::check::{CHAPTERS, Only, Tried, find};
 
 /// Columns of a line.
 const COLUMNS: usize = 80;

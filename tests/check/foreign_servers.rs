@@ -1,12 +1,10 @@
 //! Servers made with other people's libraries echo, and end when they are told to: they are there
 //! for `chalkwire check` to find nothing wrong with.
 
-mod common;
-
 use std::net::TcpStream;
 
-use common::DEADLINE;
-use common::foreign::{ForeignServer, Library};
+use crate::common::DEADLINE;
+use crate::common::foreign::{ForeignServer, Library};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message};

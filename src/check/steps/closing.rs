@@ -1,9 +1,9 @@
 //! Chapter 8: the closing handshake, and what ends TCP.
 
-use super::client::{Client, Heard, close_code, describe};
-use super::finding::{Evidence, Finding, Outcome, Verdict};
-use super::step::{Needs, Step};
-use super::target::Target;
+use crate::check::client::{Client, Heard, close_code, describe};
+use crate::check::finding::{Evidence, Finding, Outcome, Verdict};
+use crate::check::step::{Needs, Step};
+use crate::check::target::Target;
 use crate::close::CloseCode;
 use crate::frame::{Frame, Opcode, mask};
 

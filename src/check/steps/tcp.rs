@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Heard};
-use super::finding::{Evidence, Finding, Outcome};
-use super::request::Request;
-use super::step::{Needs, Step};
-use super::target::Target;
+use crate::check::client::{Client, Heard};
+use crate::check::finding::{Evidence, Finding, Outcome};
+use crate::check::request::Request;
+use crate::check::step::{Needs, Step};
+use crate::check::target::Target;
 use crate::frame::Opcode;
 
 /// The steps.

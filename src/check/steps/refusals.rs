@@ -1,9 +1,9 @@
 //! Chapter 1, second half: requests that are no handshake, and must not be taken for one.
 
-use super::finding::{Finding, Outcome, Verdict};
 use super::handshake::{KEY, VERSION, ask};
-use super::request::Request;
-use super::target::Target;
+use crate::check::finding::{Finding, Outcome, Verdict};
+use crate::check::request::Request;
+use crate::check::target::Target;
 
 /// A handshake that must not be accepted.
 fn refused(

@@ -4,16 +4,16 @@
 mod accept;
 mod headers;
 mod lengths;
-mod unnamed;
+mod unrecognized;
 
 use std::ops::Range;
 
-use super::client::describe;
-use super::finding::Evidence;
+use crate::check::client::describe;
+use crate::check::finding::Evidence;
 use crate::frame::{Frame, FrameHeader, Opcode, mask};
 
 pub use accept::of_accept;
-pub use unnamed::of_what_came;
+pub use unrecognized::of_what_came;
 
 /// A mistake, and how it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,6 @@
 //! one is wrong where it says so. A row of a table is what a client sends, what the correct server
 //! says to it, and what it says with the mistake.
 
-mod common;
-
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -12,9 +10,9 @@ use Mistake::*;
 use Opcode::*;
 use chalkwire::frame::{Frame, Opcode, mask};
 
-use common::student::stages::Stage;
-use common::student::{Mistake, Student};
-use common::*;
+use crate::common::student::stages::Stage;
+use crate::common::student::{Mistake, Student};
+use crate::common::*;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Bytes, Message};

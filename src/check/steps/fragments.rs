@@ -1,9 +1,9 @@
 //! Chapters 4 and 5: messages in several frames, and control frames between them.
 
-use super::client::{Client, Heard};
-use super::finding::{Finding, Outcome};
-use super::step::{Needs, Step};
-use super::target::Target;
+use crate::check::client::{Client, Heard};
+use crate::check::finding::{Finding, Outcome};
+use crate::check::step::{Needs, Step};
+use crate::check::target::Target;
 use crate::frame::Opcode;
 
 /// The steps of chapter 4.

@@ -1,7 +1,13 @@
 //! `chalkwire check`, held against servers with one mistake each, half-finished ones, and those that
 //! others use. What it says of each stands in `tests/check`: `UPDATE=1 cargo test --test check` writes it.
 
+mod browser;
+#[path = "../common/mod.rs"]
 mod common;
+mod foreign_servers;
+#[path = "../common/page.rs"]
+mod page;
+mod student;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -74,7 +80,7 @@ fn compare(name: &str, found: &str) -> Result<(), String> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check/reports")
 }
 
 /// Each mistake is named, and what is said of it stands in a file. Most of the time is spent waiting

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Heard};
-use super::finding::{Finding, Outcome, Verdict};
-use super::step::{Needs, Step};
-use super::target::Target;
+use crate::check::client::{Client, Heard};
+use crate::check::finding::{Finding, Outcome, Verdict};
+use crate::check::step::{Needs, Step};
+use crate::check::target::Target;
 use crate::close::CloseCode;
 use crate::frame::{Frame, LengthForm, Opcode};
 
