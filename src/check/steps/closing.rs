@@ -1,7 +1,9 @@
-//! Chapter 8: the closing handshake, and what ends TCP.
+//! Group 8: the closing handshake, and the end of the TCP connection.
 
-use crate::check::client::{Client, Heard, close_code, describe};
-use crate::check::finding::{Evidence, Finding, Outcome, Verdict};
+use crate::check::client::Client;
+use crate::check::evidence::Evidence;
+use crate::check::finding::{Finding, Outcome, Verdict};
+use crate::check::received::{Received, close_code};
 use crate::check::step::{Needs, Step};
 use crate::check::target::Target;
 use crate::close::CloseCode;
@@ -9,127 +11,174 @@ use crate::frame::{Frame, Opcode, mask};
 
 /// The steps.
 pub const STEPS: &[Step] = &[
-    Step::talk("8.1", "a Close is answered with a Close", "5.5.1", Needs::Passed("1.2"), answered),
-    Step::talk("8.2", "the answer carries the same code", "5.5.1", CLOSE, same_code),
-    Step::talk("8.3", "a Close without a code is answered", "5.5.1", CLOSE, no_code),
-    Step::talk("8.4", "1001, 3000 and 4999 are accepted as codes", "7.4", CLOSE, other_codes),
-    Step::talk("8.5", "a reason of 123 bytes is accepted", "5.5.1", CLOSE, long_reason),
-    Step::talk("8.6", "then the server closes TCP", "7.1.1", CLOSE, closes_tcp),
-    Step::talk(
-        "8.7",
-        "what was said before is answered first",
+    Step::interop("8.1", "your server answers a Close with a Close", answered)
+        .needs(Needs::Passed("1.2"))
+        .rule(
+            "5.5.1",
+            "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send \
+             a Close frame in response.",
+        ),
+    Step::interop("8.2", "the answer has the same close code", same_code).needs(NEEDS_CLOSE).rule(
         "5.5.1",
-        Needs::Echo(&["8.1"]),
-        said_before,
+        "When sending a Close frame in response, the endpoint typically echos the status code it received.",
     ),
-    Step::hold(
-        "8.8",
-        "after the Close nothing is answered",
+    Step::interop("8.3", "a Close without a code is answered", no_code).needs(NEEDS_CLOSE).rule(
         "5.5.1",
-        Needs::Echo(&["8.1"]),
-        said_after,
+        "The Close frame MAY contain a body (the \"Application data\" portion of the frame) that indicates a reason \
+         for closing",
     ),
-    Step::hold("8.9", "1005, 1006 and 1015 never travel", "7.4.1", CLOSE, |t| {
-        refused(t, &[1005, 1006, 1015])
-    }),
-    Step::hold("8.10", "codes below 1000 are refused", "7.4.2", CLOSE, |t| refused(t, &[0, 999])),
-    Step::hold("8.11", "codes without a meaning are refused", "7.4.2", CLOSE, |t| {
-        refused(t, &[1004, 1016, 2999])
-    }),
-    Step::hold("8.12", "half a code is refused", "5.5.1", CLOSE, half_a_code),
-    Step::hold("8.13", "a reason that is not UTF-8 is refused", "5.5.1", CLOSE, bad_reason),
+    Step::interop("8.4", "close codes 1001, 3000 and 4999 are accepted", other_codes)
+        .needs(NEEDS_CLOSE)
+        .rule(
+            "7.4.2",
+            "Status codes in the range 3000-3999 are reserved for use by libraries, frameworks, and applications.",
+        ),
+    Step::interop("8.5", "a close reason of 123 bytes is accepted", long_reason)
+        .needs(NEEDS_CLOSE)
+        .rule("5.5.1", MAY_HAVE_REASON),
+    Step::interop("8.6", "after both Close frames, your server closes TCP", closes_tcp)
+        .needs(NEEDS_CLOSE)
+        .rule("5.5.1", "The server MUST close the underlying TCP connection immediately"),
+    Step::interop("8.7", "a message before the Close is answered first", message_before)
+        .needs(Needs::Echo(&["8.1"]))
+        .rule(
+            "5.5.1",
+            "An endpoint MAY delay sending a Close frame until its current message is sent",
+        ),
+    Step::hardening("8.8", "a message after the Close is not answered", message_after)
+        .needs(Needs::Echo(&["8.1"]))
+        .rule(
+            "5.5.1",
+            "The application MUST NOT send any more data frames after sending a Close frame.",
+        ),
+    Step::hardening("8.9", "close codes 1005, 1006 and 1015 are refused", |target| {
+        codes_refused(target, &[1005, 1006, 1015])
+    })
+    .needs(NEEDS_CLOSE)
+    .rule(
+        "7.4.1",
+        "1005 is a reserved value and MUST NOT be set as a status code in a Close control frame by an endpoint.",
+    ),
+    Step::hardening("8.10", "close codes below 1000 are refused", |target| {
+        codes_refused(target, &[0, 999])
+    })
+    .needs(NEEDS_CLOSE)
+    .rule("7.4.2", "Status codes in the range 0-999 are not used."),
+    Step::hardening("8.11", "close codes without a meaning are refused", |target| {
+        codes_refused(target, &[1004, 1016, 2999])
+    })
+    .needs(NEEDS_CLOSE)
+    .rule(
+        "7.4.2",
+        "Status codes in the range 1000-2999 are reserved for definition by this protocol, its future revisions, and \
+         extensions specified in a permanent and readily available public specification.",
+    ),
+    Step::hardening("8.12", "half a close code is refused", half_a_code).needs(NEEDS_CLOSE).rule(
+        "5.5.1",
+        "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer (in network byte \
+         order) representing a status code with value /code/ defined in Section 7.4.",
+    ),
+    Step::hardening("8.13", "a close reason that is not UTF-8 is refused", bad_reason)
+        .needs(NEEDS_CLOSE)
+        .rule("5.5.1", MAY_HAVE_REASON),
 ];
 
-const CLOSE: Needs = Needs::Passed("8.1");
+const NEEDS_CLOSE: Needs = Needs::Passed("8.1");
 
-/// Sends a Close, and reads up to the one that answers it.
+const MAY_HAVE_REASON: &str = "Following the 2-byte integer, the body MAY contain UTF-8-encoded data with value \
+                               /reason/, the interpretation of which is not defined by this specification.";
+
+/// Bytes of the longest control frame's payload (RFC 6455 section 5.5).
+const MAX_CONTROL: usize = 125;
+
+/// The Close that the server should have sent.
+fn close_frame(code: u16) -> Evidence {
+    Evidence::frame(&Frame::new(Opcode::Close, None, &code.to_be_bytes()))
+}
+
+/// Sends a Close with `body`, and reads up to the Close that answers it.
 fn close(target: &Target, body: &[u8]) -> Result<(Client, Option<CloseCode>), Box<Finding>> {
     let mut client = Client::open(target)?;
-    client.say(Opcode::Close, body);
+    client.send_message(Opcode::Close, body);
     let sent = client.sent();
     loop {
-        let heard = client.hear();
-        let why = match &heard {
-            Heard::Close(found) => match wrong_in(found, body) {
+        let received = client.receive();
+        let why = match &received {
+            Received::Close(found) => match fault_in_close(found, body) {
                 None => return Ok((client, close_code(found))),
-                Some(wrong) => {
-                    return Err(Finding::fail(wrong)
+                Some(fault) => {
+                    return Err(Finding::fail(fault)
                         .sent(sent)
-                        .received(client.heard_evidence(&heard))
-                        .expected("88 02 03 e8  CLOSE 1000"));
+                        .received(client.received_evidence(&received))
+                        .expected(close_frame(1000)));
                 }
             },
-            // It may have been on its way.
-            Heard::Control(Opcode::Ping | Opcode::Pong, _) => continue,
-            Heard::Message(_, found) if found != body && !client.echoes() => continue,
-            Heard::Message(_, found) if found == body => {
-                "You took the Close for a message, and sent it back as one. Look at the opcode: 8 is a \
-                 Close, and is answered with a Close."
+            // The server may have sent it before the Close reached it.
+            Received::Control(Opcode::Ping | Opcode::Pong, _) => continue,
+            Received::Message(_, found) if found != body && !client.echoes() => continue,
+            Received::Message(_, found) if found == body => {
+                "You treated the Close as a message, and sent it back as one. Look at the opcode: 8 is a Close. Answer \
+                 it with a Close."
             }
-            Heard::Ended => {
-                "Your server closed TCP without answering the Close. The other side cannot tell that from a \
-                 lost connection: a browser reports 1006, and wasClean false."
+            Received::Ended => {
+                "Your server closed TCP and did not answer the Close. For the client this looks like a lost \
+                 connection: a browser reports code 1006, and wasClean is false."
             }
-            Heard::Silence => {
-                "No Close came back. Answer with one (opcode 8) and the same code, then close TCP: a browser \
-                 waits for it, and after a while reports 1006."
+            Received::Silence => {
+                "No Close came back. Answer with a Close (opcode 8) that has the same code, then close TCP. A browser \
+                 waits for your Close, and after a while reports code 1006."
             }
-            _ => "Something else than a Close came.",
+            _ => "Something other than a Close came.",
         };
         let answer = Frame::new(Opcode::Close, None, body);
         return Err(Finding::fail(why)
             .sent(sent)
-            .received(client.heard_evidence(&heard))
-            .expected(format!(
-                "{}  {}",
-                Evidence::bytes(&answer.encode(), "").shown,
-                describe(&answer)
-            )));
+            .received(client.received_evidence(&received))
+            .expected(Evidence::frame(&answer)));
     }
 }
 
-/// The code with its two bytes swapped, and as it crossed the wire under the first key: mistakes in the
-/// code that is sent back, and no codes of the server's own.
+/// What two known mistakes make of a code: its bytes swapped, and still masked with the first key.
 fn mistaken(code: u16) -> [u16; 2] {
     let mut masked = code.to_be_bytes();
     mask(&mut masked, [0x37, 0xfa, 0x21, 0x3d]);
     [code.swap_bytes(), u16::from_be_bytes(masked)]
 }
 
-/// What is wrong with the body of a Close that answers one with the body `asked`.
-fn wrong_in(body: &[u8], asked: &[u8]) -> Option<String> {
+/// What is wrong with `body`, the body of the Close that answers a Close with the body `asked`.
+fn fault_in_close(body: &[u8], asked: &[u8]) -> Option<String> {
     let reason = body.get(2..).unwrap_or_default();
     match close_code(body) {
         None if body.is_empty() => None,
-        None => Some("The Close has one byte of payload. A code has two.".to_owned()),
+        None => Some("Your Close has one byte of payload, but a close code has two.".to_owned()),
         Some(code) if body[..2].iter().all(u8::is_ascii_digit) => Some(format!(
-            "{} is no close code: {:02x} {:02x} are the letters {:?}. Write the code as a number in two \
-             bytes, the high one first: 1000 is 03 e8.",
+            "{} is not a close code: {:02x} {:02x} are the characters {:?}. Write the code as a number in two bytes, \
+             high byte first: 1000 is 03 e8.",
             code.0,
             body[0],
             body[1],
             String::from_utf8_lossy(&body[..2])
         )),
-        // Told of where the same code is expected.
+        // Step 8.2 explains these.
         Some(code) if close_code(asked).is_some_and(|sent| mistaken(sent.0).contains(&code.0)) => {
             None
         }
         Some(code) if !code.may_travel() => Some(format!(
             "Your server sent the close code {code}, which must not be in a Close frame."
         )),
-        Some(_) if body.len() > 125 => Some(format!(
-            "The Close has {} bytes of payload. A control frame has 125 at most.",
+        Some(_) if body.len() > MAX_CONTROL => Some(format!(
+            "Your Close has {} bytes of payload, but a control frame may have {MAX_CONTROL} at most.",
             body.len()
         )),
         Some(_) if std::str::from_utf8(reason).is_err() => {
-            Some("The reason in your server's Close is not UTF-8.".to_owned())
+            Some("The reason in your Close is not UTF-8.".to_owned())
         }
         Some(_) => None,
     }
 }
 
 fn answered(target: &Target) -> Outcome {
-    close(target, &1000_u16.to_be_bytes()).map(|_| ())
+    close(target, &1000_u16.to_be_bytes()).map(drop)
 }
 
 fn same_code(target: &Target) -> Outcome {
@@ -138,31 +187,31 @@ fn same_code(target: &Target) -> Outcome {
     let finding = match found.map(|code| code.0) {
         Some(1001) => return Ok(()),
         Some(code) if code == swapped => Finding::fail(
-            "The two bytes of the code are swapped. The high byte comes first: 1001 is 03 e9.",
+            "The two bytes of the close code are swapped. The high byte comes first: 1001 is 03 e9.",
         ),
         Some(code) if code == masked => Finding::fail(
-            "You sent the code back still masked. Unmask the payload first, as in any other frame.",
+            "You sent the close code back still masked. Unmask the payload first, as in any other frame.",
         ),
         Some(code) => Finding::warn(format!(
-            "Your server answered 1001 with {}. It may, but an answer typically has the code that came: then \
-             both sides report the same.",
+            "Your server answered code 1001 with {}. It may, but a server usually sends back the code that it got, so \
+             that both sides report the same.",
             CloseCode(code)
         )),
         None => Finding::warn(
-            "Your server answered without a code. It may, but an answer typically has the code that came: \
-             without one the other side reports 1005.",
+            "Your server answered without a code. It may, but a server usually sends back the code that it got. \
+             Without one, the client reports code 1005.",
         ),
     };
-    let raw = client.raw();
-    let received = match raw.len() {
-        4.. => Evidence::marked(raw, "", 2..4, "the code"),
-        _ => Evidence::bytes(raw, "CLOSE, no code"),
+    let bytes = client.received_bytes();
+    let received = match bytes.len() {
+        4.. => Evidence::bytes(bytes, "").with_mark(2..4, "the code"),
+        _ => Evidence::bytes(bytes, "CLOSE, no code"),
     };
-    Err(finding.sent(client.sent()).received(vec![received]).expected("88 02 03 e9  CLOSE 1001"))
+    Err(finding.sent(client.sent()).received(vec![received]).expected(close_frame(1001)))
 }
 
 fn no_code(target: &Target) -> Outcome {
-    close(target, b"").map(|_| ())
+    close(target, b"").map(drop)
 }
 
 fn other_codes(target: &Target) -> Outcome {
@@ -170,11 +219,11 @@ fn other_codes(target: &Target) -> Outcome {
         let (client, found) = close(target, &code.to_be_bytes())?;
         if found == Some(CloseCode::PROTOCOL_ERROR) {
             return Err(Finding::fail(format!(
-                "{} may be sent, and your server refused it.",
+                "A client may send {}, but your server refused it.",
                 CloseCode(code)
             ))
             .sent(client.sent())
-            .received(vec![Evidence::bytes(client.raw(), "")]));
+            .received(vec![Evidence::bytes(client.received_bytes(), "")]));
         }
     }
     Ok(())
@@ -184,9 +233,11 @@ fn long_reason(target: &Target) -> Outcome {
     let body = [&1000_u16.to_be_bytes()[..], &[b'r'; 123]].concat();
     let (client, found) = close(target, &body)?;
     if found == Some(CloseCode::PROTOCOL_ERROR) {
-        return Err(Finding::fail("A Close of 125 bytes is allowed: two of code, 123 of reason.")
-            .sent(client.sent())
-            .received(vec![Evidence::bytes(client.raw(), "")]));
+        return Err(Finding::fail(
+            "Your server refused a Close of 125 bytes, which is allowed: two bytes of code and 123 of reason.",
+        )
+        .sent(client.sent())
+        .received(vec![Evidence::bytes(client.received_bytes(), "")]));
     }
     Ok(())
 }
@@ -194,111 +245,113 @@ fn long_reason(target: &Target) -> Outcome {
 fn closes_tcp(target: &Target) -> Outcome {
     let (mut client, _) = close(target, &1000_u16.to_be_bytes())?;
     let sent = client.sent();
-    match client.hear() {
-        Heard::Ended => Ok(()),
-        heard @ (Heard::Message(..) | Heard::Control(..) | Heard::Close(_)) => Err(Finding::fail(
-            "After the Close your server sent more. A Close is the last thing that is sent.",
-        )
+    let received = client.receive();
+    let why = match received {
+        Received::Ended => return Ok(()),
+        Received::Message(..) | Received::Control(..) | Received::Close(_) => {
+            "Your server sent more after its Close. A Close is the last frame of a connection."
+        }
+        _ => {
+            "Both sides have sent a Close frame, but the TCP connection is still open. The server must close it at \
+             once. Until then the client waits, and your server keeps a thread and a socket for it."
+        }
+    };
+    Err(Finding::fail(why)
         .sent(sent)
-        .received(client.heard_evidence(&heard))
-        .expected("the end of the connection")),
-        heard => Err(Finding::fail(
-            "Both Close frames have crossed, and the TCP connection is still open. The server closes it, at \
-             once: until then the client waits, and a thread and a descriptor of yours are held.",
-        )
-        .sent(sent)
-        .received(client.heard_evidence(&heard))
-        .expected("the end of the connection")),
-    }
+        .received(client.received_evidence(&received))
+        .expected(Evidence::line("the end of the connection")))
 }
 
-fn said_before(target: &Target) -> Outcome {
+fn message_before(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
-    client.say(Opcode::Text, b"last words");
-    client.say(Opcode::Close, &1000_u16.to_be_bytes());
+    client.send_message(Opcode::Text, b"last words");
+    client.send_message(Opcode::Close, &1000_u16.to_be_bytes());
     let sent = client.sent();
-    match client.hear() {
-        Heard::Message(_, found) if found == b"last words" => Ok(()),
-        heard => Err(Finding::warn(
-            "A message came before the Close, and was not answered. Frames are handled in the order in which \
+    match client.receive() {
+        Received::Message(_, found) if found == b"last words" => Ok(()),
+        received => Err(Finding::warn(
+            "A message came before the Close, but your server did not answer it. Handle frames in the order in which \
              they come.",
         )
         .sent(sent)
-        .received(client.heard_evidence(&heard))
-        .expected("81 0a ...  TEXT \"last words\", then the Close")),
+        .received(client.received_evidence(&received))
+        .expected(Evidence::frame(&Frame::new(Opcode::Text, None, b"last words")))
+        .expected(close_frame(1000))),
     }
 }
 
-fn said_after(target: &Target) -> Outcome {
+fn message_after(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
-    client.say(Opcode::Close, &1000_u16.to_be_bytes());
-    client.say(Opcode::Text, b"too late");
+    client.send_message(Opcode::Close, &1000_u16.to_be_bytes());
+    client.send_message(Opcode::Text, b"too late");
     let sent = client.sent();
     loop {
-        match client.hear() {
-            Heard::Close(_) => {}
-            Heard::Ended | Heard::Silence => return Ok(()),
-            heard => {
+        match client.receive() {
+            Received::Close(_) => {}
+            Received::Ended | Received::Silence => return Ok(()),
+            received => {
                 return Err(Finding::fail(
-                    "After a Close no more is sent, and what comes is not handled. Your server answered a \
-                     message that came after it.",
+                    "Your server answered a message that came after the Close. After a Close, send nothing more, and \
+                     ignore what comes.",
                 )
                 .sent(sent)
-                .received(client.heard_evidence(&heard))
-                .expected("88 02 03 e8  CLOSE 1000, and the end of the connection"));
+                .received(client.received_evidence(&received))
+                .expected(close_frame(1000))
+                .expected(Evidence::line("the end of the connection")));
             }
         }
     }
 }
 
-/// Codes that must not be sent.
-fn refused(target: &Target, codes: &[u16]) -> Outcome {
+/// Expects that the server refuses each of these codes.
+fn codes_refused(target: &Target, codes: &[u16]) -> Outcome {
     for &code in codes {
-        let name = CloseCode(code);
-        let why = format!("{name} must not be in a Close frame.");
+        let why = format!("{} must not be in a Close frame.", CloseCode(code));
         close_refused(target, &code.to_be_bytes(), &why, &[CloseCode::PROTOCOL_ERROR])?;
     }
     Ok(())
 }
 
-/// A Close frame that is wrong in itself.
+/// Expects that the server refuses a Close with `body`, and answers with one of the codes in `right`. `why` says
+/// what is wrong with the Close.
 fn close_refused(target: &Target, body: &[u8], why: &str, right: &[CloseCode]) -> Outcome {
     let mut client = Client::open(target)?;
-    client.say(Opcode::Close, body);
+    client.send_message(Opcode::Close, body);
     let sent = client.sent();
-    let mut heard = client.hear();
-    while matches!(heard, Heard::Message(..)) && !client.echoes() {
-        heard = client.hear();
+    let mut received = client.receive();
+    while matches!(received, Received::Message(..)) && !client.echoes() {
+        received = client.receive();
     }
-    let finding = match &heard {
-        Heard::Close(found) => match close_code(found) {
+    let finding = match &received {
+        Received::Close(found) => match close_code(found) {
             Some(code) if right.contains(&code) => return Ok(()),
             _ if found == body => Finding::fail(format!(
-                "{why} Your server took it, and sent it back. Answer with Close 1002."
+                "{why} Your server accepted it, and sent it back. Answer with code 1002."
             )),
-            Some(code) if wrong_in(found, body).is_some() => Finding::fail(format!(
-                "{why} Your server answered with {code}, which must not be in one either."
+            Some(code) if fault_in_close(found, body).is_some() => Finding::fail(format!(
+                "{why} Your server answered with {code}, which must not be in a Close frame either."
             )),
             Some(code) => Finding::warn(format!(
-                "{why} Your server answered with {code}; 1002 would say that it is wrong."
+                "{why} Your server answered with code {code}. Code 1002 tells the client that its Close was wrong."
             )),
             None => Finding::warn(format!(
-                "{why} Your server answered without a code; 1002 would say that it is wrong."
+                "{why} Your server answered without a code. Code 1002 tells the client that its Close was wrong."
             )),
         },
-        Heard::Ended => Finding::warn(format!(
-            "{why} Your server closed TCP, which refuses it; a Close 1002 would say why."
+        Received::Ended => Finding::warn(format!(
+            "{why} Your server closed TCP, which refuses it. A Close frame with code 1002 tells the client why."
         )),
-        _ => Finding::fail(format!("{why} Your server does not close.")),
+        _ => Finding::fail(format!("{why} Your server does not close the connection.")),
     };
     Err(finding
         .sent(sent)
-        .received(client.heard_evidence(&heard))
-        .expected("88 02 03 ea  CLOSE 1002"))
+        .received(client.received_evidence(&received))
+        .expected(close_frame(CloseCode::PROTOCOL_ERROR.0)))
 }
 
 fn half_a_code(target: &Target) -> Outcome {
-    let why = "The Close has one byte of payload. A code has two. (gorilla takes it too; so this is a warning.)";
+    let why = "The Close has one byte of payload, but a close code has two. (This is only a warning, because gorilla \
+               accepts it too.)";
     close_refused(target, &[0x03], why, &[CloseCode::PROTOCOL_ERROR])
         .map_err(|finding| finding.at_most(Verdict::Warn))
 }

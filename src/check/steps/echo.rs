@@ -1,85 +1,96 @@
-//! Chapters 2 and 3: messages come back, unmasked, at every length.
+//! Group 2: messages come back unmasked, with the right opcode, in the right order.
 
 use std::time::Duration;
 
 use crate::check::client::Client;
-use crate::check::finding::{Evidence, Finding, Outcome};
-use crate::check::mistakes::CHROME_ON_MASK;
+use crate::check::evidence::Evidence;
+use crate::check::finding::{Finding, Outcome};
 use crate::check::step::{Needs, Step};
 use crate::check::target::Target;
-use crate::frame::{Frame, FrameHeader, LengthForm, Opcode};
+use crate::frame::{Frame, FrameHeader, Opcode};
 
-/// The steps of chapter 2.
-pub const ECHO: &[Step] = &[
-    Step::talk("2.1", "a text message comes back", "5.6", Needs::Echo(&["1.2"]), text),
-    Step::talk("2.2", "the server masks none of its frames", "5.1", NEEDS_TEXT, not_masked),
-    Step::talk("2.3", "each frame is unmasked with its own key", "5.3", NEEDS_TEXT, own_keys),
-    Step::talk("2.4", "the index into the key begins anew", "5.3", NEEDS_TEXT, index_begins_anew),
-    Step::talk("2.5", "a key of four zeros is a key", "5.3", NEEDS_TEXT, zero_key),
-    Step::talk("2.6", "a binary message comes back as binary", "5.6", NEEDS_TEXT, binary),
-    Step::talk("2.7", "all 256 bytes come back", "5.6", NEEDS_TEXT, all_bytes),
-    Step::talk("2.8", "lengths count bytes, not characters", "5.6", NEEDS_TEXT, not_ascii),
-    Step::talk("2.9", "ten messages come back in order", "5.4", NEEDS_TEXT, in_order),
-    Step::talk("2.10", "the server's RSV bits are 0", "5.2", NEEDS_TEXT, no_rsv),
-];
-
-/// The steps of chapter 3.
-pub const LENGTHS: &[Step] = &[
-    Step::talk("3.1", "an empty message comes back", "5.2", NEEDS_TEXT, |t| length(t, 0)),
-    Step::talk("3.2", "1 byte comes back", "5.2", NEEDS_TEXT, |t| length(t, 1)),
-    Step::talk("3.3", "125 bytes come back: the most for 7 bits", "5.2", NEEDS_TEXT, |t| {
-        length(t, 125)
-    }),
-    Step::talk("3.4", "126 bytes come back: the first in 16 bits", "5.2", NEEDS_TEXT, |t| {
-        length(t, 126)
-    }),
-    Step::talk("3.5", "127 bytes come back, in 16 bits too", "5.2", NEEDS_TEXT, |t| length(t, 127)),
-    Step::talk("3.6", "128 bytes come back", "5.2", NEEDS_TEXT, |t| length(t, 128)),
-    Step::talk("3.7", "255 bytes come back: the most for one byte", "5.2", NEEDS_TEXT, |t| {
-        length(t, 255)
-    }),
-    Step::talk("3.8", "256 bytes come back: both bytes count", "5.2", NEEDS_TEXT, |t| {
-        length(t, 256)
-    }),
-    Step::talk("3.9", "65535 bytes come back: the most for 16 bits", "5.2", NEEDS_TEXT, |t| {
-        length(t, 65535)
-    }),
-    Step::talk("3.10", "65536 bytes come back: the first in 64 bits", "5.2", NEEDS_TEXT, |t| {
-        length(t, 65536)
-    }),
+/// The steps.
+pub const STEPS: &[Step] = &[
+    Step::interop("2.1", "a text message comes back", text).needs(Needs::Echo(&["1.2"])).rule(
+        "6.2",
+        "A server MUST remove masking for data frames received from a client as described in Section 5.3.",
+    ),
+    Step::interop("2.2", "your server does not mask its frames", not_masked)
+        .needs(NEEDS_TEXT)
+        .rule("5.1", "A server MUST NOT mask any frames that it sends to the client."),
+    Step::interop("2.3", "each frame is unmasked with its own key", own_keys).needs(NEEDS_TEXT).rule(
+        "5.3",
+        "The masking key is contained completely within the frame, as defined in Section 5.2 as frame-masking-key.",
+    ),
+    Step::interop("2.4", "the index into the key starts at 0 in each frame", index_starts_at_0)
+        .needs(NEEDS_TEXT)
+        .rule(
+            "5.3",
+            "Octet i of the transformed data (\"transformed-octet-i\") is the XOR of octet i of the original data \
+             (\"original-octet-i\") with octet at index i modulo 4 of the masking key (\"masking-key-octet-j\")",
+        ),
+    Step::interop("2.5", "a masking key of four zeros is a key too", zero_key)
+        .needs(NEEDS_TEXT)
+        .rule("5.3", "The masking key is a 32-bit value chosen at random by the client."),
+    Step::interop("2.6", "a binary message comes back as binary", binary).needs(NEEDS_TEXT).rule(
+        "6.1",
+        "The opcode (frame-opcode) of the first frame containing the data MUST be set to the appropriate value from \
+         Section 5.2 for data that is to be interpreted by the recipient as text or binary data.",
+    ),
+    Step::interop("2.7", "all 256 byte values come back", all_bytes).needs(NEEDS_TEXT).rule(
+        "5.6",
+        "The \"Payload data\" is arbitrary binary data whose interpretation is solely up to the application layer.",
+    ),
+    Step::interop("2.8", "lengths count bytes, not characters", not_ascii)
+        .needs(NEEDS_TEXT)
+        .rule("5.2", "The length of the \"Payload data\", in bytes"),
+    Step::interop("2.9", "ten messages come back in order", in_order).needs(NEEDS_TEXT).rule(
+        "5.4",
+        "Message fragments MUST be delivered to the recipient in the order sent by the sender.",
+    ),
+    Step::interop("2.10", "the RSV bits of your server are 0", no_rsv).needs(NEEDS_TEXT).rule(
+        "5.2",
+        "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values.",
+    ),
 ];
 
 const NEEDS_TEXT: Needs = Needs::Echo(&["2.1"]);
 
+/// What Chrome says about a frame that a server has masked (Chromium, websocket_channel.cc).
+const CHROME_ON_MASK: &str = "A server must not mask any frames that it sends to the client.";
+
 fn text(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
-    client.say(Opcode::Text, b"Hello");
-    client.expect_back(Opcode::Text, b"Hello").map_err(|mut finding| {
-        if finding.heard_too_little() {
-            finding.why += " After the handshake come frames: read the two bytes of the header and the four of \
-                            the key, unmask as many bytes as the length says, and send them back behind a \
-                            header of your own, without a mask.";
+    client.send_message(Opcode::Text, b"Hello");
+    client.expect_echo(Opcode::Text, b"Hello").map_err(|mut finding| {
+        if finding.received_too_little() {
+            finding.why += " Frames come after the handshake. Read the two bytes of the header and the four bytes \
+                            of the masking key, then as many bytes of payload as the length says, and unmask them. \
+                            Send them back after a header of your own, without a mask.";
         }
         finding
     })
 }
 
-/// A frame that has come: its header, and all its bytes.
-type Came = (FrameHeader, Vec<u8>);
+/// A frame that came: its header, and all its bytes.
+type FrameBytes = (FrameHeader, Vec<u8>);
 
-/// A frame of each kind that a server sends: it is asked for them, and what does not come is left out.
-fn of_each_kind(target: &Target) -> Result<(Client, Vec<Came>), Box<Finding>> {
+/// How long the checker waits for frames that other steps are about.
+const BRIEFLY: Duration = Duration::from_millis(200);
+
+/// Asks for a frame of each kind that a server sends. A frame that does not come is left out.
+fn one_of_each_kind(target: &Target) -> Result<(Client, Vec<FrameBytes>), Box<Finding>> {
     let mut client = Client::open(target)?;
-    client.say(Opcode::Text, b"Hello");
-    client.hear();
-    client.say(Opcode::Ping, b"Hello");
-    client.hear_within(SOON);
-    client.say(Opcode::Close, &1000_u16.to_be_bytes());
-    client.hear_within(SOON);
+    client.send_message(Opcode::Text, b"Hello");
+    client.receive();
+    client.send_message(Opcode::Ping, b"Hello");
+    client.receive_within(BRIEFLY);
+    client.send_message(Opcode::Close, &1000_u16.to_be_bytes());
+    client.receive_within(BRIEFLY);
     let mut frames = Vec::new();
-    let mut rest = client.raw();
+    let mut rest = client.received_bytes();
     while let Some((frame, length)) = Frame::decode(rest) {
-        // What is no frame at all is another step's.
+        // These bytes are not a frame, and another step reports that.
         if frame.header.opcode.is_control() && !frame.header.fin {
             break;
         }
@@ -89,45 +100,42 @@ fn of_each_kind(target: &Target) -> Result<(Client, Vec<Came>), Box<Finding>> {
     Ok((client, frames))
 }
 
-/// How long is waited for what another step is about.
-const SOON: Duration = Duration::from_millis(200);
-
 fn not_masked(target: &Target) -> Outcome {
-    let (client, frames) = of_each_kind(target)?;
+    let (client, frames) = one_of_each_kind(target)?;
     let Some((header, bytes)) = frames.iter().find(|(header, _)| header.masking_key.is_some())
     else {
         return Ok(());
     };
-    let key_at = bytes.len() - 4 - header.payload_length as usize;
-    let mark = Evidence::marked(bytes, "", 1..key_at + 4, "MASK 1, and a masking key");
+    let payload_at = bytes.len() - header.payload_length as usize;
+    let marked = Evidence::bytes(bytes, "").with_mark(1..payload_at, "MASK 1, and a masking key");
     let kind = header.opcode;
     Err(Finding::fail(format!(
-        "Your server masks what it sends, here a {kind} frame. Only clients do; a server's second byte is the \
-         length alone, and the payload follows as it is."
+        "Your server masks the frames that it sends, here a {kind} frame. Only clients mask. The second byte of a \
+         server's frame is the length alone, and the payload follows as it is."
     ))
     .sent(client.sent())
-    .received(vec![mark])
-    .expected("a second byte below 80, and no key")
+    .received(vec![marked])
+    .expected(Evidence::line("a second byte below 80, and no masking key"))
     .browser(CHROME_ON_MASK))
 }
 
 fn own_keys(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
-    // Not the first one, which has high bits.
-    client.key();
-    // Four bytes each, so that an index that runs on is not what shows here.
+    // Not the first key, which has high bits.
+    client.next_key();
+    // Four bytes each, so that an index that runs on does not show here.
     for word in [b"aaaa", b"bbbb", b"cccc"] {
-        client.say(Opcode::Text, word);
-        client.expect_back(Opcode::Text, word)?;
+        client.send_message(Opcode::Text, word);
+        client.expect_echo(Opcode::Text, word)?;
     }
     Ok(())
 }
 
-fn index_begins_anew(target: &Target) -> Outcome {
+fn index_starts_at_0(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     for word in [&b"Hello"[..], b"world", b"again"] {
-        client.say(Opcode::Text, word);
-        client.expect_back(Opcode::Text, word)?;
+        client.send_message(Opcode::Text, word);
+        client.expect_echo(Opcode::Text, word)?;
     }
     Ok(())
 }
@@ -136,22 +144,22 @@ fn zero_key(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     let frame = Frame::new(Opcode::Text, Some([0; 4]), b"Hello");
     client.send_frame(&frame);
-    client.expect_back(Opcode::Text, b"Hello")
+    client.expect_echo(Opcode::Text, b"Hello")
 }
 
 fn binary(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
-    client.say(Opcode::Binary, b"Hello");
-    client.expect_back(Opcode::Binary, b"Hello")
+    client.send_message(Opcode::Binary, b"Hello");
+    client.expect_echo(Opcode::Binary, b"Hello")
 }
 
 fn all_bytes(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     let (low, high): (Vec<u8>, Vec<u8>) = ((0..=127).rev().collect(), (128..=255).collect());
-    // In pieces that need no 16-bit length: that is chapter 3.
+    // In pieces whose length fits in 7 bits: longer ones belong to group 3.
     for payload in low.chunks(64).chain(high.chunks(64)) {
-        client.say(Opcode::Binary, payload);
-        client.expect_back(Opcode::Binary, payload)?;
+        client.send_message(Opcode::Binary, payload);
+        client.expect_echo(Opcode::Binary, payload)?;
     }
     Ok(())
 }
@@ -159,8 +167,8 @@ fn all_bytes(target: &Target) -> Outcome {
 fn not_ascii(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     for text in ["Grüße", "世界", "🙂"] {
-        client.say(Opcode::Text, text.as_bytes());
-        client.expect_back(Opcode::Text, text.as_bytes())?;
+        client.send_message(Opcode::Text, text.as_bytes());
+        client.expect_echo(Opcode::Text, text.as_bytes())?;
     }
     Ok(())
 }
@@ -169,66 +177,29 @@ fn in_order(target: &Target) -> Outcome {
     let mut client = Client::open(target)?;
     for number in 1..=10 {
         let text = format!("message {number:02}");
-        client.say(Opcode::Text, text.as_bytes());
-        client.expect_back(Opcode::Text, text.as_bytes())?;
+        client.send_message(Opcode::Text, text.as_bytes());
+        client.expect_echo(Opcode::Text, text.as_bytes())?;
     }
     Ok(())
 }
 
 fn no_rsv(target: &Target) -> Outcome {
-    let (client, frames) = of_each_kind(target)?;
+    let (client, frames) = one_of_each_kind(target)?;
     let Some((header, bytes)) = frames.iter().find(|(header, _)| header.rsv != 0) else {
         return Ok(());
     };
     let bit = |bit: u8| header.rsv >> bit & 1;
-    let mark = Evidence::marked(bytes, "", 0..1, format!("RSV {:03b}", header.rsv));
+    let marked = Evidence::bytes(bytes, "").with_mark(0..1, format!("RSV {:03b}", header.rsv));
     Err(Finding::fail(
-        "A reserved bit is set. They are 0 unless an extension that was agreed on gives them a meaning.",
+        "A reserved bit is set. Reserved bits are 0 unless client and server agreed on an extension that uses them.",
     )
     .sent(client.sent())
-    .received(vec![mark])
-    .expected("RSV 000")
+    .received(vec![marked])
+    .expected(Evidence::line("RSV 000"))
     .browser(format!(
         "One or more reserved bits are on: reserved1 = {}, reserved2 = {}, reserved3 = {}",
         bit(2),
         bit(1),
         bit(0)
     )))
-}
-
-fn length(target: &Target, length: usize) -> Outcome {
-    let mut client = Client::open(target)?;
-    // No two bytes beside each other are the same: what is lost or swapped shows.
-    let payload: Vec<u8> = (0..length).map(|i| b'a' + (i % 23) as u8).collect();
-    client.say(Opcode::Text, &payload);
-    let sent = client.sent();
-    client.expect_back(Opcode::Text, &payload).map_err(|mut finding| {
-        if finding.heard_too_little() && length > 125 {
-            let swapped = u16::from_be_bytes((length as u16).to_le_bytes());
-            finding.why += &match LengthForm::shortest(length as u64) {
-                LengthForm::Bits64 => " The length is in eight bytes here, high byte first.".to_owned(),
-                _ => format!(
-                    " The length is in two bytes here, high byte first. Read the other way round they are \
-                     {swapped}, and a server waits for so many."
-                ),
-            };
-        }
-        finding
-    })?;
-    let Some(header) = client.last_header() else { return Ok(()) };
-    let shortest = LengthForm::shortest(header.payload_length);
-    if header.length_form == shortest {
-        return Ok(());
-    }
-    let (length, bits) = (header.payload_length, header.length_form.bits());
-    let mut bytes = Vec::new();
-    header.encode(&mut bytes);
-    let end = bytes.len();
-    Err(Finding::fail(format!(
-        "{length} is written in {bits} bits. The shortest form must be used (RFC 6455 5.2): 7 bits up to 125, \
-         16 bits up to 65535, 64 bits above."
-    ))
-    .sent(sent)
-    .received(vec![Evidence::marked(&bytes, "the header", 1..end, format!("length in {bits} bits"))])
-    .expected(format!("the length in {} bits", shortest.bits())))
 }
