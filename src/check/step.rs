@@ -115,11 +115,11 @@ impl Step {
     }
 
     /// Where the rule stands, in short: a section of RFC 6455 such as `5.2`, a section of another RFC such as
-    /// `9112 2.2`, or `-`.
+    /// `RFC 9112 2.2`, or `-`.
     pub fn rfc(&self) -> String {
         match self.rule {
             Some(Rule { document: 6455, section, .. }) => section.to_owned(),
-            Some(Rule { document, section, .. }) => format!("{document} {section}"),
+            Some(Rule { document, section, .. }) => format!("RFC {document} {section}"),
             None => "-".to_owned(),
         }
     }

@@ -49,7 +49,7 @@ pub fn of_lengths(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake>
                     1..2,
                     format!("{} bytes of {length}", part.len()),
                     format!(
-                        "You read only the {which} one of the two length bytes {high:02x} {low:02x}. The length is \
+                        "You read only the {which} byte of the two length bytes {high:02x} {low:02x}. The length is \
                          both together: high * 256 + low."
                     ),
                 ));

@@ -15,7 +15,7 @@ pub fn list(selection: &Selection) -> String {
         }
         let rfc = if step.rule.is_none() { String::new() } else { step.rfc() };
         let _ =
-            writeln!(text, "{}", format!("  {:<4}  {:<62}{rfc}", step.id, step.title).trim_end());
+            writeln!(text, "{}", format!("  {:<4}  {:<60}{rfc}", step.id, step.title).trim_end());
     }
     text
 }

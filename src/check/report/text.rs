@@ -43,13 +43,13 @@ impl TextReport {
     /// The lines before the first step.
     pub fn start(&self, selection: &Selection, target: &Target) -> String {
         let steps = step_count(selection.steps().count());
-        let echo = if target.echoes { " Your server should send every message back." } else { "" };
+        let echo = if target.echoes { "Your server should send every message back.\n" } else { "" };
         let greeting = if target.greets {
             "Your server greets each client. The check ignores that first message.\n"
         } else {
             ""
         };
-        format!("Checking {}: {steps}.{echo}\n{greeting}", printable(&self.url))
+        format!("Checking {}: {steps}.\n{echo}{greeting}", printable(&self.url))
     }
 
     /// The lines about a step that has ended. A skipped step is held back, because the next may be skipped for

@@ -148,7 +148,7 @@ fn long_form(target: &Target, form: LengthForm) -> Outcome {
     let mut frame = hello(Opcode::Text);
     frame.header.length_form = form;
     let broken = format!(
-        "The length 5 fits in 7 bits, but is written in {}. The shortest form must be used. (This is only a warning, \
+        "The length 5 fits in 7 bits, but is written in {} bits. The shortest form must be used. (This is only a warning, \
          because widely used servers accept it too.)",
         form.bits()
     );

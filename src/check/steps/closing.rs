@@ -193,12 +193,12 @@ fn same_code(target: &Target) -> Outcome {
             "You sent the close code back still masked. Unmask the payload first, as in any other frame.",
         ),
         Some(code) => Finding::warn(format!(
-            "Your server answered code 1001 with {}. It may, but a server usually sends back the code that it got, so \
+            "Your server answered code 1001 with code {}. That is allowed, but a server usually sends back the code that it got, so \
              that both sides report the same.",
             CloseCode(code)
         )),
         None => Finding::warn(
-            "Your server answered without a code. It may, but a server usually sends back the code that it got. \
+            "Your server answered without a code. That is allowed, but a server usually sends back the code that it got. \
              Without one, the client reports code 1005.",
         ),
     };
@@ -219,7 +219,7 @@ fn other_codes(target: &Target) -> Outcome {
         let (client, found) = close(target, &code.to_be_bytes())?;
         if found == Some(CloseCode::PROTOCOL_ERROR) {
             return Err(Finding::fail(format!(
-                "A client may send {}, but your server refused it.",
+                "A client may send code {}, but your server refused it.",
                 CloseCode(code)
             ))
             .sent(client.sent())
@@ -306,7 +306,7 @@ fn message_after(target: &Target) -> Outcome {
 /// Expects that the server refuses each of these codes.
 fn codes_refused(target: &Target, codes: &[u16]) -> Outcome {
     for &code in codes {
-        let why = format!("{} must not be in a Close frame.", CloseCode(code));
+        let why = format!("Code {} must not be in a Close frame.", CloseCode(code));
         close_refused(target, &code.to_be_bytes(), &why, &[CloseCode::PROTOCOL_ERROR])?;
     }
     Ok(())
@@ -326,10 +326,10 @@ fn close_refused(target: &Target, body: &[u8], why: &str, right: &[CloseCode]) -
         Received::Close(found) => match close_code(found) {
             Some(code) if right.contains(&code) => return Ok(()),
             _ if found == body => Finding::fail(format!(
-                "{why} Your server accepted it, and sent it back. Answer with code 1002."
+                "{why} Your server accepted it, and sent it back. Answer with a Close that has code 1002."
             )),
             Some(code) if fault_in_close(found, body).is_some() => Finding::fail(format!(
-                "{why} Your server answered with {code}, which must not be in a Close frame either."
+                "{why} Your server answered with code {code}, which must not be in a Close frame either."
             )),
             Some(code) => Finding::warn(format!(
                 "{why} Your server answered with code {code}. Code 1002 tells the client that its Close was wrong."

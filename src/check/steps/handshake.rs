@@ -156,7 +156,7 @@ fn has_header(target: &Target, name: &str, value: &str, browser: &str) -> Outcom
     }
     let why = match response.get(name) {
         Some(found) => format!("The {name} header of your response is {found:?}, not {value:?}."),
-        None => format!("Your response does not have a header {name}."),
+        None => format!("Your response does not have a {name} header."),
     };
     Err(Finding::fail(format!("{why} A browser gives up here."))
         .sent(request.evidence(&[name]))
@@ -190,7 +190,7 @@ fn answers_key(target: &Target, key: &str) -> Outcome {
     let right = AcceptKey::of(key);
     let finding = match response.get(ACCEPT) {
         Some(_) if response.count(ACCEPT) > 1 => {
-            Finding::fail("Your response has more than one header Sec-WebSocket-Accept.")
+            Finding::fail("Your response has more than one Sec-WebSocket-Accept header.")
                 .received(response.evidence(&[ACCEPT]))
         }
         Some(found) if found == right.accept => return Ok(()),
@@ -203,7 +203,7 @@ fn answers_key(target: &Target, key: &str) -> Outcome {
                 )
         }
         None => Finding::fail(
-            "Your response does not have a header Sec-WebSocket-Accept. A browser refuses to connect.",
+            "Your response does not have a Sec-WebSocket-Accept header. A browser refuses to connect.",
         )
         .received(response.evidence(&[]))
         .browser("Error during WebSocket handshake: 'Sec-WebSocket-Accept' header is missing"),

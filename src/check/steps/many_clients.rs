@@ -13,16 +13,32 @@ use crate::frame::Opcode;
 /// The steps.
 pub const STEPS: &[Step] = &[
     Step::interop("9.7", "twenty clients are served at the same time", twenty).needs(Needs::Probe),
-    Step::hardening("9.8", "a client that leaves inside a request harms nobody", half_a_request)
+    Step::hardening(
+        "9.8",
+        "a client that leaves inside a request does not harm others",
+        half_a_request,
+    )
+    .needs(Needs::Probe),
+    Step::hardening(
+        "9.9",
+        "a client that leaves inside a frame does not harm others",
+        half_a_frame,
+    )
+    .needs(Needs::Probe),
+    Step::hardening(
+        "9.10",
+        "a client that leaves without reading does not harm others",
+        never_reads,
+    )
+    .needs(Needs::Probe),
+    Step::hardening("9.11", "a client that sends nothing does not delay others", silent_client)
         .needs(Needs::Probe),
-    Step::hardening("9.9", "a client that leaves inside a frame harms nobody", half_a_frame)
-        .needs(Needs::Probe),
-    Step::hardening("9.10", "a client that leaves without reading harms nobody", never_reads)
-        .needs(Needs::Probe),
-    Step::hardening("9.11", "a client that connects and is silent delays nobody", silent_client)
-        .needs(Needs::Probe),
-    Step::hardening("9.12", "a client that stops inside a frame delays nobody", stalled_client)
-        .needs(Needs::Probe),
+    Step::hardening(
+        "9.12",
+        "a client that stops inside a frame does not delay others",
+        stalled_client,
+    )
+    .needs(Needs::Probe),
 ];
 
 /// Expects an answer: the server sends a text back, or answers a Ping.

@@ -117,7 +117,7 @@ fn extension(target: &Target) -> Outcome {
     let sent = request.evidence(&[EXTENSIONS]);
     if response.status() != Some(101) {
         let why = "Your server refuses a client that offers an extension, as every browser does. Answer as if the \
-                   client had not offered it, without a header Sec-WebSocket-Extensions.";
+                   client had not offered it, without a Sec-WebSocket-Extensions header.";
         return Err(Finding::fail(why).sent(sent).received(response.evidence(&[])));
     }
     let Some(chosen) = response.get(EXTENSIONS).map(str::to_owned) else { return Ok(()) };
@@ -138,7 +138,7 @@ fn extension(target: &Target) -> Outcome {
         Some(frame) if frame.header.rsv == 0b100 || frame.payload == b"Hello" => Ok(()),
         _ => Err(Finding::fail(
             "Your server accepted the extension permessage-deflate, because it sent the header back, but it does \
-             not decompress messages. From now on a browser compresses them. Leave the header \
+             not decompress messages. A browser that gets this header compresses its messages from then on. Leave the header \
              Sec-WebSocket-Extensions out of your response.",
         )
         .sent(sent.into_iter().chain(client.sent()).collect())
@@ -179,7 +179,7 @@ fn nothing_offered(target: &Target) -> Outcome {
     let chosen = [PROTOCOL, EXTENSIONS].into_iter().find(|name| response.get(name).is_some());
     let Some(name) = chosen else { return Ok(()) };
     Err(Finding::fail(format!(
-        "Your response has a header {name}, though the request does not have one. The client must give up."
+        "Your response has a {name} header, though the request does not have one. The client must give up."
     ))
     .sent(request.evidence(&[]))
     .received(response.evidence(&[name]))

@@ -99,7 +99,7 @@ fn better_refused(
 
 fn no_key(target: &Target) -> Outcome {
     let request = Request::new(target).without(KEY);
-    let why = "The request does not have a header Sec-WebSocket-Key, so it does not come from a WebSocket client. \
+    let why = "The request does not have a Sec-WebSocket-Key header, so it does not come from a WebSocket client. \
                Your server accepted it.";
     refused(target, &request, &["Upgrade", KEY, VERSION], "400 Bad Request", why)
 }
@@ -134,7 +134,7 @@ fn no_connection(target: &Target) -> Outcome {
 
 fn no_version(target: &Target) -> Outcome {
     let request = Request::new(target).without(VERSION);
-    let why = "Your server accepted a request without a header Sec-WebSocket-Version. The header must be there, \
+    let why = "Your server accepted a request without a Sec-WebSocket-Version header. The header must be there, \
                with the value 13.";
     refused(target, &request, &["Upgrade", VERSION], "400 Bad Request", why)
 }

@@ -97,7 +97,7 @@ fn binary(target: &Target) -> Outcome {
     client.expect_echo(Opcode::Binary, &[0xff, 0xc0, 0xaf])
 }
 
-const NOT_UTF8: &str = "The text is not UTF-8, but a text message must be.";
+const NOT_UTF8: &str = "The text message is not valid UTF-8.";
 
 /// Sends a text that ends with `bytes`, which are not UTF-8, and expects a refusal.
 fn refused(target: &Target, bytes: &[u8]) -> Outcome {
