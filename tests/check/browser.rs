@@ -1,36 +1,31 @@
-//! What `chalkwire check` says that Chrome says, a real Chromium says.
+//! What the check says that Chrome says is what a real Chromium says.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+
+use chalkwire::wire::AcceptKey;
+use headless_chrome::protocol::cdp::types::Event;
 
 use crate::common::DEADLINE;
 use crate::common::program::Serving;
 use crate::common::student::{Mistake, Student};
 use crate::page::{Page, browser};
-use chalkwire::wire::AcceptKey;
-use headless_chrome::protocol::cdp::types::Event;
+use crate::{check, url};
 
-/// What is said of a server, in one line.
+/// The report on one step, in one line.
 fn report(address: SocketAddr, step: &str) -> String {
-    let url = format!("ws://{address}/");
-    let output = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
-        .args(["check", &url, "--only", step])
-        .output()
-        .expect("the program runs");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    text.split_whitespace().collect::<Vec<&str>>().join(" ")
+    let (_, stdout, _) = check(&[&url(address), "--only", step]);
+    stdout.split_whitespace().collect::<Vec<&str>>().join(" ")
 }
 
-/// A server that shakes hands well, and then sends these bytes to whoever has connected, and again for
-/// what it hears.
+/// A server that answers the handshake correctly. It sends `bytes` whenever the client has sent something.
 fn sends(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
-        // Each until its client is gone; all until the test program ends.
+        // Each connection ends when its client has gone. The acceptor ends with the test program.
         for socket in listener.incoming() {
             let Ok(mut socket) = socket else { return };
             std::thread::spawn(move || {
@@ -42,11 +37,11 @@ fn sends(bytes: &'static [u8]) -> SocketAddr {
                 let text = String::from_utf8_lossy(&request).into_owned();
                 let key = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
                 let accept = AcceptKey::of(key.unwrap_or_default()).accept;
-                let answer = format!(
+                let response = format!(
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                      Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
                 );
-                let mut sent = socket.write_all(answer.as_bytes());
+                let mut sent = socket.write_all(response.as_bytes());
                 while let (Ok(()), Ok(1..)) = (&sent, socket.read(&mut more)) {
                     sent = socket.write_all(bytes);
                 }
@@ -56,16 +51,16 @@ fn sends(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// What Chromium writes to its console when a page connects, and says something.
+/// What Chromium writes to its console when a page connects and sends a message.
 fn console(browser: &headless_chrome::Browser, here: &Serving, address: SocketAddr) -> String {
-    // From this machine too: Chromium lets no page from elsewhere connect to it.
+    // The page comes from this computer too, because Chromium does not let pages from elsewhere connect to it.
     let page = Page::open(browser, &format!("http://{}/lab/base.css", here.address));
-    let (said, hears) = channel();
-    let said = Mutex::new(said);
+    let (sender, lines) = channel();
+    let sender = Mutex::new(sender);
     let listener = Arc::new(move |event: &Event| {
         if let Event::LogEntryAdded(entry) = event {
-            let said = said.lock().expect("no panic");
-            let _ = said.send(entry.params.entry.text.clone());
+            let sender = sender.lock().expect("no panic");
+            let _ = sender.send(entry.params.entry.text.clone());
         }
     });
     page.0.enable_log().expect("a log");
@@ -73,11 +68,11 @@ fn console(browser: &headless_chrome::Browser, here: &Serving, address: SocketAd
     page.value(&format!(
         "window.socket = new WebSocket('ws://{address}/'); socket.onopen = () => socket.send('Hello'); 0"
     ));
-    hears.recv_timeout(DEADLINE).expect("a line on the console")
+    lines.recv_timeout(DEADLINE).expect("a line on the console")
 }
 
 #[test]
-fn chrome_says_so() {
+fn chrome_says_what_the_check_says_that_it_says() {
     let Some(browser) = browser() else { return };
     let here = Serving::with(&[]);
     let mut servers = Vec::new();
@@ -95,16 +90,25 @@ fn chrome_says_so() {
         servers.push(server);
     }
     cases.push((sends(b"\xc1\x05Hello"), "2.10", "RSV1 is set".to_owned()));
-    for (address, step, what) in cases {
-        let console = console(&browser, &here, address);
-        let report = report(address, step);
-        let says =
-            report.split_once("Chrome says \"").and_then(|(_, rest)| rest.split_once("\" rule"));
-        let Some((says, _)) = says else { panic!("{what}: nothing of Chrome in {report}") };
-        let console = console.split_whitespace().collect::<Vec<&str>>().join(" ");
-        assert!(console.ends_with(says), "{what}: Chromium says {console:?}, check {says:?}");
-    }
-    // What comes back from a server that looks at no text.
+    std::thread::scope(|scope| {
+        for (address, step, what) in cases {
+            let (browser, here) = (&browser, &here);
+            scope.spawn(move || {
+                let report = report(address, step);
+                let says = report
+                    .split_once("Chrome says \"")
+                    .and_then(|(_, rest)| rest.split_once("\" rule"));
+                let Some((says, _)) = says else { panic!("{what}: nothing of Chrome in {report}") };
+                let console = console(browser, here, address);
+                let console = console.split_whitespace().collect::<Vec<&str>>().join(" ");
+                assert!(
+                    console.ends_with(says),
+                    "{what}: Chromium says {console:?}, the check says {says:?}"
+                );
+            });
+        }
+    });
+    // This server does not check UTF-8.
     let console = console(&browser, &here, sends(b"\x81\x01\xff"));
     assert!(console.ends_with("Could not decode a text frame as UTF-8."), "{console}");
 }

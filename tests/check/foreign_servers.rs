@@ -1,5 +1,5 @@
-//! Servers made with other people's libraries echo, and end when they are told to: they are there
-//! for `chalkwire check` to find nothing wrong with.
+//! The servers made with other people's libraries echo, and end when they are told to. The check is run
+//! against them, so they must be correct.
 
 use std::net::TcpStream;
 
@@ -16,17 +16,17 @@ fn echoes(library: Library) {
     let (mut client, _) = tungstenite::client("ws://127.0.0.1/", socket).expect("a WebSocket");
     for length in [0, 125, 126, 65535, 65536, 1 << 20] {
         for message in [Message::text("x".repeat(length)), Message::binary(vec![0xfe; length])] {
-            client.send(message.clone()).expect("it reads");
+            client.send(message.clone()).expect("the server reads");
             assert!(client.read().expect("an echo") == message, "{length} bytes");
         }
     }
     let close = CloseFrame { code: CloseCode::Library(4321), reason: "".into() };
-    client.close(Some(close.clone())).expect("it reads");
+    client.close(Some(close.clone())).expect("the server reads");
     assert_eq!(client.read().expect("an answer"), Message::Close(Some(close)));
     assert!(matches!(client.read(), Err(Error::ConnectionClosed)));
     let address = server.address;
     drop(server);
-    TcpStream::connect(address).expect_err("nobody listens");
+    TcpStream::connect(address).expect_err("nothing listens");
 }
 
 #[test]

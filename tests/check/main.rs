@@ -1,6 +1,7 @@
-//! `chalkwire check`, run against correct servers, wrong ones, unfinished ones, and those that other people
+//! `chalkwire check`, run against correct servers, broken ones, unfinished ones, and those that other people
 //! use.
 
+mod broken_servers;
 mod browser;
 mod command_line;
 #[path = "../common/mod.rs"]
@@ -11,7 +12,6 @@ mod page;
 mod right_servers;
 mod strange_servers;
 mod student;
-mod wrong_servers;
 
 use std::net::SocketAddr;
 use std::process::Command;

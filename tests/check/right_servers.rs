@@ -21,23 +21,31 @@ fn the_correct_student_server_passes_every_step() {
 
 #[test]
 fn our_own_server_passes_every_step() {
-    for flags in [&[][..], &["--greeting", "Welcome"]] {
-        let server = Serving::with(flags);
-        let (code, stdout, _) = check(&[&url(server.address), "--strict"]);
-        assert_eq!(code, Some(0), "{stdout}");
-        assert!(stdout.contains("108 steps: 108 pass."), "{stdout}");
-    }
+    std::thread::scope(|scope| {
+        for flags in [&[][..], &["--greeting", "Welcome"]] {
+            scope.spawn(move || {
+                let server = Serving::with(flags);
+                let (code, stdout, _) = check(&[&url(server.address), "--strict"]);
+                assert_eq!(code, Some(0), "{stdout}");
+                assert!(stdout.contains("108 steps: 108 pass."), "{stdout}");
+            });
+        }
+    });
 }
 
 #[test]
 fn servers_that_other_people_use_get_warnings_at_most() {
-    for library in Library::ALL {
-        let Some(server) = ForeignServer::start(*library) else { continue };
-        let (code, stdout, _) = check(&[&url(server.address)]);
-        assert_eq!(code, Some(0), "{library:?}: {stdout}");
-        assert!(!stdout.contains("SKIP"), "{library:?}: {stdout}");
-        assert!(stdout.contains("WARN"), "{library:?} is stricter than it was: {stdout}");
-    }
+    std::thread::scope(|scope| {
+        for library in Library::ALL {
+            scope.spawn(move || {
+                let Some(server) = ForeignServer::start(*library) else { return };
+                let (code, stdout, _) = check(&[&url(server.address)]);
+                assert_eq!(code, Some(0), "{library:?}: {stdout}");
+                assert!(!stdout.contains("SKIP"), "{library:?}: {stdout}");
+                assert!(stdout.contains("WARN"), "{library:?} is stricter than it was: {stdout}");
+            });
+        }
+    });
 }
 
 #[test]
