@@ -1,6 +1,6 @@
-//! The servers that `chalkwire check` is tested against: the correct one is correct, and each wrong
-//! one is wrong where it says so. A row of a table is what a client sends, what the correct server
-//! says to it, and what it says with the mistake.
+//! The student's servers, which the check is tested against: the correct one is correct, and each broken one has
+//! the mistake that its name says, and no other. A row of a table has the mistake, what a client sends, the answer
+//! of the correct server, and the answer of the broken one.
 
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -23,7 +23,7 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnec
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// Sends it all, and no more; then reads all that comes back.
+/// Sends the bytes, closes the sending side, and reads everything that comes back.
 fn exchange(student: &Student, bytes: &[u8]) -> Vec<u8> {
     let mut socket = dial(student.address);
     socket.write_all(bytes).expect("the bytes leave");
@@ -33,13 +33,13 @@ fn exchange(student: &Student, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// What a server answers to a request.
+/// The response of a server to a request.
 fn answer_to(student: &Student, request: &str) -> String {
     String::from_utf8(exchange(student, request.as_bytes())).expect("text")
 }
 
-/// What a server says to frames, after its answer to the request.
-fn said_to(student: &Student, frames: &[u8]) -> Vec<u8> {
+/// The bytes that a server sends after its response, when frames come.
+fn answer_to_frames(student: &Student, frames: &[u8]) -> Vec<u8> {
     let answer = exchange(student, &[REQUEST.as_bytes(), frames].concat());
     answer.strip_prefix(ANSWER.as_bytes()).expect("the right answer").to_vec()
 }
@@ -64,8 +64,8 @@ fn the_correct_server_satisfies_tungstenite() {
     assert!(matches!(client.read(), Err(tungstenite::Error::ConnectionClosed)));
 }
 
-/// Mistakes in the answer to a request with nothing wrong in it: `extra` are header lines of it.
-fn wrong_answers() -> Vec<(Mistake, &'static str, String)> {
+/// Mistakes in the response to a correct request. The second column is an extra header line of the request.
+fn wrong_responses() -> Vec<(Mistake, &'static str, String)> {
     let accept = |value: &str| ANSWER.replace("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", value);
     let with = |line: &str| ANSWER.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
     let without = |line: &str| ANSWER.replace(&format!("{line}\r\n"), "");
@@ -97,9 +97,9 @@ fn wrong_answers() -> Vec<(Mistake, &'static str, String)> {
 }
 
 #[test]
-fn wrong_answers_to_the_opening_handshake() {
+fn responses_to_a_correct_request() {
     let correct = Student::start(None);
-    for (mistake, extra, wrong) in wrong_answers() {
+    for (mistake, extra, wrong) in wrong_responses() {
         let request = REQUEST.replace("\r\n\r\n", &format!("\r\n{extra}\r\n\r\n"));
         let request = request.replace("\r\n\r\n\r\n", "\r\n\r\n");
         assert_eq!(answer_to(&correct, &request), ANSWER);
@@ -109,8 +109,8 @@ fn wrong_answers_to_the_opening_handshake() {
     assert!(answer_to(&correct, &other_key).contains("Sec-WebSocket-Accept: "));
 }
 
-/// Requests by a line to look for in the usual one and what to put there instead; then the status
-/// that it gets, and the wrong one.
+/// Requests, each as a part of the usual request and its replacement. Then the status code of the correct server,
+/// and of the broken one.
 #[rustfmt::skip]
 const REQUESTS: &[(Mistake, &str, &str, &str, &str)] = &[
     (HeaderNamesComparedCaseSensitively, "Sec-WebSocket-Key", "sec-websocket-key", "101", "400"),
@@ -127,7 +127,7 @@ const REQUESTS: &[(Mistake, &str, &str, &str, &str)] = &[
 ];
 
 #[test]
-fn what_is_asked_of_the_request() {
+fn responses_to_other_requests() {
     let correct = Student::start(None);
     for &(mistake, line, instead, right, wrong) in REQUESTS {
         let request = REQUEST.replace(line, instead);
@@ -137,10 +137,10 @@ fn what_is_asked_of_the_request() {
         assert_eq!(answer[..12], format!("HTTP/1.1 {wrong}"), "{mistake:?}: {answer}");
     }
     let version_8 = REQUEST.replace("Version: 13", "Version: 8");
-    let told = "\r\nSec-WebSocket-Version: 13\r\n";
-    assert!(answer_to(&correct, &version_8).contains(told));
+    let names_13 = "\r\nSec-WebSocket-Version: 13\r\n";
+    assert!(answer_to(&correct, &version_8).contains(names_13));
     let silent = answer_to(&Student::start(Some(VersionNotTold)), &version_8);
-    assert!(silent.starts_with("HTTP/1.1 426 ") && !silent.contains(told));
+    assert!(silent.starts_with("HTTP/1.1 426 ") && !silent.contains(names_13));
 
     assert!(answer_to(&correct, &REQUEST.replace("GET", "POST")).contains("\r\nAllow: GET\r\n"));
     let two_keys =
@@ -156,7 +156,7 @@ fn what_is_asked_of_the_request() {
     assert_eq!(answer_to(&correct, in_another_order), ANSWER);
 }
 
-/// Bytes, as in RFC 6455 section 5.7.
+/// Bytes from hex, as RFC 6455 section 5.7 writes them.
 fn hex(digits: &str) -> Vec<u8> {
     let digits = digits.split_whitespace();
     digits.map(|byte| u8::from_str_radix(byte, 16).expect("a hex byte")).collect()
@@ -174,7 +174,7 @@ fn closed(code: u16, reason: &str) -> Vec<u8> {
     from_server(Close, &[&code.to_be_bytes(), reason.as_bytes()].concat())
 }
 
-/// Masks or unmasks with a key of which the bytes stand in a wrong order, or in a wrong place.
+/// Masks or unmasks with any key, also a wrong one.
 fn xor(payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     let mut payload = payload.to_vec();
     mask(&mut payload, key);
@@ -192,7 +192,7 @@ fn messages() -> Vec<Row> {
     let binary = from_client(Binary, b"Hello");
     let other_key = Frame::new(Binary, Some([0; 4]), b"Hello").encode();
     let echo = from_server(Binary, b"Hello");
-    // The key turned by the 5 bytes that came before, and by 3.
+    // The key, rotated by the 5 bytes of the frame before, and by 3.
     let turned = xor(&xor(b"Hello", KEY), [0xfa, 0x21, 0x3d, 0x37]);
     let turned_2 = [b"Hel", &xor(&xor(b"lo", KEY), [0x3d, 0x37, 0xfa, 0x21])[..]].concat();
     let halves = [fragment(Binary, false, b"Hel"), fragment(Continuation, true, b"lo")].concat();
@@ -242,7 +242,7 @@ fn lengths() -> Vec<Row> {
     let out_of_step = closed(1002, "a reserved bit is set");
     vec![
         (
-            // Two bytes are left over, and taken for the beginning of a frame that never comes.
+            // Two bytes are left, and the server takes them as the beginning of a frame that never comes.
             LengthMarkerTakenAsLength,
             sent(126),
             right_126.clone(),
@@ -388,16 +388,16 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn what_servers_say_to_frames() {
+fn answers_to_frames() {
     let correct = Student::start(None);
     for (mistake, sent, right, wrong) in rows() {
-        assert_eq!(said_to(&correct, &sent), right, "{mistake:?}: the correct server");
-        let said = said_to(&Student::start(Some(mistake)), &sent);
+        assert_eq!(answer_to_frames(&correct, &sent), right, "{mistake:?}: the correct server");
+        let said = answer_to_frames(&Student::start(Some(mistake)), &sent);
         assert_eq!(said, wrong, "{mistake:?}");
     }
 }
 
-/// No answer within this time is none.
+/// How long a test waits before it takes silence as the answer.
 const SILENCE: Duration = Duration::from_millis(300);
 
 fn expect_silence(socket: &mut TcpStream) {
@@ -431,7 +431,7 @@ fn frames_in_pieces() {
     }
     assert_eq!(raw.text(), "€");
 
-    // That the echo has come shows that the next frame's first byte, sent with it, has too.
+    // When the echo has come, the first byte of the next frame has come too, because both were sent together.
     for mistake in [None, Some(FramesInPiecesLost)] {
         let student = Student::start(mistake);
         let mut raw = Raw::open(student.address, "/", "");
@@ -451,7 +451,7 @@ fn frames_in_pieces() {
 fn one_client_at_a_time() {
     let correct = Student::start(None);
     let crowd: Vec<Raw> = (0..20).map(|_| Raw::open(correct.address, "/", "")).collect();
-    assert_eq!(said_to(&correct, &hex(HELLO)), hex(ECHO));
+    assert_eq!(answer_to_frames(&correct, &hex(HELLO)), hex(ECHO));
     drop(crowd);
 
     let student = Student::start(Some(OneClientAtATime));
@@ -476,7 +476,7 @@ fn a_client_lost_inside_a_frame() {
     lose_one(&correct);
     other.send_text("Hello");
     assert_eq!(other.text(), "Hello");
-    assert_eq!(said_to(&correct, &hex(HELLO)), hex(ECHO));
+    assert_eq!(answer_to_frames(&correct, &hex(HELLO)), hex(ECHO));
 
     let student = Student::start(Some(LostClientEndsServer));
     let mut other = Raw::open(student.address, "/", "");
@@ -499,16 +499,16 @@ fn half_finished_servers() {
     let long = from_server(Binary, &[0; 65536]);
     let frames = [hex(ECHO), long.clone(), hex(ECHO)].concat();
     let control_frames = [hex(ECHO), hex("8a 00"), long, hex(ECHO), hex("88 02 03 e8")].concat();
-    let said = |stage| said_to(&Student::start_at(stage), &sent);
+    let said = |stage| answer_to_frames(&Student::start_at(stage), &sent);
     assert_eq!(said(Stage::Handshake), b"");
     assert!(said(Stage::Frames) == frames);
     assert!(said(Stage::ControlFrames) == control_frames);
 }
 
-/// Every mistake stands in a table above, or is one of these, with a test of its own.
+/// Each mistake is in one table above, or has a test of its own.
 #[test]
 fn every_mistake_is_proved() {
-    let mut proved: Vec<Mistake> = wrong_answers().iter().map(|row| row.0).collect();
+    let mut proved: Vec<Mistake> = wrong_responses().iter().map(|row| row.0).collect();
     proved.extend(REQUESTS.iter().map(|row| row.0));
     proved.extend(rows().iter().map(|row| row.0));
     proved.extend([VersionNotTold, TcpLeftOpenAfterClose, FramesInPiecesLost]);
@@ -532,7 +532,7 @@ fn drop_ends_everything() {
         clients[1].write_all(&REQUEST.as_bytes()[..20]).unwrap();
         clients[2].write_all(&[REQUEST.as_bytes(), &hex(HELLO)[..8]].concat()).unwrap();
         if mistake.is_none() {
-            // This one sends, and takes nothing.
+            // This client sends, and reads nothing.
             clients.push(Raw::open(address, "/", "").socket);
             let sender = clients[4].try_clone().unwrap();
             sender.set_write_timeout(Some(SILENCE)).unwrap();
@@ -545,12 +545,12 @@ fn drop_ends_everything() {
         drop(student);
         assert!(!is_linux || threads_named(&threads) == 0);
         for mut client in clients {
-            // An end, or a reset; anything but a wait.
+            // The connection ends, or is reset. It does not stay open.
             let end = client.read_to_end(&mut Vec::new());
             let is_end = |error: &Error| error.kind() == ErrorKind::ConnectionReset;
             assert!(end.as_ref().err().is_none_or(is_end), "{end:?}");
         }
-        TcpStream::connect(address).expect_err("nobody listens");
+        TcpStream::connect(address).expect_err("nothing listens");
     }
 }
 

@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
-use super::{Client, KEYS, MAX_RECEIVED, is_timeout};
+use super::send::KEYS;
+use super::{Client, MAX_RECEIVED, is_timeout};
 use crate::check::evidence::Evidence;
 use crate::check::mistakes::Mistake;
 use crate::check::received::Received;

@@ -1,6 +1,7 @@
 //! Expecting a refusal: a broken rule must end the connection.
 
-use super::{Client, PAUSE};
+use super::Client;
+use super::send::PAUSE;
 use crate::check::evidence::Evidence;
 use crate::check::finding::{Finding, Outcome};
 use crate::check::received::{Received, close_code};

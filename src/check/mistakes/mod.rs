@@ -4,6 +4,7 @@
 //! | file | which mistakes |
 //! |---|---|
 //! | `accept` | in the value of `Sec-WebSocket-Accept` |
+//! | `close` | in answering a Close |
 //! | `echo` | in sending a message back: masking, fragments, opcodes |
 //! | `headers` | in the two bytes of a short frame's header |
 //! | `lengths` | in reading or writing a length |
@@ -11,6 +12,7 @@
 //! | `unrecognized` | none of these: what can still be said |
 
 mod accept;
+mod close;
 mod echo;
 mod headers;
 mod lengths;
@@ -19,6 +21,7 @@ mod pong;
 mod unrecognized;
 
 pub use accept::of_accept;
+pub use close::{in_close, of_close_code};
 pub use echo::of_echo;
 pub use mistake::Mistake;
 pub use pong::of_pong;

@@ -1,5 +1,6 @@
 //! The steps, in nine groups. To find a step, look for its number in the group's file.
 
+mod bad_closes;
 mod broken_rules;
 mod closing;
 mod echo;
@@ -71,7 +72,7 @@ pub static GROUPS: [Group; 9] = [
         title: "Closing",
         rfc: "7",
         tutorial: "12_closing.md",
-        parts: &[closing::STEPS],
+        parts: &[closing::STEPS, bad_closes::STEPS],
     },
     Group {
         number: "9",

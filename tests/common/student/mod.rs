@@ -1,11 +1,13 @@
-//! The WebSocket server that a good student writes by hand, and the same server with one mistake in
-//! it: what `chalkwire check` is tested against.
+//! The WebSocket server that a good student writes by hand, and the same server with one mistake.
+//! `chalkwire check` is tested against both.
 //!
-//! It is an echo server on the standard library alone, with SHA-1 and base64 from elsewhere, and
-//! shares nothing with the code of this crate. Each mistake stands in the line where it is made:
-//! search for `Mistake::`. They are read in the order in which a connection meets them:
-//! `handshake` for the request and its answer, `frame` for the bytes of a frame both ways,
-//! `echo` for what the server says, `mistake` for the list.
+//! It is an echo server on the standard library, with SHA-1 and base64 from other crates. It shares no code
+//! with this crate, so that a mistake here and a mistake there cannot hide each other. Each mistake is on the
+//! line where a student would make it: search for `Mistake::`.
+//!
+//! Read the files in the order in which a connection meets them: `connection` for the socket, `handshake` for
+//! the request and the response, `frame` for the bytes of a frame in both directions, `echo` for what the server
+//! sends back. `mistake` lists the mistakes, and `stages` has servers that are not finished.
 
 mod connection;
 mod echo;
@@ -24,25 +26,25 @@ use std::time::Duration;
 use connection::Connection;
 pub use mistake::Mistake;
 
-/// Stopping wakes every thread, so that this is only for a fault in the server itself.
+/// How long a server may take to stop. Stopping wakes every thread, so only a fault in this code takes longer.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A server that runs until it is dropped. Then its connections end, and its threads are joined.
+/// A server that runs until it is dropped. Dropping it ends its connections and joins its threads.
 pub struct Student {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
-    /// Its other end goes with the acceptor.
+    /// Disconnected when the acceptor ends, because the acceptor has the other end.
     ended: Receiver<()>,
 }
 
-/// What the acceptor, the threads of the connections and the owner have in common.
+/// What the acceptor, the threads of the connections and the owner share.
 struct Shared {
     address: SocketAddr,
     open: Mutex<Open>,
 }
 
-/// The connections, each from its acceptance to the end of its thread.
+/// The open connections. Each is here until its thread ends.
 #[derive(Default)]
 struct Open {
     stopping: bool,
@@ -50,7 +52,7 @@ struct Open {
     sockets: HashMap<u64, TcpStream>,
 }
 
-/// What a connection leaves behind: the server goes on, or it does not survive.
+/// What happens to the server after a connection.
 #[derive(PartialEq)]
 enum After {
     GoOn,
@@ -58,7 +60,7 @@ enum After {
 }
 
 impl Student {
-    /// The echo server, with one mistake or none.
+    /// Starts the echo server, with one mistake or without.
     pub fn start(mistake: Option<Mistake>) -> Student {
         let one_at_a_time = mistake == Some(Mistake::OneClientAtATime);
         Student::listen(one_at_a_time, move |socket| {
@@ -74,7 +76,7 @@ impl Student {
         })
     }
 
-    /// Serves on a free port: a connection in the acceptor's own thread, or each in one of its own.
+    /// Serves on a free port: one connection at a time in the acceptor's thread, or each in a thread of its own.
     fn listen(
         one_at_a_time: bool,
         serve: impl Fn(TcpStream) -> After + Send + Sync + 'static,
@@ -118,15 +120,15 @@ fn accept<Serve>(
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     while !shared.open().stopping {
         let Ok((socket, _)) = listener.accept() else {
-            // Out of file descriptors, most likely: at once it would only fail again.
+            // Probably there are no file descriptors left. An immediate retry would fail again.
             std::thread::sleep(Duration::from_millis(10));
             continue;
         };
-        let Some(id) = shared.enter(&socket) else { continue };
+        let Some(id) = shared.register(&socket) else { continue };
         let (shared, serve) = (Arc::clone(shared), Arc::clone(serve));
         let serve = move || {
             let after = serve(socket);
-            shared.leave(id);
+            shared.unregister(id);
             if after == After::Stop {
                 shared.stop();
             }
@@ -144,7 +146,7 @@ fn accept<Serve>(
     }
 }
 
-/// All threads of a server have its port in their name.
+/// Starts a thread whose name has the port of the server, so that a test can find it.
 fn spawn(address: SocketAddr, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let name = format!("student {}", address.port());
     Builder::new().name(name).spawn(run).expect("the system has a thread left")
@@ -155,8 +157,8 @@ impl Shared {
         self.open.lock().expect("nobody panics with the lock held")
     }
 
-    /// Notes a connection, so that `stop` can end it; none when it is too late for that.
-    fn enter(&self, socket: &TcpStream) -> Option<u64> {
+    /// Registers a connection, so that `stop` can end it. `None` if the server is already stopping.
+    fn register(&self, socket: &TcpStream) -> Option<u64> {
         let copy = socket.try_clone().ok()?;
         let mut open = self.open();
         if open.stopping {
@@ -168,7 +170,7 @@ impl Shared {
         Some(id)
     }
 
-    fn leave(&self, id: u64) {
+    fn unregister(&self, id: u64) {
         self.open().sockets.remove(&id);
     }
 
@@ -176,11 +178,11 @@ impl Shared {
         let mut open = self.open();
         open.stopping = true;
         for socket in open.sockets.values() {
-            // Whoever waits for bytes is woken by it. It fails when the client has gone: well and good.
+            // This wakes a thread that waits for bytes. It fails if the client has gone, which is fine.
             let _ = socket.shutdown(Shutdown::Both);
         }
         drop(open);
-        // Wakes the acceptor. It fails when there is none any more.
+        // This wakes the acceptor. It fails if the acceptor has already ended.
         let _ = TcpStream::connect_timeout(&self.address, STOP_DEADLINE);
     }
 }
