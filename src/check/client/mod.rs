@@ -1,5 +1,5 @@
-//! The checker's end of a connection. It sends raw bytes and takes whatever comes back: it trusts the
-//! server to keep no rule, and each wait has an end.
+//! The checker's end of a connection: it sends raw bytes, and accepts whatever comes back. It does not rely on the
+//! server to keep any rule, so each wait has a deadline.
 
 mod expect;
 mod receive;

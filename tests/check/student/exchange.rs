@@ -5,8 +5,8 @@ use std::net::Shutdown;
 
 use chalkwire::frame::{Frame, Opcode, mask};
 
-use crate::common::{KEY, dial};
 use crate::common::student::Student;
+use crate::common::{KEY, dial};
 
 pub const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
