@@ -1,77 +1,74 @@
-//! What a step has found: the bytes, what was expected of them, and the mistake by its name.
-
-use std::ops::Range;
+//! What a step found: how bad it is, why, and the evidence.
 
 use serde::Serialize;
 
-use crate::text::printable;
+use super::evidence::Evidence;
+use super::received::Received;
 
-/// Bytes of one line of evidence.
-const SHOWN: usize = 16;
-
-/// Bytes shown before a mark that lies further back.
-const BEFORE_MARK: usize = 4;
-
-/// What a step says of the server.
+/// The checker's judgement of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// The server keeps the rule.
     Pass,
-    /// A MUST is broken.
+    /// The server breaks a MUST.
     Fail,
-    /// A SHOULD is missed, or a MUST that widely used servers do not keep either.
+    /// The server misses a SHOULD, or breaks a MUST that widely used servers break too.
     Warn,
-    /// It could not be tried; the finding says why.
+    /// The step could not run. The finding says why.
     Skip,
 }
 
-/// Why a step did not pass. Boxed in [`Outcome`], since most steps pass.
+/// Why a step did not pass. Boxed in [`Outcome`], because most steps pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub verdict: Verdict,
     /// What the checker had sent.
     pub sent: Vec<Evidence>,
-    /// What had come from the server.
+    /// What the server had sent.
     pub received: Vec<Evidence>,
-    /// What should have come. Empty where there is nothing to add.
-    pub expected: String,
-    /// The mistake in plain words, and what it leads to.
+    /// What the server should have sent. Empty if there is nothing to add.
+    pub expected: Vec<Evidence>,
+    /// The mistake in plain words, and what to do about it.
     pub why: String,
-    /// What Chrome writes to its console when it meets the same.
+    /// What came instead of an expected frame, if it is not one of the known mistakes. A step reads this when
+    /// it can explain more.
+    pub instead: Option<Received>,
+    /// What Chrome writes to its console when it meets the same mistake.
     pub browser: Option<String>,
 }
 
-/// What a step gives: nothing, or a finding.
+/// The result of a step: it passed, or here is why not.
 pub type Outcome = Result<(), Box<Finding>>;
 
 impl Finding {
-    /// A broken MUST.
+    /// A finding with verdict FAIL, for a broken MUST.
     pub fn fail(why: impl Into<String>) -> Box<Finding> {
         Box::new(Finding {
             verdict: Verdict::Fail,
             sent: Vec::new(),
             received: Vec::new(),
-            expected: String::new(),
+            expected: Vec::new(),
             why: why.into(),
+            instead: None,
             browser: None,
         })
     }
 
-    /// A missed SHOULD.
+    /// A finding with verdict WARN, for a missed SHOULD.
     pub fn warn(why: impl Into<String>) -> Box<Finding> {
         Finding::fail(why).at_most(Verdict::Warn)
     }
 
-    /// Not tried.
+    /// A finding with verdict SKIP, for a step that could not run.
     pub fn skip(why: impl Into<String>) -> Box<Finding> {
         let mut finding = Finding::fail(why);
         finding.verdict = Verdict::Skip;
         finding
     }
 
-    /// The same, but no worse than `verdict`.
+    /// The same finding, but a FAIL becomes `verdict`.
     pub fn at_most(mut self: Box<Self>, verdict: Verdict) -> Box<Finding> {
         if self.verdict == Verdict::Fail {
             self.verdict = verdict;
@@ -79,111 +76,32 @@ impl Finding {
         self
     }
 
-    /// Whether nothing came, or not enough.
-    pub fn heard_too_little(&self) -> bool {
-        self.received.iter().any(|evidence| evidence.shown.starts_with('('))
+    /// Whether the server sent nothing, or not enough, where a frame was expected.
+    pub fn received_too_little(&self) -> bool {
+        self.instead.as_ref().is_some_and(Received::is_too_little)
     }
 
-    /// With what was expected.
-    pub fn expected(mut self: Box<Self>, expected: impl Into<String>) -> Box<Finding> {
-        self.expected = expected.into();
-        self
-    }
-
-    /// With what had been sent.
+    /// Adds what the checker had sent.
     pub fn sent(mut self: Box<Self>, sent: Vec<Evidence>) -> Box<Finding> {
         self.sent = sent;
         self
     }
 
-    /// With what had come.
+    /// Adds what the server had sent.
     pub fn received(mut self: Box<Self>, received: Vec<Evidence>) -> Box<Finding> {
         self.received = received;
         self
     }
 
-    /// With what Chrome says.
+    /// Adds a piece of evidence that was expected. Called again, it adds another.
+    pub fn expected(mut self: Box<Self>, expected: Evidence) -> Box<Finding> {
+        self.expected.push(expected);
+        self
+    }
+
+    /// Adds what Chrome says.
     pub fn browser(mut self: Box<Self>, says: impl Into<String>) -> Box<Finding> {
         self.browser = Some(says.into());
         self
-    }
-}
-
-/// One line of what crossed the wire, with a mark under what is wrong in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
-    /// The bytes in hex, or a line of HTTP.
-    pub shown: String,
-    /// What it is.
-    pub note: String,
-    /// The columns of `shown` that are wrong, and what is wrong with them.
-    pub mark: Option<(Range<usize>, String)>,
-}
-
-impl Evidence {
-    /// Bytes, with what they are. Of many, the first.
-    pub fn bytes(bytes: &[u8], note: impl Into<String>) -> Evidence {
-        Evidence { shown: window(bytes, 0), note: note.into(), mark: None }
-    }
-
-    /// Bytes of which those in `range` are wrong, as `what` says.
-    pub fn marked(
-        bytes: &[u8],
-        note: impl Into<String>,
-        range: Range<usize>,
-        what: impl Into<String>,
-    ) -> Evidence {
-        let start = if range.end <= SHOWN { 0 } else { range.start.saturating_sub(BEFORE_MARK) };
-        let lead = if start > 0 { 4 } else { 0 };
-        let end = range.end.min(start + SHOWN).min(bytes.len()).max(range.start + 1);
-        let columns = lead + (range.start - start) * 3..lead + (end - start) * 3 - 1;
-        let shown = window(bytes, start);
-        Evidence { shown, note: note.into(), mark: Some((columns, what.into())) }
-    }
-
-    /// A line of HTTP, or of anything that is text.
-    pub fn line(text: &str) -> Evidence {
-        Evidence { shown: printable(text), note: String::new(), mark: None }
-    }
-
-    /// The same line, with a mark under `part`, as far as that is in it.
-    pub fn with_mark(mut self, part: &str, what: impl Into<String>) -> Evidence {
-        let part = printable(part);
-        if let Some(start) = self.shown.find(&part).filter(|_| !part.is_empty()) {
-            self.mark = Some((start..start + part.len(), what.into()));
-        }
-        self
-    }
-}
-
-/// Sixteen bytes from `start`, with dots for what is left out.
-fn window(bytes: &[u8], start: usize) -> String {
-    let rest = &bytes[start.min(bytes.len())..];
-    let hex: Vec<String> = rest.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
-    let before = if start > 0 { "... " } else { "" };
-    let after = if rest.len() > SHOWN { " ..." } else { "" };
-    format!("{before}{}{after}", hex.join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_stands_under_its_bytes() {
-        let bytes: Vec<u8> = (0..40).collect();
-        for range in [0..1, 2..4, 15..16, 16..18, 39..40] {
-            let evidence = Evidence::marked(&bytes, "", range.clone(), "wrong");
-            let (columns, _) = evidence.mark.expect("a mark");
-            let hex: Vec<String> = bytes[range].iter().map(|b| format!("{b:02x}")).collect();
-            assert_eq!(evidence.shown[columns], hex.join(" "));
-        }
-    }
-
-    #[test]
-    fn what_is_left_out_is_said() {
-        assert_eq!(Evidence::bytes(&[1, 2], "").shown, "01 02");
-        assert!(Evidence::bytes(&[7; 17], "").shown.ends_with("07 ..."));
-        assert_eq!(Evidence::line("a\x1b[2J").shown, printable("a\x1b[2J"));
     }
 }

@@ -1,112 +1,115 @@
-//! `chalkwire check`: runs the steps, and shows how it goes.
+//! `chalkwire check`: runs the steps, and shows the results.
 
+use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::FromArgs;
 use chalkwire::check;
-use chalkwire::check::Only;
+use chalkwire::check::Selection;
 use chalkwire::check::finding::Verdict;
-use chalkwire::check::report::{self, Report};
+use chalkwire::check::report::{self, TextReport};
 use chalkwire::check::target::Target;
 
-/// Test a WebSocket server that you wrote, in any language, and learn what is wrong with it. It should
-/// send every message back. Exit code: 0 all is well, 1 a step failed, 2 it could not be tested.
+/// Test a WebSocket server that you wrote, in any language, and learn what is wrong with it. Your
+/// server should send every message back. Exit code: 0 no step failed, 1 a step failed, 2 your server
+/// could not be tested.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "check")]
 pub struct Check {
-    /// where the server is, such as ws://127.0.0.1:9000/
+    /// the address of your server, such as ws://127.0.0.1:9000/
     #[argh(positional, arg_name = "url")]
     url: Option<String>,
 
-    /// the result as JSON
+    /// print the results as JSON
     #[argh(switch)]
     json: bool,
 
-    /// only this step, such as 3.4, or this chapter, such as 3; repeatable
+    /// run only this step, such as 3.4, or this group of steps, such as 3; repeatable
     #[argh(option, arg_name = "id")]
     only: Vec<String>,
 
-    /// show the steps, and test nothing
+    /// list the steps, and test nothing
     #[argh(switch)]
     list: bool,
 
-    /// a warning counts as a failure
+    /// treat warnings as failures
     #[argh(switch)]
     strict: bool,
 
-    /// the server does not send messages back: leave out the steps that need it
+    /// your server does not send messages back: skip the steps that need an echo
     #[argh(switch)]
     no_echo: bool,
 
-    /// seconds an answer may take (default 2)
+    /// seconds that your server may take for an answer (default 2)
     #[argh(option, default = "2.0", arg_name = "secs")]
     timeout: f64,
 }
 
-/// It could not be tested.
+/// The exit code for a server that could not be tested.
 pub const NOT_TESTED: u8 = 2;
 
 impl Check {
-    /// Runs it, and says on stdout what it found.
+    /// Runs the check, and writes the results to stdout.
     pub fn run(&self) -> ExitCode {
         match self.try_run() {
             Ok(is_well) => ExitCode::from(u8::from(!is_well)),
-            Err(why) => {
-                crate::complain(&why);
+            Err(error) => {
+                crate::complain(&error.to_string());
                 ExitCode::from(NOT_TESTED)
             }
         }
     }
 
-    fn try_run(&self) -> Result<bool, String> {
-        // Written with commas, or each by itself.
+    fn try_run(&self) -> Result<bool, Box<dyn Error>> {
+        // `--only 3,4` means the same as `--only 3 --only 4`.
         let only: Vec<String> =
             self.only.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
-        let only = Only::of(&only)?;
+        let selection = Selection::new(&only)?;
         if self.list {
-            say(&report::list(&only));
+            print(&report::list(&selection));
             return Ok(true);
         }
         let url = self.url.as_deref();
-        let url = url.ok_or("which server? chalkwire check ws://127.0.0.1:9000/")?;
+        let url = url.ok_or("which server? Name it as in: chalkwire check ws://127.0.0.1:9000/")?;
         if !(0.1..=60.0).contains(&self.timeout) {
-            return Err("--timeout is 0.1 to 60 seconds".to_owned());
+            return Err("--timeout must be 0.1 to 60 seconds".into());
         }
         let timeout = Duration::from_secs_f64(self.timeout);
         let mut target = Target::new(url, timeout, !self.no_echo)?;
-        check::reach(&mut target)?;
+        check::probe(&mut target)?;
 
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let mut report = Report::new(&target, std::io::stdout().is_terminal() && !plain);
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let has_colors = std::io::stdout().is_terminal() && !no_color;
+        let mut report = TextReport::new(&target, has_colors);
         if !self.json {
-            say(&report.start(&only, &target));
+            print(&report.start(&selection, &target));
         }
         let shows_progress = std::io::stderr().is_terminal();
         let progress = |text: &str| {
             if shows_progress {
-                // Back to the start of the line, and what was there away.
+                // Return to the start of the line, and clear it.
                 let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
             }
         };
-        let tried = check::run(
+        let results = check::run(
             &target,
-            &only,
+            &selection,
             |step| progress(&format!("{} {} ...", step.id, step.title)),
-            |chapter, step, tried| {
+            |group, result| {
                 progress("");
                 if !self.json {
-                    say(&report.step(chapter, step, tried));
+                    print(&report.step(group, result));
                 }
             },
         );
         if self.json {
-            say(&(report::json(&target, &tried, self.strict) + "\n"));
+            print(&(report::json(&target, &results, self.strict) + "\n"));
         } else {
-            say(&report.end(&tried, self.strict));
+            print(&report.end(&results, self.strict));
         }
-        Ok(tried.iter().all(|tried| match tried.verdict {
+        Ok(results.iter().all(|result| match result.verdict {
             Verdict::Pass | Verdict::Skip => true,
             Verdict::Warn => !self.strict,
             Verdict::Fail => false,
@@ -114,8 +117,8 @@ impl Check {
     }
 }
 
-/// Text on stdout, at once. Whoever asked may have stopped reading.
-fn say(text: &str) {
+/// Writes text to stdout at once. An error is ignored, because the reader may have gone.
+fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

@@ -1,11 +1,11 @@
-//! The wrong answers to a `Sec-WebSocket-Key`.
+//! How the value of `Sec-WebSocket-Accept` can be computed wrong.
 
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use sha1::{Digest, Sha1};
 
 use crate::protocol::{AcceptKey, GUID};
 
-/// The wrong answers to a Sec-WebSocket-Key, each with the mistake that leads to it.
+/// The mistake that makes `found` the answer to `key`, and what to do instead. `None` if it is not a known one.
 pub fn of_accept(key: &str, found: &str) -> Option<String> {
     let sha1 = |text: &[u8]| Sha1::digest(text).to_vec();
     let base64 = |text: &[u8]| BASE64.encode(&sha1(text));
@@ -14,63 +14,66 @@ pub fn of_accept(key: &str, found: &str) -> Option<String> {
     let decoded = BASE64.decode(key.as_bytes()).unwrap_or_default();
     let digest = sha1(joined.as_bytes());
     let of_hex = |hex: String| BASE64.encode(hex.as_bytes());
-    let hex = "You base64-encoded the 40 hex letters of the SHA-1. Encode its 20 raw bytes.";
+    let hex = "You base64-encoded the 40 hex digits of the SHA-1 hash. Encode its 20 raw bytes.";
     let known = [
         (of_hex(HEXLOWER.encode(&digest)), hex),
         (of_hex(HEXUPPER.encode(&digest)), hex),
         (
             HEXLOWER.encode(&digest),
-            "This is the SHA-1 in hex. Base64-encode its 20 raw bytes instead.",
+            "This is the SHA-1 hash in hex. Base64-encode its 20 raw bytes instead.",
         ),
         (
             HEXUPPER.encode(&digest),
-            "This is the SHA-1 in hex. Base64-encode its 20 raw bytes instead.",
+            "This is the SHA-1 hash in hex. Base64-encode its 20 raw bytes instead.",
         ),
         (
             base64(&[&decoded[..], GUID.as_bytes()].concat()),
-            "You base64-decoded the key first. Take its text as it stands in the header.",
+            "You base64-decoded the key first. Hash the text of the key as it stands in the header.",
         ),
         (
             base64(key.as_bytes()),
-            "The GUID was forgotten. It comes after the key: SHA-1 of key and GUID in one string.",
+            "You forgot the GUID. It comes after the key: hash key and GUID as one string.",
         ),
         (
             base64(format!("{key}{}", GUID.to_lowercase()).as_bytes()),
-            "The GUID is in lower case. It is text, not a number: its letters are capitals.",
+            "You wrote the GUID in lower case. It is text and not a number, so its letters must be capitals.",
         ),
-        (base64(format!("{GUID}{key}").as_bytes()), "The GUID comes after the key, not before it."),
+        (
+            base64(format!("{GUID}{key}").as_bytes()),
+            "You put the GUID before the key. It comes after the key.",
+        ),
         (
             base64(format!("{key}\r\n{GUID}").as_bytes()),
-            "The line end (CR LF) was left on the key. Trim the header's value.",
+            "You left the line end (CR LF) on the key. Trim the header's value.",
         ),
         (
             base64(format!("{key}\n{GUID}").as_bytes()),
-            "The line end (LF) was left on the key. Trim the header's value.",
+            "You left the line end (LF) on the key. Trim the header's value.",
         ),
         (
             base64(format!("{key}\r{GUID}").as_bytes()),
-            "A CR was left on the key. Trim the header's value.",
+            "You left a CR on the key. Trim the header's value.",
         ),
         (
             base64(format!(" {key}{GUID}").as_bytes()),
-            "The space after the colon was left on the key. Trim the header's value.",
+            "You left the space after the colon on the key. Trim the header's value.",
         ),
         (
             base64(format!("{joined}\n").as_bytes()),
-            "There is a line end after the GUID in what you hash.",
+            "You hashed a line end after the GUID. Hash key and GUID, and nothing else.",
         ),
         (
             right.replace('+', "-").replace('/', "_"),
-            "This is base64 with the URL-safe alphabet (- and _). The standard one has + and /.",
+            "You used the URL-safe alphabet of base64, with - and _. The standard one has + and /.",
         ),
         (
             right.trim_end_matches('=').to_owned(),
-            "The padding (=) at the end was dropped. It belongs to the value.",
+            "You dropped the padding (=) at the end. It belongs to the value.",
         ),
-        (key.to_owned(), "You sent the key itself back. It must be hashed together with the GUID."),
+        (key.to_owned(), "You sent the key itself back. Hash it together with the GUID."),
         (
             BASE64.encode(joined.as_bytes()),
-            "You base64-encoded key and GUID without hashing them: the SHA-1 is missing.",
+            "You base64-encoded key and GUID without hashing them. Take their SHA-1 hash first.",
         ),
     ];
     if let Some((_, why)) = known.iter().find(|(value, _)| value == found) {
@@ -83,7 +86,9 @@ pub fn of_accept(key: &str, found: &str) -> Option<String> {
         64 => "SHA-512",
         _ => return None,
     };
-    Some(format!("This decodes to {bytes} bytes, as {hash} gives. SHA-1 gives 20."))
+    Some(format!(
+        "This decodes to {bytes} bytes, the length of a {hash} hash. A SHA-1 hash has 20 bytes."
+    ))
 }
 
 #[cfg(test)]
@@ -91,15 +96,15 @@ mod tests {
     use super::*;
     use crate::check::request::SAMPLE_KEY;
 
-    /// The values of known wrong servers, computed elsewhere.
+    /// The values were computed by other programs.
     #[test]
-    fn wrong_accept_values_have_names() {
+    fn each_wrong_accept_value_is_explained() {
         for (value, names) in [
-            ("YjM3YTRmMmNjMDYyNGYxNjkwZjY0NjA2Y2YzODU5NDViMmJlYzRlYQ==", "hex letters"),
-            ("QjM3QTRGMkNDMDYyNEYxNjkwRjY0NjA2Q0YzODU5NDVCMkJFQzRFQQ==", "hex letters"),
+            ("YjM3YTRmMmNjMDYyNGYxNjkwZjY0NjA2Y2YzODU5NDViMmJlYzRlYQ==", "hex digits"),
+            ("QjM3QTRGMkNDMDYyNEYxNjkwRjY0NjA2Q0YzODU5NDVCMkJFQzRFQQ==", "hex digits"),
             ("b37a4f2cc0624f1690f64606cf385945b2bec4ea", "in hex"),
-            ("BXhwxM0SZasKmCD9S4BfpPmCnEw=", "decoded"),
-            ("hHLtf2V1k8aDQZfNjw3Ia1hCwt0=", "forgotten"),
+            ("BXhwxM0SZasKmCD9S4BfpPmCnEw=", "base64-decoded"),
+            ("hHLtf2V1k8aDQZfNjw3Ia1hCwt0=", "forgot"),
             ("WJfwerbIozKsJXHxxI0JTO1SQgU=", "lower case"),
             ("2OZf2Seed9yzIpkj+zvC9KS9Mjw=", "before"),
             ("kex8Ji4w0ek1Mc3Dwcf4mOpf5b4=", "CR LF"),
@@ -111,7 +116,8 @@ mod tests {
             ("s3pPLMBiTxaQ9kYGzzhZRbK+xOo", "padding"),
             (SAMPLE_KEY, "itself"),
         ] {
-            let why = of_accept(SAMPLE_KEY, value).unwrap_or_else(|| panic!("{value} has no name"));
+            let why =
+                of_accept(SAMPLE_KEY, value).unwrap_or_else(|| panic!("{value} is not explained"));
             assert!(why.contains(names), "{value}: {why}");
         }
         assert_eq!(of_accept(SAMPLE_KEY, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), None);

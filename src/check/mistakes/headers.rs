@@ -1,9 +1,9 @@
-//! How the two bytes of a short header can be wrong.
+//! How the two bytes of a short frame's header can be wrong.
 
-use super::{Mistake, masked, plain};
+use super::mistake::{Mistake, masked, plain};
 use crate::protocol::{Frame, Opcode};
 
-/// The mistakes in the header of a message that is sent back with its length in seven bits.
+/// The mistakes in the header of a short message, whose length fits in seven bits.
 pub fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake> {
     let right = plain(opcode, payload);
     let (first, length) = (right[0], payload.len());
@@ -18,50 +18,50 @@ pub fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake>
         Mistake::new(
             with(&[first, 0x80 | length], payload),
             1..2,
-            &format!("MASK 1; it should be {length:02x}"),
-            "The MASK bit of your second byte is set, but no key follows. A server does not mask: the byte is \
-             the length alone.",
+            format!("MASK 1; it should be {length:02x}"),
+            "The MASK bit in your second byte is set, but no masking key follows. A server does not mask: its \
+             second byte is the length alone.",
         ),
         Mistake::new(
             with(&with(&[first, 0x80 | length], &key), payload),
             1..6,
-            "MASK 1, and our key",
-            "You copied the header of our frame, with MASK and key, and put the plain payload behind it. A \
-             server does not mask: the second byte is the length alone, and no key follows.",
+            "MASK 1, and our masking key",
+            "You copied the header of our frame, with MASK and masking key, and put the unmasked payload behind \
+             it. A server does not mask: its second byte is the length alone, and no key follows.",
         ),
         Mistake::new(
             with(&with(&[first, length + 4], &key), &masked(frame)),
             2..6,
-            "the key, taken for payload",
-            "You took the masking key for the first four bytes of the payload. The payload begins after it.",
+            "the key, read as payload",
+            "You read the masking key as the first four bytes of the payload. The payload begins after the key.",
         ),
         Mistake::new(
             with(&[first, length + 4, 0, 0, 0, 0], payload),
             2..6,
             "the key XOR itself",
-            "Four zeros stand before the payload: the key, unmasked with itself. The payload begins after the \
-             key.",
+            "Four zeros stand before the payload. They are the masking key, unmasked with itself. The payload \
+             begins after the key.",
         ),
         Mistake::new(
             with(&[first & 0x7f, length], payload),
             0..1,
-            &format!("FIN 0; it should be {first:02x}"),
-            "FIN is 0, so the message never ends: the receiver waits for a further fragment.",
+            format!("FIN 0; it should be {first:02x}"),
+            "FIN is 0, so the message never ends, and the receiver waits for another fragment.",
         ),
         Mistake::new(
             with(&with(&[0], payload), &[0xff]),
             0..1,
             "the framing of a draft",
-            "This is how messages were framed in a draft of 2010, between 00 and ff. RFC 6455 has a header: \
-             two bytes for a short message.",
+            "You put the message between the bytes 00 and ff, as a draft of 2010 did. RFC 6455 has a header \
+             instead: two bytes for a short message.",
         ),
         Mistake::new(
             as_text.into_bytes(),
             0..2,
-            &format!("{first:02x} in UTF-8"),
+            format!("{first:02x} in UTF-8"),
             format!(
-                "You wrote the bytes as text, so {first:02x} became c2 {first:02x} on the wire. A frame is bytes, \
-                 not text: write a buffer."
+                "You wrote the bytes as text, so {first:02x} became c2 {first:02x} on the wire. A frame consists of \
+                 bytes: write them as a byte buffer, not as a string."
             ),
         ),
     ];
@@ -69,9 +69,9 @@ pub fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake>
         mistakes.push(Mistake::new(
             with(&[first, b'0' + length], payload),
             1..2,
-            &format!("the letter '{length}'"),
+            format!("the character '{length}'"),
             format!(
-                "{:02x} is the letter '{length}', not the number. The length is written as a number: {length:02x}.",
+                "{:02x} is the character '{length}', not the number. Write the length as a number: {length:02x}.",
                 b'0' + length
             ),
         ));
@@ -82,8 +82,8 @@ pub fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake>
             0..2,
             "the payload, without a header",
             format!(
-                "There is no header. Before the payload go two bytes: {first:02x} (FIN and opcode) and {length:02x} \
-                 (the length)."
+                "The header is missing. Two bytes go before the payload: {first:02x} (FIN and opcode) and \
+                 {length:02x} (the length)."
             ),
         ));
     }
@@ -92,20 +92,20 @@ pub fn of_headers(frame: &Frame, opcode: Opcode, payload: &[u8]) -> Vec<Mistake>
             with(end.as_bytes(), &right),
             0..end.len(),
             "a line end",
-            "A line end stands before this frame: you wrote it after the frame before. Nothing comes between \
-             frames; println and the like add it.",
+            "A line end stands before this frame, because you wrote one after the frame before. Nothing may stand \
+             between frames. Functions such as println add a line end: use one that does not.",
         ));
     }
     let mut too_long = Mistake::new(
         with(&[first, length + 1], payload),
         1..2,
-        &format!("length {}, but {length} bytes follow", length + 1),
+        format!("length {}, but {length} bytes follow", length + 1),
         "The length is one too large. It counts the bytes of the payload, and nothing else.",
     );
-    // With a byte more it is a message of one byte more.
+    // With one more byte it would be a correct frame with another payload.
     too_long.is_all = true;
-    // The receiver would wait for more, or read what follows as something else. But what has FIN 0 may
-    // be followed by an empty fragment, and be right.
+    // After each of these the receiver would wait for more bytes, or misread the next ones. Only FIN 0 can
+    // still be right: an empty last fragment may follow.
     for mistake in &mut mistakes {
         mistake.breaks_frames = mistake.bytes[0] != first & 0x7f;
     }

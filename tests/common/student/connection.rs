@@ -1,4 +1,4 @@
-//! One connection: its socket, what has come and is not yet read, and where it stands.
+//! One connection: its socket, the bytes that are not used yet, and how far it has come.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,28 +7,28 @@ use std::time::{Duration, Instant};
 use super::Mistake;
 use super::echo::Message;
 
-/// A request, or a frame, must have come this long after the server has begun to wait for it.
+/// How long the server waits for a request or for a frame.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A client that takes nothing for this long is given up.
+/// How long a client may leave its bytes unread, before the server gives up.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a client may take to close its side when the server has closed its own.
+/// How long a client may take to close its side after the server has closed its own.
 const LINGER: Duration = Duration::from_secs(5);
 
 pub struct Connection {
     socket: TcpStream,
     mistake: Option<Mistake>,
-    /// What has been received and not yet been used.
+    /// Bytes that have been received, and not used yet.
     pub unread: Vec<u8>,
     deadline: Instant,
-    /// From the first byte of a frame to its last.
+    /// Whether the server has read the beginning of a frame and not its end.
     pub inside_frame: bool,
-    /// The message of which the last fragment has not come yet.
+    /// The message whose last fragment has not come yet.
     pub message: Option<Message>,
-    /// Which byte of the masking key is next: 0 when a frame begins.
+    /// The index of the next byte of the masking key. It is 0 when a frame begins.
     pub mask_index: usize,
-    /// Only for `Mistake::MaskingKeyReadOnce`.
+    /// The key of the first frame. Used only by `Mistake::MaskingKeyReadOnce`.
     pub first_key: Option<[u8; 4]>,
 }
 
@@ -36,19 +36,19 @@ pub struct Connection {
 pub enum End {
     /// The client has gone, or takes too long.
     Gone,
-    /// The request is not that of an opening handshake: this is the answer.
+    /// The request is not an opening handshake. The response to it.
     Refused(String),
-    /// The client has broken a rule: the close code, and a sentence.
+    /// The client has broken a rule. The close code and the reason.
     Broken(u16, &'static str),
-    /// The Close frames have gone both ways.
+    /// Both sides have sent a Close frame.
     Closed,
-    /// No more to say, and no Close frame either.
+    /// The server ends the connection without a Close frame.
     HungUp,
 }
 
 impl Connection {
     pub fn new(socket: TcpStream, mistake: Option<Mistake>) -> Connection {
-        // Without it, small frames wait for each other. It cannot fail on an open socket.
+        // Without nodelay, small frames wait for each other. These calls cannot fail on an open socket.
         let _ = socket.set_nodelay(true);
         let _ = socket.set_write_timeout(Some(WRITE_PATIENCE));
         Connection {
@@ -71,7 +71,7 @@ impl Connection {
         self.mistake == Some(mistake)
     }
 
-    /// From the request to the end. True if the client was lost inside a frame.
+    /// Serves the client from the request to the end. Returns true if the client was lost inside a frame.
     pub fn serve(mut self) -> bool {
         match self.shake_hands() {
             Ok(()) => {
@@ -85,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// The last words, if there are any, and the end. True if the client was lost inside a frame.
+    /// Sends the last answer if there is one, and closes. Returns true if the client was lost inside a frame.
     pub fn finish(mut self, end: End) -> bool {
         match end {
             End::Gone => return self.inside_frame || !self.unread.is_empty(),
@@ -103,8 +103,8 @@ impl Connection {
         false
     }
 
-    /// Closes TCP so that what has been written arrives: a socket closed with bytes unread is
-    /// reset, and a reset may overtake the Close frame (RFC 6455 section 7.1.1).
+    /// Lingering close: closes the sending side, and reads until the client has closed too. A socket that is
+    /// closed with unread bytes sends a reset, and the reset may discard the Close frame (RFC 6455 section 7.1.1).
     fn hang_up(mut self) {
         if self.socket.shutdown(Shutdown::Write).is_ok() {
             self.wait_at_most(LINGER);
@@ -112,14 +112,14 @@ impl Connection {
         }
     }
 
-    /// Reads and ignores, until the client closes or the deadline has passed.
+    /// Reads and ignores bytes until the client closes or the deadline has passed.
     pub fn read_to_end(&mut self) {
         while self.receive().is_ok() {
             self.unread.clear();
         }
     }
 
-    /// Gives the client the usual time for what it sends next.
+    /// Gives the client the usual time for its next frame.
     pub fn wait_again(&mut self) {
         self.wait_at_most(PATIENCE);
     }
@@ -128,7 +128,7 @@ impl Connection {
         self.deadline = Instant::now() + time;
     }
 
-    /// Adds what there is to `unread`, or waits for it.
+    /// Waits for bytes, and appends them to `unread`.
     pub fn receive(&mut self) -> Result<(), End> {
         let mut piece = [0; 64 * 1024];
         loop {
@@ -148,7 +148,7 @@ impl Connection {
         }
     }
 
-    /// The next bytes of a frame's header, when all of them are there.
+    /// Takes the next bytes of a frame's header, and waits until all of them are there.
     pub fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], End> {
         loop {
             if let Some(&bytes) = self.unread.first_chunk() {
@@ -156,14 +156,14 @@ impl Connection {
                 return Ok(bytes);
             }
             if !self.unread.is_empty() && self.makes(Mistake::FramesInPiecesLost) {
-                // A buffer indexed past its end: the thread dies.
+                // The student indexed a buffer past its end, and the thread panicked.
                 return Err(End::Gone);
             }
             self.receive()?;
         }
     }
 
-    /// Some bytes of a payload, at least one and at most so many.
+    /// Takes some bytes of a payload: at least one, and `most` at most.
     pub fn piece(&mut self, most: u64) -> Result<Vec<u8>, End> {
         if self.unread.is_empty() {
             self.receive()?;

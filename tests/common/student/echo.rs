@@ -1,4 +1,4 @@
-//! What the server says to each frame: messages come back, Ping and Close are answered.
+//! The answer to each frame: messages come back, Ping and Close are answered.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use super::Mistake;
 use super::connection::{Connection, End};
 use super::frame::*;
 
-/// Only for `Mistake::EchoesAfterClose`.
+/// How long `Mistake::EchoesAfterClose` goes on after the last frame.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// A message, as far as it has come.
+/// A message, as far as it has been received.
 pub struct Message {
     opcode: u8,
     pub payload: Vec<u8>,
-    /// So many bytes are known to be UTF-8.
+    /// How many bytes are known to be UTF-8.
     checked: usize,
-    /// The same as it came; only for `Mistake::PayloadNotUnmasked`.
+    /// The payload before unmasking. Used only by `Mistake::PayloadNotUnmasked`.
     masked: Vec<u8>,
-    /// So many bytes have been echoed: none, but for mistakes, before the message is complete.
+    /// How many bytes have been echoed. Without a mistake this is 0 until the message is complete.
     echoed: usize,
 }
 
@@ -26,8 +26,8 @@ impl Message {
         Message { opcode, payload: Vec::new(), checked: 0, masked: Vec::new(), echoed: 0 }
     }
 
-    /// Text must be UTF-8 from its first byte; a character may be cut by the end of a fragment, but
-    /// not by that of the message.
+    /// Whether the text is UTF-8 so far. A character may be split at the end of a fragment, but not at the end of
+    /// the message.
     fn is_text_so_far(&mut self, is_complete: bool) -> bool {
         match std::str::from_utf8(&self.payload[self.checked..]) {
             Ok(text) => self.checked += text.len(),
@@ -39,7 +39,7 @@ impl Message {
 }
 
 impl Connection {
-    /// Answers frames, until there is a reason to end.
+    /// Answers frames until there is a reason to end.
     pub fn talk(&mut self) -> End {
         if self.makes(Mistake::GreetsFirst)
             && let Err(end) = self.send(TEXT, b"Welcome!")
@@ -67,14 +67,14 @@ impl Connection {
                 }
                 Ok(())
             }
-            // Reserved, and here only by mistake.
+            // A reserved opcode. Only a mistake lets it come here.
             _ => self.read_payload(&header).map(drop),
         }
     }
 
     fn read_fragment(&mut self, header: &Header) -> Result<(), End> {
-        // `check` lets a continuation pass only with a message open, and a new message only with
-        // none: the rest is what becomes of it when a mistake lets it pass.
+        // `check` accepts a continuation only if a message is open, and a new message only if none is. The other
+        // cases happen only when a mistake accepts them.
         let mut message = match self.message.take() {
             Some(message) if header.opcode == CONTINUATION => message,
             _ => Message::new(if header.opcode == BINARY { BINARY } else { TEXT }),
@@ -107,7 +107,7 @@ impl Connection {
         Ok(())
     }
 
-    /// As soon as the first wrong byte is there (RFC 6455 section 8.1).
+    /// Refuses a text as soon as its first wrong byte is there (RFC 6455 section 8.1).
     fn check_text(&self, message: &mut Message, is_complete: bool) -> Result<(), End> {
         let is_unchecked = self.makes(Mistake::InvalidUtf8Accepted)
             || self.makes(Mistake::InvalidUtf8Replaced)
@@ -162,7 +162,7 @@ impl Connection {
         }
     }
 
-    /// Answers a Close with its code: the closing handshake (section 7.1.2).
+    /// Answers a Close with the same code (RFC 6455 section 5.5.1).
     fn answer_close(&mut self, header: &Header) -> Result<(), End> {
         let payload = self.read_payload(header)?;
         let (code, reason) = match payload.split_first_chunk::<2>() {
@@ -194,8 +194,7 @@ impl Connection {
         Err(End::Closed)
     }
 
-    /// Goes on as if nothing had been closed. Ends as it should when the client says no more, so
-    /// that just this mistake shows.
+    /// Goes on as if no Close had come. Closes when the client sends nothing more, so that no other mistake shows.
     fn echo_on(&mut self) -> Result<(), End> {
         loop {
             self.wait_at_most(LAST_WORDS);
@@ -212,7 +211,7 @@ impl Connection {
             return;
         }
         let code = if self.makes(Mistake::BrokenRuleClosedWith1000) { 1000 } else { code };
-        // It fails when the client has gone, and then there is nobody to tell.
+        // Sending fails if the client has gone, and then nobody reads the reason.
         let _ = self.send(CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat());
     }
 }

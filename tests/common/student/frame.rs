@@ -1,4 +1,4 @@
-//! The bytes of a frame, both ways (RFC 6455 section 5.2), and the rules for its header.
+//! The bytes of a frame in both directions (RFC 6455 section 5.2), and the rules for its header.
 
 use super::Mistake;
 use super::connection::{Connection, End};
@@ -13,7 +13,7 @@ pub const PONG: u8 = 10;
 /// The longest message, in bytes.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// What a control frame may carry, in bytes.
+/// The longest payload of a control frame, in bytes.
 const MAX_CONTROL: u64 = 125;
 
 pub struct Header {
@@ -21,7 +21,7 @@ pub struct Header {
     pub rsv: u8,
     pub opcode: u8,
     pub length: u64,
-    /// Whether the length came in the fewest bytes that can hold it.
+    /// Whether the length was written in the shortest form.
     pub length_is_minimal: bool,
     pub key: Option<[u8; 4]>,
 }
@@ -64,7 +64,7 @@ impl Connection {
         Ok((length, length > 0xffff))
     }
 
-    /// The rules that a header can break. Told before the payload is waited for.
+    /// Checks the rules for a header, before the server waits for the payload.
     pub fn check(&self, header: &Header) -> Result<(), End> {
         let broken = |reason| Err(End::Broken(1002, reason));
         if header.rsv != 0 && !self.makes(Mistake::RsvAccepted) {
@@ -100,7 +100,7 @@ impl Connection {
         self.check_order(header)
     }
 
-    /// What may come inside a fragmented message, and what only there (section 5.4).
+    /// Checks what may come inside a fragmented message, and what only there (RFC 6455 section 5.4).
     fn check_order(&self, header: &Header) -> Result<(), End> {
         let broken = |reason| Err(End::Broken(1002, reason));
         let inside_message = self.message.is_some();
@@ -120,7 +120,7 @@ impl Connection {
         }
     }
 
-    /// The payload of a control frame.
+    /// Reads the payload of a control frame.
     pub fn read_payload(&mut self, header: &Header) -> Result<Vec<u8>, End> {
         let mut payload = Vec::new();
         while (payload.len() as u64) < header.length {
@@ -146,12 +146,12 @@ impl Connection {
     pub fn end_of_frame(&mut self) {
         self.inside_frame = false;
         if self.makes(Mistake::GluedFramesLost) {
-            // The next recv overwrites the buffer.
+            // The student's next recv overwrites the buffer.
             self.unread.clear();
         }
     }
 
-    /// Sends a message, or a control frame: always in one frame.
+    /// Sends a message or a control frame, always in one frame.
     pub fn send(&mut self, opcode: u8, payload: &[u8]) -> Result<(), End> {
         let mut frame = vec![0x80 | opcode];
         let mut length = payload.len();

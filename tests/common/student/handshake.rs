@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 section 4.2): the request, and its answer.
+//! The opening handshake (RFC 6455 section 4.2): the request and the response.
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, HEXLOWER};
 use sha1::{Digest, Sha1};
@@ -17,7 +17,7 @@ struct Headers {
 }
 
 impl Headers {
-    /// All values under a name.
+    /// The values of all headers with this name.
     fn all(&self, wanted: &str) -> Vec<&str> {
         let is_wanted = |name: &str| {
             if self.names_are_case_sensitive {
@@ -30,13 +30,13 @@ impl Headers {
         lines.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// The value, if the name is there just once.
+    /// The value, if exactly one header has this name.
     fn only(&self, wanted: &str) -> Option<&str> {
         let [value] = self.all(wanted)[..] else { return None };
         Some(value)
     }
 
-    /// Whether one of the tokens is the wanted one, in any case: a header may hold a list of them.
+    /// Whether the header has the wanted token. A header may be a list of tokens, in upper or lower case.
     fn have_token(&self, name: &str, wanted: &str) -> bool {
         let values = self.all(name);
         let mut tokens = values.iter().flat_map(|value| value.split(','));
@@ -45,7 +45,7 @@ impl Headers {
 }
 
 impl Connection {
-    /// Reads the request and sends 101, or says why not.
+    /// Reads the request, and sends the response with status 101.
     pub fn shake_hands(&mut self) -> Result<(), End> {
         let head = self.read_head()?;
         let mut lines = head.split("\r\n");
@@ -89,7 +89,7 @@ impl Connection {
         if version != Some("13") && !self.makes(Mistake::AnyVersionAccepted) {
             let told = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
             let more = if self.makes(Mistake::VersionNotTold) { "" } else { told };
-            return refuse("426 Upgrade Required", more, "Here we speak version 13.");
+            return refuse("426 Upgrade Required", more, "This server speaks version 13.");
         }
         let key = match headers.only("Sec-WebSocket-Key") {
             Some(key) if is_16_bytes(key) || self.makes(Mistake::KeyNotChecked) => key,
@@ -100,7 +100,7 @@ impl Connection {
         self.write(answer.as_bytes())
     }
 
-    /// Everything up to the blank line; what comes behind it is the first frame.
+    /// Reads up to the blank line. The bytes after it belong to the first frame.
     fn read_head(&mut self) -> Result<String, End> {
         let end = loop {
             if let Some(end) = self.unread.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -162,7 +162,7 @@ impl Connection {
             }
         }
         if self.makes(Mistake::SubprotocolNotOffered) {
-            // Copied from the example in RFC 6455 section 1.2.
+            // The student copied the example in RFC 6455 section 1.2.
             answer += "Sec-WebSocket-Protocol: chat\r\n";
         }
         if !self.makes(Mistake::BlankLineMissing) {
@@ -188,7 +188,7 @@ impl Connection {
             sha1.update(key);
         }
         if self.makes(Mistake::KeyNotTrimmed) {
-            // What read_line leaves at the end of a line.
+            // The student forgot that read_line leaves the line end.
             sha1.update("\r\n");
         }
         if self.makes(Mistake::GuidInLowerCase) {
@@ -209,14 +209,14 @@ impl Connection {
     }
 }
 
-/// Without decoding it: the RFC's own example in section 4.1 ends in bits that a strict decoder
-/// refuses.
+/// Whether the key has the form of 16 bytes in base64. It is not decoded, because a strict decoder refuses the
+/// last bits of the RFC's own example in section 4.1.
 fn is_16_bytes(key: &str) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
     key.strip_suffix("==").is_some_and(|digits| digits.len() == 22 && digits.bytes().all(is_digit))
 }
 
-/// Here only for a mistake.
+/// Decodes the key. Used only by `Mistake::KeyDecodedFirst`.
 fn decode(key: &str) -> Vec<u8> {
     let mut forgiving = BASE64.specification();
     forgiving.check_trailing_bits = false;

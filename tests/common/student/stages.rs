@@ -1,4 +1,4 @@
-//! Servers that a student really has on the way to the whole: correct as far as they go.
+//! Servers that a student has on the way to a finished one: correct as far as they go.
 
 use std::net::TcpStream;
 
@@ -6,22 +6,22 @@ use super::connection::{Connection, End};
 use super::frame::*;
 use super::{After, Student};
 
-/// How far the student has come.
+/// How much of the server the student has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// Answers the opening handshake. Whatever comes then is ignored.
+    /// Answers the opening handshake, and ignores everything after it.
     Handshake,
-    /// Echoes messages, text and binary, of any length and in any number of frames. Looks at no
-    /// other frame, and at no rule.
+    /// Echoes text and binary messages of any length, in any number of frames. Ignores all other frames, and
+    /// checks no rule.
     Frames,
-    /// Answers Ping and Close as well. Still no rules, no UTF-8.
+    /// Answers Ping and Close as well. Does not check rules or UTF-8 yet.
     ControlFrames,
 }
 
 impl Stage {
     pub const ALL: &[Stage] = &[Stage::Handshake, Stage::Frames, Stage::ControlFrames];
 
-    /// In snake case, fit for a file name.
+    /// The name in snake case, for a file name.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Handshake => "handshake",
@@ -32,7 +32,7 @@ impl Stage {
 }
 
 impl Student {
-    /// A server that is not finished yet.
+    /// Starts a server that is not finished.
     pub fn start_at(stage: Stage) -> Student {
         Student::listen(false, move |socket| {
             serve(socket, stage);
@@ -63,7 +63,7 @@ fn talk(connection: &mut Connection, stage: Stage) -> End {
     }
 }
 
-/// `message` is the one that is open: its opcode, and what has come of it.
+/// Answers one frame. `message` is the open message: its opcode, and the payload so far.
 fn answer_frame(
     connection: &mut Connection,
     message: &mut (u8, Vec<u8>),
