@@ -14,9 +14,11 @@ use std::time::{Instant, SystemTime};
 use crossbeam_channel::{Receiver, bounded};
 
 use self::acceptor::Acceptor;
-use self::refuser::{REFUSALS_WAITING, refuse_all};
+use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
-use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, HANDSHAKE_STACK, MAX_WATCHERS};
+use crate::config::{
+    CLIENT_STACK, Config, EVENTS_WAITING, HANDSHAKE_STACK, MAX_WATCHERS, REFUSALS_WAITING,
+};
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;

@@ -3,20 +3,14 @@
 use std::io::IoSlice;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 
+use crate::config::REFUSAL_TIME;
 use crate::http::handshake as upgrade;
 use crate::outbox::transport::Transport;
 use crate::sys::socket::read_uninterrupted;
-
-/// Registry that are to be told that there is no room, and have not been yet. One more is
-/// dropped without a word.
-pub(super) const REFUSALS_WAITING: usize = 64;
-
-/// How long each of them is given to take the answer.
-const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// The refuser's thread: tells connections without a thread of their own that there is no room.
 pub(super) fn refuse_all(to_refuse: &Receiver<Arc<TcpStream>>) {
