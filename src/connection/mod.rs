@@ -120,9 +120,9 @@ impl Connection {
             }
             Decision::Answer(response) => self.refuse(bytes, &asked, &response),
             Decision::Stats => self.answer(&self.stats()),
-            Decision::Workbench => {
+            Decision::Lab(endpoint) => {
                 let (address, events) = (self.shared.address, &self.shared.events);
-                self.answer(&api::answer(&head, self.peer.ip(), address, events));
+                self.answer(&api::answer(endpoint, &head, self.peer.ip(), address, events));
             }
             Decision::Watch => match self.shared.watchers.try_acquire() {
                 Some(_place) if self.entry.handshake_done(&self.outbox) => {

@@ -4,8 +4,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::config::{MAX_ROOM_NAME, Mode};
 use crate::dispatcher::group::{EchoAt, Group, Service};
+use crate::lab::api::Endpoint;
 use crate::lab::assets::{ASSETS, Asset};
-use crate::lab::{api, tutorial};
+use crate::lab::tutorial;
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub enum Route {
     Stats,
     /// What crosses the wire, live.
     WireEvents,
-    /// Something the lab page asks the server to do or to compute.
-    Workbench,
+    /// Something that the lab page asks the server to do or to compute.
+    Lab(Endpoint),
 }
 
 /// What is at `path`, still percent-encoded. `None` for nothing.
@@ -38,8 +39,10 @@ pub fn find(path: &str, mode: Mode) -> Option<Route> {
         "/broadcast" => return Some(Route::WebSocket(Service::Group(Group::Broadcast))),
         "/stats" => return Some(Route::Stats),
         "/wire/events" => return Some(Route::WireEvents),
-        _ if api::PATHS.contains(&path) => return Some(Route::Workbench),
         _ => {}
+    }
+    if let Some(endpoint) = Endpoint::find(path) {
+        return Some(Route::Lab(endpoint));
     }
     if let Some(name) = path.strip_prefix("/room/") {
         let name = percent_decode_str(name).decode_utf8().ok()?;

@@ -18,7 +18,7 @@ use crate::dispatcher::group::Service;
 use crate::http::origin::Origins;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
-use crate::lab::api;
+use crate::lab::api::Endpoint;
 use crate::lab::assets;
 
 /// What a request is to get.
@@ -30,8 +30,8 @@ pub enum Decision {
     Stats,
     /// The events of the wire; the request may see them.
     Watch,
-    /// What the workbench has; the request may use it.
-    Workbench,
+    /// Something of the lab API; the request may use it.
+    Lab(Endpoint),
     /// This answer.
     Answer(Response),
 }
@@ -69,7 +69,7 @@ fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Dec
     let Some(route) = routes::find(&head.path, config.mode) else {
         return refuse(404, "there is nothing at this path");
     };
-    let changes_something = route == Route::Workbench && api::needs_post(&head.path);
+    let changes_something = matches!(route, Route::Lab(endpoint) if endpoint.needs_post());
     let wants_websocket = head.has_token("Upgrade", "websocket") || has_websocket_header(head);
     let (allowed, allow): (&[&str], _) = match (wants_websocket, changes_something) {
         (true, _) => (&["GET"], "GET"),
@@ -94,14 +94,14 @@ fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Dec
             let (content_type, body) = file.content();
             Ok(Decision::Answer(page(content_type, body)))
         }
-        Route::Stats | Route::WireEvents | Route::Workbench => {
-            match origins.may_read_private(head) {
-                Ok(()) if route == Route::Stats => Ok(Decision::Stats),
-                Ok(()) if route == Route::WireEvents => Ok(Decision::Watch),
-                Ok(()) => Ok(Decision::Workbench),
-                Err(why) => refuse(403, &why),
-            }
-        }
+        Route::Stats | Route::WireEvents | Route::Lab(_) => match origins.may_read_private(head) {
+            Err(why) => refuse(403, &why),
+            Ok(()) => Ok(match route {
+                Route::Lab(endpoint) => Decision::Lab(endpoint),
+                Route::Stats => Decision::Stats,
+                _ => Decision::Watch,
+            }),
+        },
     }
 }
 

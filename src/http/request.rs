@@ -8,7 +8,6 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 
 use super::response::Response;
 use crate::config::MAX_HEADERS;
@@ -52,11 +51,10 @@ impl RequestHead {
             .filter(|s| !s.is_empty())
     }
 
-    /// The value of this name in the query, percent-decoded.
+    /// The first value of this name in the query, decoded as browsers encode forms: `%20` and `+` are a space.
     pub fn query_param(&self, name: &str) -> Option<String> {
-        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.find(|(found, _)| *found == name)?;
-        Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
+        let mut pairs = form_urlencoded::parse(self.query.as_bytes());
+        pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
     }
 
     /// Whether a list header has this item, in any case.
