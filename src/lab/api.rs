@@ -18,7 +18,6 @@ use crate::http::request::RequestHead;
 use crate::http::response::Response;
 use crate::protocol::{AcceptKey, CloseCode, Frame, Opcode};
 use crate::sys::ConnectionId;
-use crate::text::hex;
 use crate::wire::explain::{bytes_in, events_in, masking_key_in};
 
 /// What the lab API offers; each has a path of its own. The parameters stand in the query.
@@ -73,8 +72,8 @@ pub fn answer(
 ) -> Response {
     let result = match endpoint {
         Endpoint::AcceptKey => accept_key(head),
-        Endpoint::Explain => explain(&head.query_param("hex").unwrap_or_default()),
-        Endpoint::BuildFrame => frame_from(head).and_then(|frame| explain(&hex(&frame.encode()))),
+        Endpoint::Explain => bytes_from(head).and_then(|bytes| explain(&bytes)),
+        Endpoint::BuildFrame => frame_from(head).and_then(|frame| explain(&frame.encode())),
         Endpoint::Violations => Ok(json(&&VIOLATIONS[..])),
         Endpoint::RunViolation => violate(&head.query_param("rule").unwrap_or_default(), server),
         Endpoint::Demo => demo(head, asker, events),
@@ -146,9 +145,14 @@ fn accept_key(head: &RequestHead) -> Result<Response, ApiError> {
     Ok(json(&AcceptKey::of(&key)))
 }
 
-fn explain(hex: &str) -> Result<Response, ApiError> {
-    let events = bytes_in(hex).and_then(|bytes| events_in(&bytes));
-    events.map(|events| json(&events)).map_err(|why| ApiError::Unexplained(why.to_string()))
+fn bytes_from(head: &RequestHead) -> Result<Vec<u8>, ApiError> {
+    let hex = head.query_param("hex").unwrap_or_default();
+    bytes_in(&hex).map_err(|why| ApiError::Unexplained(why.to_string()))
+}
+
+fn explain(bytes: &[u8]) -> Result<Response, ApiError> {
+    let events = events_in(bytes).map_err(|why| ApiError::Unexplained(why.to_string()))?;
+    Ok(json(&events))
 }
 
 /// Builds the frame that the query describes; see [`Endpoint::BuildFrame`].
