@@ -110,11 +110,6 @@ pub(crate) const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The deepest use is JSON that is nested to serde_json's limit of 128 levels.
 pub(crate) const CLIENT_STACK: usize = 256 * 1024;
 
-/// Stack of the thread that reads a request and answers it, in bytes. The C library gives the stack of an ended
-/// thread, with the memory it has used, to a new thread that asks for no more than its size. This one is smaller
-/// than [`CLIENT_STACK`], so that a client's thread never gets it: it would start with 24 KiB in use instead of 8.
-pub(crate) const HANDSHAKE_STACK: usize = 192 * 1024;
-
 /// Header lines in a request head. More get HTTP 431. Browsers send about twenty.
 pub(crate) const MAX_HEADERS: usize = 100;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chalkwire::http::response::Response;
 use tungstenite::error::ProtocolError;
+use tungstenite::http::StatusCode;
 use tungstenite::{Error, HandshakeError, WebSocket};
 
 /// Who does not shake hands, or does not take what we write, is waited for this long.
@@ -22,8 +23,8 @@ pub fn open<'a>(
         Ok(websocket) => return Ok(Some(websocket)),
         Err(HandshakeError::Failure(Error::Protocol(
             ProtocolError::MissingConnectionUpgradeHeader,
-        ))) => Response::with_body(200, "text/html; charset=utf-8", page.into()),
-        Err(error) => Response::new(400, &error.to_string()),
+        ))) => Response::ok("text/html; charset=utf-8", page.into()),
+        Err(error) => Response::refusal(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     socket.write_all(&answer.encode().concat())?;
     Ok(None)

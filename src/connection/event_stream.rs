@@ -1,4 +1,4 @@
-//! What watchers see, as Server-SendOutcome Events: one connection for each page that watches.
+//! The wire view for a page, as Server-Sent Events: one connection for each page that watches.
 
 use std::sync::Arc;
 
@@ -10,15 +10,17 @@ use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::tap::Tap;
 use crate::wire::watch::Watcher;
 
-/// The head of an answer that goes on for as long as somebody watches.
+/// The head of an answer whose body goes on for as long as the page watches.
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
     Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
     retry: 1000\n";
 
-/// Sends what crosses the wire until the page or the server goes away; false when the page had to be
-/// cut off. Each event has `run` as its id: connections are counted anew when the server starts anew,
-/// and a page that watches both must be able to tell.
-pub(crate) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
+/// Sends what crosses the wire until the page leaves or the server shuts down. Returns false when the
+/// server had to abort the connection.
+///
+/// Each event has `run` as its id. A server that is started again counts its connections from 1 again,
+/// so a page that sees both runs must be able to tell them apart.
+pub(super) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
     let (watcher, events) = Watcher::new();
     tap.watch(watcher);
     outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
@@ -28,12 +30,12 @@ pub(crate) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
                 Ok(json) => format!("data: {json}\n\n"),
                 Err(error) => format!(": {error}\n\n"),
             },
-            // A comment: the only way to learn that the page has gone.
+            // A comment is the only way to learn that the page has gone.
             Err(RecvTimeoutError::Timeout) => ": still here\n\n".to_owned(),
             Err(RecvTimeoutError::Disconnected) => return true,
         };
-        // A page that does not read is waited for here, for a while; what it misses meanwhile is
-        // counted there.
+        // When the page does not read, this thread waits for a while. The watcher counts the events
+        // that the page misses meanwhile.
         if !outbox.wait_some_time_for_room(WATCHER_PATIENCE) {
             outbox.abort(AbortReason::CloseTimeout);
             return false;

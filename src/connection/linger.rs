@@ -1,17 +1,19 @@
-//! Seeing a connection off, so that its last bytes arrive.
+//! Lingering close: keep reading until the peer closes, so that a reset does not discard our last
+//! bytes.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::outbox::{AbortReason, Outbox};
-use crate::sys::socket::is_timeout;
-use crate::sys::socket::read_uninterrupted;
+use crate::sys::socket::{is_timeout, read_uninterrupted};
 
-/// Reads on until the peer has closed its side too, or for `timeout` since it last took a
-/// byte. To drop a socket with input unread would send a reset, which can destroy the last
-/// bytes on their way, a Close frame among them (RFC 6455 section 7.1.1).
-pub(crate) fn linger(socket: &TcpStream, outbox: &Outbox, timeout: Duration) {
-    let mut scratch = [0; 1024];
+/// Reads on until the peer has closed its side as well, or until it has taken no byte for `timeout`.
+///
+/// If we dropped the socket while input is unread, the system would send a reset. The reset can
+/// destroy the last bytes on their way, and a Close frame among them (RFC 6455 section 7.1.1).
+pub(super) fn linger(socket: &TcpStream, outbox: &Outbox, timeout: Duration) {
+    // On the heap, so that the stack of a client that stays connected does not grow for it.
+    let mut scratch = vec![0; 1024];
     let mut deadline = Instant::now() + timeout;
     let mut taken = outbox.bytes_out();
     let mut peer_is_done = false;
@@ -21,7 +23,7 @@ pub(crate) fn linger(socket: &TcpStream, outbox: &Outbox, timeout: Duration) {
             if outbox.bytes_out() == taken {
                 return outbox.abort(AbortReason::CloseTimeout);
             }
-            // Still taking what it is owed: it has as long again.
+            // The peer still takes bytes, so it gets as much time again.
             taken = outbox.bytes_out();
             deadline = Instant::now() + timeout;
         } else if peer_is_done {

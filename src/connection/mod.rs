@@ -1,10 +1,22 @@
-//! A connection's first thread: it reads the request, and answers it or shakes hands.
+//! One connection, and the one thread that serves it from `accept` to the last byte.
 //!
-//! A WebSocket is then served by a thread of its own, with a fresh stack. What the
-//! handshake has touched of its own, 16 KiB more, would stay for as long as the client does.
+//! The thread reads the request and answers it. When the request is an opening handshake, the same
+//! thread then reads messages until one side closes. At the end it lingers, so that its last bytes
+//! arrive.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`routes`] | decides what a request gets |
+//! | `session` | an open WebSocket: from the first message to the last |
+//! | [`stream`], `read_ahead` | what tungstenite reads from and writes to |
+//! | `linger` | lingering close |
+//! | `event_stream` | the wire view for a page, as Server-Sent Events |
+//! | [`registry`] | all connections, so that a shutdown reaches them |
+//! | `shared` | what all connections share |
 
 mod event_stream;
 mod linger;
+mod read_ahead;
 pub mod registry;
 pub mod routes;
 mod session;
@@ -17,20 +29,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::http::Method;
 use bytes::Bytes;
 use crossbeam_channel::bounded;
 
+use self::linger::linger;
+use self::registry::Registration;
+use self::routes::Route;
+use self::session::Session;
 use self::shared::Shared;
-use crate::config::ANSWER_TIMEOUT;
-use crate::config::{CLIENT_STACK, MAX_WATCHERS};
-use crate::connection::linger::linger;
-use crate::connection::registry::Registration;
-use crate::connection::session::Session;
-use crate::connection::stream::ClientStream;
+use self::stream::ClientStream;
+use crate::config::{ANSWER_TIMEOUT, MAX_WATCHERS};
 use crate::dispatcher::event::Event;
-use crate::http::handshake;
-use crate::http::handshake::{Decision, Upgrade};
-use crate::http::request::{HeadResult, read_head};
+use crate::dispatcher::group::Service;
+use crate::http::handshake::Handshake;
+use crate::http::refusal::Refusal;
+use crate::http::request::{HeadResult, RequestHead, read_head};
 use crate::http::response::Response;
 use crate::lab::api;
 use crate::outbox::Outbox;
@@ -39,204 +53,206 @@ use crate::sys::ConnectionId;
 use crate::sys::semaphore::Permit;
 use crate::tap::ConnectionTap;
 
-/// Why nothing begins any more.
-const THE_END: &str = "the server ends";
-
 /// A connection that has just been accepted.
 pub(crate) struct Accepted {
-    /// The first connection to the server is 1.
-    pub(crate) client: ConnectionId,
+    pub(crate) id: ConnectionId,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Arc<TcpStream>,
-    /// Its place among those that have not shaken hands yet.
+    /// Its place among the connections that have not finished a handshake.
     pub(crate) handshake: Permit,
     /// Its entry among all connections.
-    pub(crate) entry: Registration,
+    pub(crate) registration: Registration,
 }
 
-/// The body of a connection's first thread.
-pub(crate) fn serve(connection: Accepted, shared: Arc<Shared>) {
-    let Accepted { client, peer, socket, handshake, entry } = connection;
-    let outbox = Outbox::new(
-        Arc::clone(&socket) as _,
-        Arc::clone(&shared.threads),
-        client,
-        shared.config.max_backlog,
-    );
-    let tap = Arc::new(shared.tap.connection(client));
-    let connection = Arc::new(Connection { client, peer, socket, outbox, tap, shared, entry });
+/// The body of a connection's thread.
+pub(crate) fn serve(accepted: Accepted, shared: Arc<Shared>) {
+    let Accepted { id, peer, socket, handshake, registration } = accepted;
+    let (transport, threads) = (Arc::clone(&socket) as _, Arc::clone(&shared.threads));
+    let outbox = Outbox::new(transport, threads, id, shared.config.max_backlog);
+    let tap = Arc::new(shared.tap.connection(id));
+    let connection = Connection { id, peer, socket, outbox, tap, shared, registration };
     connection.catch_panic(|| {
-        if let Some(session) = Connection::handle_request(&connection, handshake) {
-            connection.serve_in_a_thread(session);
+        if let Some(session) = connection.handle_request(handshake) {
+            session.run();
         }
     });
 }
 
-/// One connection, with all that its threads need.
-pub(crate) struct Connection {
-    pub(crate) client: ConnectionId,
-    pub(crate) peer: SocketAddr,
-    pub(crate) socket: Arc<TcpStream>,
-    pub(crate) outbox: Arc<Outbox>,
-    pub(crate) tap: Arc<ConnectionTap>,
-    pub(crate) shared: Arc<Shared>,
-    entry: Registration,
+/// One connection, with everything that its thread needs.
+struct Connection {
+    id: ConnectionId,
+    peer: SocketAddr,
+    socket: Arc<TcpStream>,
+    outbox: Arc<Outbox>,
+    tap: Arc<ConnectionTap>,
+    shared: Arc<Shared>,
+    registration: Registration,
 }
 
 impl Connection {
-    /// A panic is a fault of ours: its client is told, and everyone else goes on.
+    /// Contains a panic, which is a mistake of ours: this client is told, and all others go on.
     fn catch_panic(&self, body: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
-            log::error!("{self}: a fault in the server, its thread panicked");
-            self.shared.events.send(Event::Left { client: self.client }).ok();
+            log::error!("{self}: internal error, its thread panicked");
+            self.shared.events.send(Event::Left { client: self.id }).ok();
             self.outbox.close(CloseCode::INTERNAL_ERROR, &Fault::ServerFault.to_string());
             self.linger(self.shared.config.close_timeout);
-            self.tap.end("a fault in the server");
+            self.tap.end("internal error in the server");
         }
     }
 
-    /// From the first byte to the answer; or to a WebSocket, which is then to be served.
-    fn handle_request(self: &Arc<Self>, handshake: Permit) -> Option<Box<Session>> {
-        let config = &self.shared.config;
-        let deadline = Instant::now() + config.handshake_timeout;
-        let (result, bytes) = read_head(&self.socket, config.max_head, deadline);
+    /// Reads the request and answers it. Returns a session when it was an opening handshake.
+    ///
+    /// Not inlined into [`serve`]: its locals would lie below the session's on the stack, and a client
+    /// would hold their memory for as long as it is connected.
+    #[inline(never)]
+    fn handle_request(&self, handshake: Permit) -> Option<Session> {
+        // Given back as soon as the connection is a WebSocket or an event stream.
+        let mut place = Some(handshake);
+        let deadline = Instant::now() + self.shared.config.handshake_timeout;
+        let (result, bytes) = read_head(&self.socket, self.shared.config.max_head, deadline);
         let (head, leftover) = match result {
             HeadResult::Head(head, leftover) => (head, leftover),
-            HeadResult::Refused(response) => {
-                self.refuse(bytes, "", &response);
+            HeadResult::Refused(refusal) => {
+                self.refuse(bytes, None, &refusal);
                 return None;
             }
             HeadResult::Gone => {
-                log::debug!("{self} went away before asking");
+                log::debug!("{self} went away before it sent a request");
                 return None;
             }
         };
-        let asked = format!("{} {:?} ", head.method, head.path);
-        match handshake::decide(&head, config, &self.shared.origins) {
-            // The page and what it asks for are not shown: the view would show itself.
-            Decision::Answer(response) if response.status == 200 => {
-                log::debug!("{self} {asked}-> 200");
-                self.answer(&response);
+        match self.answer_request(&head, &mut place) {
+            Ok(Some((service, handshake, place))) => {
+                self.tap.request(bytes);
+                self.open(service, &handshake, leftover, place)
             }
-            Decision::Answer(response) => self.refuse(bytes, &asked, &response),
-            Decision::Stats => self.answer(&self.stats()),
-            Decision::Lab(endpoint) => {
-                let (address, events) = (self.shared.address, &self.shared.events);
-                self.answer(&api::answer(endpoint, &head, self.peer.ip(), address, events));
-            }
-            Decision::Watch => match self.shared.watchers.try_acquire() {
-                Some(_place) if self.entry.handshake_done(&self.outbox) => {
-                    drop(handshake);
-                    self.show_events();
-                }
-                Some(_) => self.answer(&Response::new(503, THE_END)),
-                None => {
-                    let why = format!("{MAX_WATCHERS} watch already");
-                    self.answer(&Response::new(503, &why));
-                }
-            },
-            Decision::Upgrade(upgrade) => match self.shared.clients.try_acquire() {
-                Some(place) if self.entry.handshake_done(&self.outbox) => {
-                    drop(handshake);
-                    self.tap.request(bytes);
-                    return self.shake_hands(upgrade, leftover, place);
-                }
-                Some(_) => self.refuse(bytes, &asked, &Response::new(503, THE_END)),
-                None => {
-                    let limit = config.max_clients;
-                    let why = format!("this server has room for {limit} WebSockets");
-                    self.refuse(bytes, &asked, &Response::new(503, &why));
-                }
-            },
-        }
-        None
-    }
-
-    /// Answers a request, or what came in its place, with a refusal.
-    fn refuse(&self, request: Bytes, asked: &str, response: &Response) {
-        log::info!("{self} {asked}-> {}", response.line());
-        self.tap.request(request);
-        self.tap.response(response.encode().swap_remove(0));
-        self.answer(response);
-        self.tap.end(&format!("refused: {}", response.line()));
-    }
-
-    /// Sends an answer and sees it off.
-    fn answer(&self, response: &Response) {
-        self.outbox.send_final(&response.encode());
-        self.linger(ANSWER_TIMEOUT);
-    }
-
-    /// Shows what crosses the wire until the page or the server goes away.
-    fn show_events(&self) {
-        let Shared { tap, run, .. } = &*self.shared;
-        if event_stream::send_events(&self.outbox, tap, run) {
-            self.outbox.send_final(&[]);
-            self.linger(ANSWER_TIMEOUT);
-        }
-    }
-
-    fn stats(&self) -> Response {
-        let (reply, snapshot) = bounded(1);
-        self.shared.events.send(Event::Stats(reply)).ok();
-        match snapshot.recv_timeout(ANSWER_TIMEOUT).map(|stats| serde_json::to_vec(&*stats)) {
-            Ok(Ok(json)) => Response::with_body(200, "application/json", json.into()),
-            _ => Response::new(503, "the dispatcher is too busy to tell"),
-        }
-    }
-
-    /// tungstenite's part of the handshake. Its answer leaves when the dispatcher knows of the client.
-    fn shake_hands(
-        self: &Arc<Self>,
-        upgrade: Upgrade,
-        leftover: Vec<u8>,
-        place: Permit,
-    ) -> Option<Box<Session>> {
-        let config = &self.shared.config;
-        let stream = ClientStream::new(
-            self.client,
-            Arc::clone(&self.socket),
-            Arc::clone(&self.outbox),
-            self.shared.events.clone(),
-            leftover,
-            Arc::clone(&self.tap),
-            config,
-        );
-        // From here on the heartbeat watches over silence, not a deadline on each read.
-        let opened = self.socket.set_read_timeout(None);
-        match opened.and_then(|()| handshake::accept(&upgrade, stream, config)) {
-            Ok(websocket) => Some(Box::new(Session {
-                connection: Arc::clone(self),
-                service: upgrade.service,
-                websocket,
-                _place: place,
-            })),
-            Err(error) => {
-                log::info!("{self} went away in the handshake: {error}");
-                self.tap.end("went away in the handshake");
+            Ok(None) => None,
+            Err(refusal) => {
+                self.refuse(bytes, Some(&head), &refusal);
                 None
             }
         }
     }
 
-    fn serve_in_a_thread(self: &Arc<Self>, session: Box<Session>) {
-        let connection = Arc::clone(self);
-        let name = self.client.to_string();
-        let serve = move || connection.catch_panic(|| session.serve());
-        if let Err(error) = self.shared.threads.spawn(name, CLIENT_STACK, serve) {
-            log::warn!("{self} -> 503: no thread for it: {error}");
-            self.answer(&Response::new(503, "there is no thread for another client"));
-            self.tap.end("no thread for it");
+    /// Answers every request but a handshake. For a handshake it takes a place among the open
+    /// WebSockets.
+    fn answer_request(
+        &self,
+        head: &RequestHead,
+        handshaking: &mut Option<Permit>,
+    ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
+        let Shared { config, origins, clients, watchers, events, address, .. } = &*self.shared;
+        match routes::find(head, config, origins)? {
+            Route::WebSocket(service, handshake) => {
+                let full = Refusal::TooManyClients(config.max_clients);
+                let place = clients.try_acquire().ok_or(full)?;
+                self.begin()?;
+                handshaking.take();
+                return Ok(Some((service, handshake, place)));
+            }
+            Route::WireEvents => {
+                let full = Refusal::TooManyWatchers(MAX_WATCHERS);
+                let _place = watchers.try_acquire().ok_or(full)?;
+                self.begin()?;
+                handshaking.take();
+                self.send_wire_events();
+            }
+            // Pages and what they ask for do not appear in the wire view: it would show itself.
+            Route::Page(response) => {
+                log::debug!("{self} {} {:?} -> 200", head.method, head.path);
+                self.answer(&without_body_for_head(response, head));
+            }
+            Route::Stats => self.answer(&self.stats()?),
+            Route::Lab(endpoint) => {
+                self.answer(&api::answer(endpoint, head, self.peer.ip(), *address, events));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Marks the request as accepted, unless the server is shutting down.
+    fn begin(&self) -> Result<(), Refusal> {
+        let may_begin = self.registration.handshake_done(&self.outbox);
+        may_begin.then_some(()).ok_or(Refusal::ShuttingDown)
+    }
+
+    /// Opens a WebSocket. The answer to the handshake leaves when the dispatcher knows of the client.
+    fn open(
+        &self,
+        service: Service,
+        handshake: &Handshake,
+        leftover: Vec<u8>,
+        place: Permit,
+    ) -> Option<Session> {
+        // From here on the heartbeat notices silence, instead of a deadline on each read.
+        if let Err(error) = self.socket.set_read_timeout(None) {
+            log::info!("{self} went away in the handshake: {error}");
+            self.tap.end("the client went away in the handshake");
+            return None;
+        }
+        self.outbox.set_handshake_response(handshake.response(), Arc::clone(&self.tap));
+        let stream = ClientStream::new(
+            self.id,
+            Arc::clone(&self.socket),
+            Arc::clone(&self.outbox),
+            self.shared.events.clone(),
+            leftover,
+            Arc::clone(&self.tap),
+            &self.shared.config,
+        );
+        let (socket, outbox) = (Arc::clone(&self.socket), Arc::clone(&self.outbox));
+        Some(Session::new(self.peer, service, socket, outbox, stream, &self.shared.config, place))
+    }
+
+    /// Refuses a request, or the bytes that came in its place.
+    fn refuse(&self, bytes: Bytes, head: Option<&RequestHead>, refusal: &Refusal) {
+        let mut response = refusal.response();
+        let mut asked = String::new();
+        if let Some(head) = head {
+            asked = format!("{} {:?} ", head.method, head.path);
+            response = without_body_for_head(response, head);
+        }
+        log::info!("{self} {asked}-> {}", response.line());
+        self.tap.request(bytes);
+        self.tap.response(response.encode().swap_remove(0));
+        self.answer(&response);
+        self.tap.end(&format!("refused: {}", response.line()));
+    }
+
+    /// Sends an answer, and lingers so that it arrives.
+    fn answer(&self, response: &Response) {
+        self.outbox.send_final(&response.encode());
+        self.linger(ANSWER_TIMEOUT);
+    }
+
+    /// Sends what crosses the wire, until the page leaves or the server shuts down.
+    fn send_wire_events(&self) {
+        if event_stream::send_events(&self.outbox, &self.shared.tap, &self.shared.run) {
+            self.outbox.send_final(&[]);
+            self.linger(ANSWER_TIMEOUT);
         }
     }
 
-    pub(crate) fn linger(&self, timeout: Duration) {
+    fn stats(&self) -> Result<Response, Refusal> {
+        let (reply, snapshot) = bounded(1);
+        self.shared.events.send(Event::Stats(reply)).ok();
+        let stats = snapshot.recv_timeout(ANSWER_TIMEOUT).map_err(|_| Refusal::Busy)?;
+        let json = serde_json::to_vec(&*stats).map_err(|_| Refusal::Busy)?;
+        Ok(Response::ok("application/json", json.into()))
+    }
+
+    fn linger(&self, timeout: Duration) {
         linger(&self.socket, &self.outbox, timeout);
     }
 }
 
+fn without_body_for_head(response: Response, head: &RequestHead) -> Response {
+    if Method::HEAD == *head.method { response.without_body() } else { response }
+}
+
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.client, self.peer)
+        write!(f, "{} {}", self.id, self.peer)
     }
 }

@@ -1,5 +1,4 @@
-//! All sockets that have a thread, so that the end of the server reaches them wherever their
-//! threads wait.
+//! The registry of all connections, so that a shutdown reaches every thread wherever it waits.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +10,7 @@ use crate::outbox::{AbortReason, Outbox};
 use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
 
-/// The sockets, by the number of their client.
+/// All connections that have a thread.
 #[derive(Default)]
 pub struct Registry {
     state: Mutex<State>,
@@ -21,44 +20,41 @@ pub struct Registry {
 #[derive(Default)]
 struct State {
     open: HashMap<ConnectionId, Open>,
-    /// The server ends: nobody shakes hands any more.
-    ending: bool,
+    /// The server is shutting down, so no handshake may begin.
+    shutting_down: bool,
 }
 
 struct Open {
     socket: Arc<TcpStream>,
-    /// Once the handshake is over. Who waits at the outbox is reached through it.
+    /// Set when the handshake is done. A thread that waits at its outbox is reached through it.
     outbox: Option<Arc<Outbox>>,
 }
 
-/// A connection's entry. Dropped when its thread ends, however it ends.
+/// The entry of one connection. It is removed when the thread ends, also when it ends in a panic.
 pub struct Registration {
-    client: ConnectionId,
-    connections: Arc<Registry>,
+    id: ConnectionId,
+    registry: Arc<Registry>,
 }
 
 impl Registry {
-    /// Adds a socket whose client has yet to shake hands.
-    pub fn register(
-        self: &Arc<Self>,
-        client: ConnectionId,
-        socket: &Arc<TcpStream>,
-    ) -> Registration {
+    /// Adds a connection whose handshake has not begun.
+    pub fn register(self: &Arc<Self>, id: ConnectionId, socket: &Arc<TcpStream>) -> Registration {
         let open = Open { socket: Arc::clone(socket), outbox: None };
-        lock(&self.state).open.insert(client, open);
-        Registration { client, connections: Arc::clone(self) }
+        lock(&self.state).open.insert(id, open);
+        Registration { id, registry: Arc::clone(self) }
     }
 
-    /// Whoever has not sent its request yet need not any more. An answer under way still leaves.
+    /// Lets no further handshake begin, and ends the connections that have not sent their request. An
+    /// answer that is on its way still leaves.
     pub fn end_handshakes(&self) {
         let mut state = lock(&self.state);
-        state.ending = true;
+        state.shutting_down = true;
         for open in state.open.values().filter(|open| open.outbox.is_none()) {
             let _ = open.socket.shutdown(Shutdown::Read);
         }
     }
 
-    /// Waits until all threads have ended, or until `deadline`.
+    /// Waits until all connections have ended, or until `deadline`.
     pub fn wait_until_none(&self, deadline: Instant) {
         let mut state = lock(&self.state);
         while !state.open.is_empty() {
@@ -71,7 +67,7 @@ impl Registry {
         }
     }
 
-    /// Ends all that are left, at once.
+    /// Ends all connections that are left, at once.
     pub fn abort_all(&self) {
         for open in lock(&self.state).open.values() {
             match &open.outbox {
@@ -83,12 +79,12 @@ impl Registry {
 }
 
 impl Registration {
-    /// The request is good; how this connection ends is from now on between the dispatcher and it.
-    /// False when the server ends, and nothing is to begin any more.
+    /// Marks the handshake as done: from now on the dispatcher decides when this connection closes.
+    /// Returns false when the server is shutting down, and nothing may begin.
     pub fn handshake_done(&self, outbox: &Arc<Outbox>) -> bool {
-        let mut state = lock(&self.connections.state);
-        let may_begin = !state.ending;
-        if let Some(open) = state.open.get_mut(&self.client).filter(|_| may_begin) {
+        let mut state = lock(&self.registry.state);
+        let may_begin = !state.shutting_down;
+        if let Some(open) = state.open.get_mut(&self.id).filter(|_| may_begin) {
             open.outbox = Some(Arc::clone(outbox));
         }
         may_begin
@@ -97,10 +93,78 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut state = lock(&self.connections.state);
-        state.open.remove(&self.client);
+        let mut state = lock(&self.registry.state);
+        state.open.remove(&self.id);
         if state.open.is_empty() {
-            self.connections.none_left.notify_all();
+            self.registry.none_left.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::outbox::memory::Memory;
+
+    /// A connected pair of sockets: the server's end and the client's.
+    fn pair() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Arc::new(listener.accept().unwrap().0), client)
+    }
+
+    fn outbox() -> Arc<Outbox> {
+        Outbox::new(Memory::endless() as _, Arc::default(), ConnectionId(1), 100)
+    }
+
+    #[test]
+    fn a_shutdown_ends_only_the_connections_without_a_request() {
+        let registry = Arc::new(Registry::default());
+        let (waiting, _waiting_client) = pair();
+        let (open, open_client) = pair();
+        let waiting_entry = registry.register(ConnectionId(1), &waiting);
+        let open_entry = registry.register(ConnectionId(2), &open);
+        assert!(open_entry.handshake_done(&outbox()));
+        registry.end_handshakes();
+        assert_eq!((&*waiting).read(&mut [0]).unwrap(), 0, "its reader wakes up");
+        open.set_nonblocking(true).unwrap();
+        assert!((&*open).read(&mut [0]).is_err(), "its reader still waits");
+        assert!(!waiting_entry.handshake_done(&outbox()), "nothing begins any more");
+        drop(open_client);
+    }
+
+    #[test]
+    fn waiting_ends_when_the_last_entry_is_dropped_or_at_the_deadline() {
+        let registry = Arc::new(Registry::default());
+        let (socket, _client) = pair();
+        let entry = registry.register(ConnectionId(1), &socket);
+        registry.wait_until_none(Instant::now());
+        assert!(!lock(&registry.state).open.is_empty(), "the deadline had passed");
+        let waiter = Arc::clone(&registry);
+        let waiting = thread::spawn(move || {
+            waiter.wait_until_none(Instant::now() + Duration::from_secs(60));
+            lock(&waiter.state).open.is_empty()
+        });
+        drop(entry);
+        assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn what_is_left_at_the_end_is_aborted() {
+        let registry = Arc::new(Registry::default());
+        let (before, _a) = pair();
+        let (after, _b) = pair();
+        let _before = registry.register(ConnectionId(1), &before);
+        let entry = registry.register(ConnectionId(2), &after);
+        let outbox = outbox();
+        assert!(entry.handshake_done(&outbox));
+        registry.abort_all();
+        assert_eq!(outbox.close_info().1, Some(AbortReason::CloseTimeout));
+        assert!(matches!((&*before).read(&mut [0]), Ok(0) | Err(_)));
     }
 }

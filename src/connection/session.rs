@@ -1,83 +1,121 @@
-//! An open WebSocket: its messages go to the dispatcher, until one of the two sides ends it.
+//! An open WebSocket: its messages go to the dispatcher, until one of the two sides closes it.
 //!
-//! The thread waits in one place, in tungstenite's `read`, for the next message. What goes out does so
-//! through the [outbox](crate::outbox).
+//! The thread waits in one place, in tungstenite's `read`, for the next message. Everything that goes
+//! out leaves through the [outbox](crate::outbox).
 
+use std::fmt;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tungstenite::error::{CapacityError, ProtocolError};
+use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::config::CLASSROOM_OVERHEAD;
-use crate::connection::Connection;
-use crate::connection::stream::ClientStream;
+use super::linger::linger;
+use super::stream::ClientStream;
+use crate::config::{CLASSROOM_OVERHEAD, Config, READ_BUFFER};
 use crate::dispatcher::classroom;
 use crate::dispatcher::event::{Event, Joined, Received};
 use crate::dispatcher::group::{Group, Service};
-use crate::outbox::AbortReason;
-use crate::protocol::Opcode;
-use crate::protocol::{CloseCode, Fault};
+use crate::outbox::{AbortReason, Outbox};
+use crate::protocol::{CloseCode, Fault, Opcode};
 use crate::sys::ConnectionId;
 use crate::sys::semaphore::Permit;
 
-/// A WebSocket that has been opened.
-pub(crate) struct Session {
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) service: Service,
-    pub(crate) websocket: WebSocket<ClientStream>,
-    /// Among the WebSockets that may be open at the same time.
-    pub(crate) _place: Permit,
+/// An open WebSocket.
+pub(super) struct Session {
+    peer: SocketAddr,
+    service: Service,
+    socket: Arc<TcpStream>,
+    outbox: Arc<Outbox>,
+    websocket: WebSocket<ClientStream>,
+    close_timeout: Duration,
+    /// Its place among the WebSockets that may be open at the same time.
+    _place: Permit,
 }
 
 impl Session {
-    /// Serves it until it ends.
-    pub(crate) fn serve(mut self: Box<Self>) {
-        let connection = Arc::clone(&self.connection);
-        let (client, outbox) = (connection.client, &connection.outbox);
-        let stream = self.websocket.get_mut();
-        stream.join(Joined {
-            client,
-            peer: connection.peer,
-            service: self.service.clone(),
-            outbox: Arc::clone(outbox),
-            bytes_in: stream.bytes_in(),
-        });
-        log::info!("{connection} opened {}", self.service);
+    /// A session whose frames come from `stream`. `socket` and `outbox` are those of the stream.
+    pub(super) fn new(
+        peer: SocketAddr,
+        service: Service,
+        socket: Arc<TcpStream>,
+        outbox: Arc<Outbox>,
+        stream: ClientStream,
+        config: &Config,
+        place: Permit,
+    ) -> Session {
+        let settings = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            // What tungstenite writes goes to the outbox at once, one frame at a time.
+            .write_buffer_size(0)
+            .max_message_size(Some(config.max_message))
+            .max_frame_size(Some(config.max_message));
+        let websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
+        let close_timeout = config.close_timeout;
+        Session { peer, service, socket, outbox, websocket, close_timeout, _place: place }
+    }
 
-        let ending = read_messages(&mut self.websocket, &self.service, client);
-        let closed_before = outbox.close_info().0;
-        self.websocket.get_mut().flush_and_wait();
-        self.websocket.get_ref().tell(Event::Left { client });
+    /// Serves the WebSocket until it ends: join, read messages, leave, close, linger.
+    pub(super) fn run(mut self) {
+        self.join();
+        log::info!("{self} opened {}", self.service);
+
+        let ending = read_messages(&mut self.websocket, &self.service);
+        let closed_before = self.outbox.close_info().0;
+        let stream = self.websocket.get_mut();
+        stream.flush_and_wait();
+        stream.tell(Event::Left { client: stream.id() });
         match &ending {
-            // tungstenite has its answer ready, and sends it when asked to read on.
+            // tungstenite has its answer ready, and sends it when we ask it to read on.
             Ending::Closed(_) => while self.websocket.read().is_ok() {},
             Ending::Fault { fault, frame } => {
-                outbox.close(fault.close_code(), &in_frame(*frame, fault));
+                self.outbox.close(fault.close_code(), &in_frame(*frame, fault));
             }
             Ending::Lost => {}
         }
-        // After a Close this only says that nothing follows it; without one, it ends the output.
-        outbox.send_final(&[]);
-        connection.linger(connection.shared.config.close_timeout);
-        let how = how_it_ended(outbox.close_info().1, &ending, closed_before);
-        log::info!("{connection} left {}: {how}", self.service);
+        // After a Close this only says that nothing follows it. Without a Close it ends the output.
+        self.outbox.send_final(&[]);
+        linger(&self.socket, &self.outbox, self.close_timeout);
+        let how = how_it_ended(self.outbox.close_info().1, &ending, closed_before);
+        log::info!("{self} left {}: {how}", self.service);
         self.websocket.get_mut().show_end(&how);
+    }
+
+    fn join(&mut self) {
+        let stream = self.websocket.get_mut();
+        let joined = Joined {
+            client: stream.id(),
+            peer: self.peer,
+            service: self.service.clone(),
+            outbox: Arc::clone(&self.outbox),
+            bytes_in: stream.bytes_in(),
+        };
+        stream.join(joined);
     }
 }
 
-/// For the log: who ended it, and how. `closed_before` is the code of a Close that this side
-/// had sent before the client's thread saw an end.
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.websocket.get_ref().id(), self.peer)
+    }
+}
+
+/// Says for the log which side ended the connection, and how. `closed_before` is the code of a Close
+/// that this side had sent before the client's thread saw the end.
 fn how_it_ended(
-    cut: Option<AbortReason>,
+    abort: Option<AbortReason>,
     ending: &Ending,
     closed_before: Option<CloseCode>,
 ) -> String {
-    match (cut, ending, closed_before) {
+    match (abort, ending, closed_before) {
         (Some(AbortReason::TooSlow), ..) => "dropped: it reads too slowly".to_owned(),
         (Some(AbortReason::NoPong), ..) => "dropped: no answer to a Ping".to_owned(),
-        (Some(AbortReason::NoThread), ..) => "dropped: no thread to wait until it reads".to_owned(),
+        (Some(AbortReason::NoThread), ..) => {
+            "dropped: the system has no thread to drain its backlog".to_owned()
+        }
         (_, Ending::Closed(theirs), Some(_)) => {
             format!("the server closed, the client answered {theirs}")
         }
@@ -91,23 +129,20 @@ fn how_it_ended(
     }
 }
 
-/// How a WebSocket came to its end, on the client's side.
+/// How the client's side of a WebSocket ended.
 enum Ending {
-    /// The client has sent a Close, with this code and reason.
+    /// The client sent a Close, with this code and reason.
     Closed(String),
-    /// The client has broken a rule, in the frame of this number where it is known.
+    /// The client broke a rule, in the frame with this number where it is known.
     Fault { fault: Fault, frame: Option<u64> },
     /// The connection ended without a Close.
     Lost,
 }
 
-/// Reads messages until there are no more. Waiting happens inside `read`, which hands over what
-/// is staged before it does.
-fn read_messages(
-    websocket: &mut WebSocket<ClientStream>,
-    service: &Service,
-    client: ConnectionId,
-) -> Ending {
+/// Reads messages until there are no more. The thread waits inside `read`, which first hands the
+/// messages so far to the dispatcher.
+fn read_messages(websocket: &mut WebSocket<ClientStream>, service: &Service) -> Ending {
+    let client: ConnectionId = websocket.get_ref().id();
     let in_classroom = matches!(service, Service::Group(Group::Classroom(_)));
     loop {
         let (opcode, payload) = match websocket.read() {
@@ -125,7 +160,7 @@ fn read_messages(
             Ok(Message::Close(None)) => {
                 return Ending::Closed(CloseCode::NO_STATUS_RECEIVED.to_string());
             }
-            // tungstenite answers a Ping by itself; a bare frame it never returns.
+            // tungstenite answers a Ping by itself, and never returns a bare frame.
             Ok(Message::Ping(_) | Message::Frame(_)) => continue,
             Err(error) => return ending_of(error, websocket.get_mut()),
         };
@@ -135,7 +170,7 @@ fn read_messages(
         } else {
             Received::Message(opcode, payload)
         };
-        // One message to a classroom makes work for every member.
+        // A message to a classroom makes work for every member.
         let cost = if in_classroom { length + CLASSROOM_OVERHEAD } else { length };
         websocket.get_mut().stage(message, cost);
     }
@@ -148,12 +183,12 @@ fn read_request(opcode: Opcode, payload: &[u8]) -> Result<classroom::Request, St
     }
 }
 
-/// What an error from tungstenite means. A peer that goes away is not an error.
+/// Translates an error from tungstenite. A peer that goes away is not an error.
 fn ending_of(error: Error, stream: &mut ClientStream) -> Ending {
     let fault = match error {
-        // What the cursor has stopped at. Another error is about a frame before that.
-        Error::Io(_) if let Some(stop) = stream.take_fault() => {
-            return Ending::Fault { fault: stop.fault, frame: Some(stop.frame) };
+        // The validator stopped the stream. Any other error is about a frame before that one.
+        Error::Io(_) if let Some(found) = stream.take_fault() => {
+            return Ending::Fault { fault: found.fault, frame: Some(found.frame) };
         }
         Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => return Ending::Lost,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Ending::Lost,
@@ -190,7 +225,7 @@ mod tests {
     use crate::tap::Tap;
 
     #[test]
-    fn who_sends_much_at_once_does_not_reach_the_dispatcher_in_one_piece() {
+    fn a_flood_of_messages_reaches_the_dispatcher_in_small_pieces() {
         const MESSAGES: usize = 100_000;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -208,7 +243,7 @@ mod tests {
             ClientStream::new(ConnectionId(1), socket, outbox, sender, Vec::new(), tap, &config);
         let settings = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
         let mut websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
-        let ending = read_messages(&mut websocket, &Service::Echo(EchoAt::Echo), ConnectionId(1));
+        let ending = read_messages(&mut websocket, &Service::Echo(EchoAt::Echo));
         assert!(matches!(ending, Ending::Lost));
         writing.join().unwrap().unwrap();
         drop(websocket);

@@ -12,21 +12,20 @@ use crate::sys::semaphore::Semaphore;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
 
-/// What all clients' threads share.
+/// What the threads of all connections share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
-    /// Where this server is reached from this machine.
+    /// The address at which this machine reaches the server.
     pub(crate) address: SocketAddr,
     pub(crate) threads: Arc<Threads>,
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Semaphore>,
-    /// Places for those who watch the wire.
+    /// Places for pages that watch the wire.
     pub(crate) watchers: Arc<Semaphore>,
-    /// For the eyes of those who watch.
     pub(crate) tap: Arc<Tap>,
-    /// A word for this run of the server, by which pages tell it from the one before.
+    /// Names this run of the server, so that a page notices when the server was started again.
     pub(crate) run: String,
-    /// To the dispatcher. It ends when the last of these is gone.
+    /// The way to the dispatcher. The dispatcher ends when the last of these senders is gone.
     pub(crate) events: Sender<Event>,
 }

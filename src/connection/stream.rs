@@ -2,13 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 
-use crate::config::{Config, MESSAGE_OVERHEAD, READ_AHEAD, READ_BUFFER};
+use super::read_ahead::ReadAhead;
+use crate::config::{Config, MESSAGE_OVERHEAD};
 use crate::dispatcher::event::{Event, Joined, Received};
 use crate::outbox::Outbox;
 use crate::protocol::Side;
@@ -18,44 +18,35 @@ use crate::sys::socket::read_uninterrupted;
 use crate::tap::ConnectionTap;
 use crate::tap::capture::{CapturedFrame, FrameCapture};
 
-/// The two directions of one client, for tungstenite.
+/// The two directions of one client, as tungstenite sees them.
 ///
-/// Everything tungstenite has to say by itself goes the one way out. And the moment it asks for
-/// more bytes is the moment all messages so far are handed to the dispatcher: pipelined messages
-/// cross the channel together, and a lone one waits for nothing.
+/// Whatever tungstenite writes by itself (a Pong, the answer to a Close) goes through the outbox, like
+/// everything else. When tungstenite asks for more bytes, all messages so far go to the dispatcher: so
+/// pipelined messages cross the channel together, and a single message does not wait.
 pub struct ClientStream {
-    client: ConnectionId,
+    id: ConnectionId,
     socket: Arc<TcpStream>,
     outbox: Arc<Outbox>,
     events: Sender<Event>,
-    /// The request for tungstenite's part of the handshake; `None` once that is over.
-    request: Option<io::Cursor<String>>,
-    /// What tungstenite answers to it.
-    answer: Vec<u8>,
-    /// In this range of it, bytes that have been read from the socket and not been given on yet: what
-    /// came right behind the request head, or part of a large read.
-    ahead: Vec<u8>,
-    unread: Range<usize>,
-    /// Whether the last read brought so much that the next may be a large one.
-    busy: bool,
-    cursor: FrameValidator,
-    /// The rule that was broken. Nothing is read any more.
-    stop: Option<FaultAt>,
-    /// For the eyes of those who watch.
+    read_ahead: ReadAhead,
+    validator: FrameValidator,
+    /// The first rule that the client broke. After it the stream reads nothing any more.
+    fault: Option<FaultAt>,
     tap: Arc<ConnectionTap>,
-    /// Cuts out frames to show; there only while somebody watches.
-    cutter: Option<FrameCapture>,
-    /// Messages decoded since the last hand-over, and what they cost.
+    /// Collects the frames to show. It exists only while somebody watches.
+    capture: Option<FrameCapture>,
+    /// Messages decoded since the last hand-over, and what they cost in bytes.
     staged: Vec<Received>,
     staged_cost: usize,
-    /// Written here only, by the client's thread.
+    /// Only the client's own thread writes this count.
     bytes_in: Arc<AtomicU64>,
 }
 
 impl ClientStream {
-    /// The stream of the client with this number. `leftover` came right behind its request head.
+    /// The stream of this connection. `leftover` are the bytes that came right behind the request
+    /// head.
     pub fn new(
-        client: ConnectionId,
+        id: ConnectionId,
         socket: Arc<TcpStream>,
         outbox: Arc<Outbox>,
         events: Sender<Event>,
@@ -64,39 +55,28 @@ impl ClientStream {
         config: &Config,
     ) -> ClientStream {
         ClientStream {
-            client,
+            id,
             socket,
             outbox,
             events,
-            request: None,
-            answer: Vec::new(),
-            unread: 0..leftover.len(),
-            ahead: leftover,
-            busy: false,
-            cursor: FrameValidator::new(config.max_message, config.max_fragments),
-            stop: None,
+            read_ahead: ReadAhead::new(leftover),
+            validator: FrameValidator::new(config.max_message, config.max_fragments),
+            fault: None,
             tap,
-            cutter: None,
+            capture: None,
             staged: Vec::new(),
             staged_cost: 0,
             bytes_in: Arc::default(),
         }
     }
 
-    /// Gives tungstenite this request to read, before anything else.
-    pub fn replay_request(&mut self, request: String) {
-        self.request = Some(io::Cursor::new(request));
+    /// The number of the connection.
+    pub fn id(&self) -> ConnectionId {
+        self.id
     }
 
-    /// From here on the bytes are frames. The answer leaves when the dispatcher has been told.
-    pub fn handshake_done(&mut self) {
-        self.request = None;
-        let answer = std::mem::take(&mut self.answer);
-        self.outbox.set_handshake_response(answer.into(), Arc::clone(&self.tap));
-    }
-
-    /// Tells the dispatcher that a client has come, and waits until it has sent the answer to the
-    /// handshake: before that nothing is read, and nothing else leaves.
+    /// Tells the dispatcher about the new client, and waits until the dispatcher has sent the answer
+    /// to the handshake. Before that this thread reads nothing and sends nothing else.
     pub fn join(&mut self, joined: Joined) {
         self.outbox.add_in_flight(1);
         self.tell(Event::Joined(Box::new(joined)));
@@ -109,16 +89,16 @@ impl ClientStream {
         self.staged_cost += length + MESSAGE_OVERHEAD;
     }
 
-    /// Hands over what is staged and waits until the dispatcher has dealt with all of it, so
-    /// that a Close that is sent next comes after the answers.
+    /// Hands the staged messages over and waits until the dispatcher has answered all of them, so
+    /// that a Close that follows leaves after the answers.
     pub fn flush_and_wait(&mut self) {
         self.hand_over();
         self.outbox.wait_until_idle();
     }
 
-    /// The rule that was broken, if reading has stopped for that.
+    /// The broken rule that stopped the reading, if that is why it stopped.
     pub fn take_fault(&mut self) -> Option<FaultAt> {
-        self.stop.take()
+        self.fault.take()
     }
 
     /// The bytes read so far, as the dispatcher sees them.
@@ -126,9 +106,10 @@ impl ClientStream {
         Arc::clone(&self.bytes_in)
     }
 
-    /// Sends an event to the dispatcher; waits when it is behind. It outlives all its clients.
+    /// Sends an event to the dispatcher, and waits when it is behind. The dispatcher outlives all its
+    /// clients.
     pub fn tell(&self, event: Event) {
-        // Only when the dispatcher has ended in a panic; then the server stops too.
+        // This fails only after the dispatcher has panicked. Then the server stops as well.
         let _ = self.events.send(event);
     }
 
@@ -139,71 +120,46 @@ impl ClientStream {
         let cost = std::mem::take(&mut self.staged_cost);
         let messages = std::mem::take(&mut self.staged);
         self.outbox.add_in_flight(cost);
-        self.tell(Event::Received { client: self.client, messages, cost });
-    }
-
-    /// Reads much at once. The memory for that is kept while much comes.
-    fn read_ahead(&mut self) -> io::Result<()> {
-        self.ahead.resize(READ_AHEAD, 0);
-        let count = read_uninterrupted(&self.socket, &mut self.ahead)?;
-        self.busy = count > READ_BUFFER;
-        self.unread = 0..count;
-        Ok(())
+        self.tell(Event::Received { client: self.id, messages, cost });
     }
 
     fn read_frames(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Also in the middle of what has been read ahead: much of one client must not reach the
+        // Also in the middle of bytes that were read ahead: a flood of messages must not reach the
         // dispatcher in one piece.
         self.hand_over();
         self.outbox.wait_for_room();
-        if self.unread.is_empty() {
-            if self.busy {
-                self.read_ahead()?;
-            } else {
-                self.ahead = Vec::new();
-            }
-        }
-        let count = if self.unread.is_empty() {
-            let count = read_uninterrupted(&self.socket, buffer)?;
-            self.busy = count == READ_BUFFER;
-            count
-        } else {
-            let count = self.unread.len().min(buffer.len());
-            let from = self.unread.start;
-            buffer[..count].copy_from_slice(&self.ahead[from..from + count]);
-            self.unread.start += count;
-            count
-        };
+        let socket = &self.socket;
+        let count = self.read_ahead.read(buffer, |into| read_uninterrupted(socket, into))?;
         self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
         self.start_or_stop_showing();
-        let result = self.cursor.advance(&buffer[..count]);
+        let result = self.validator.advance(&buffer[..count]);
         self.show(&buffer[..count], result.as_ref().err());
         match result {
             Ok(()) => Ok(count),
-            // Frames before the faulty one are still to be read, and count.
-            Err(stop) => {
-                let good = stop.good;
-                self.stop = Some(stop);
+            // tungstenite still gets the frames before the faulty one.
+            Err(fault) => {
+                let good = fault.good;
+                self.fault = Some(fault);
                 if good > 0 { Ok(good) } else { Err(stopped()) }
             }
         }
     }
 }
 
-/// What is shown of the frames that come in.
+/// The wire view of the frames that come in.
 impl ClientStream {
-    /// To be called before the cursor moves on: showing begins where it is.
+    /// Must run before the validator moves on, because the view begins where the validator is.
     fn start_or_stop_showing(&mut self) {
-        match (self.tap.is_watched(), &self.cutter) {
-            (true, None) => self.cutter = Some(FrameCapture::beginning_at(&self.cursor)),
-            (false, Some(_)) => self.cutter = None,
+        match (self.tap.is_watched(), &self.capture) {
+            (true, None) => self.capture = Some(FrameCapture::beginning_at(&self.validator)),
+            (false, Some(_)) => self.capture = None,
             _ => {}
         }
     }
 
-    /// Shows the frames that are complete with these bytes, and the faulty one as far as it came.
+    /// Shows the frames that these bytes complete, and the part of a faulty frame that came.
     fn show(&mut self, bytes: &[u8], stop: Option<&FaultAt>) {
-        let Some(cutter) = &mut self.cutter else { return };
+        let Some(cutter) = &mut self.capture else { return };
         let tap = &self.tap;
         let Some(stop) = stop else {
             return cutter.feed(bytes, |frame| tap.frame(Side::Client, frame));
@@ -219,12 +175,12 @@ impl ClientStream {
         } else if let Some(frame) = cutter.unfinished(Some(stop.fault.clone())) {
             tap.frame(Side::Client, frame);
         }
-        self.cutter = Some(FrameCapture::default());
+        self.capture = Some(FrameCapture::default());
     }
 
-    /// Shows the beginning of a frame that was never finished, and the end of the connection.
+    /// Shows the start of a frame that was never completed, and the end of the connection.
     pub fn show_end(&mut self, how: &str) {
-        if let Some(frame) = self.cutter.as_mut().and_then(|cutter| cutter.unfinished(None)) {
+        if let Some(frame) = self.capture.as_mut().and_then(|cutter| cutter.unfinished(None)) {
             self.tap.frame(Side::Client, frame);
         }
         self.tap.end(how);
@@ -233,10 +189,7 @@ impl ClientStream {
 
 impl Read for ClientStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(request) = &mut self.request {
-            return request.read(buffer);
-        }
-        if self.stop.is_some() {
+        if self.fault.is_some() {
             return Err(stopped());
         }
         self.read_frames(buffer)
@@ -245,11 +198,7 @@ impl Read for ClientStream {
 
 impl Write for ClientStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.request.is_some() {
-            self.answer.extend_from_slice(bytes);
-        } else {
-            self.outbox.send_frame(bytes);
-        }
+        self.outbox.send_frame(bytes);
         Ok(bytes.len())
     }
 
@@ -258,7 +207,7 @@ impl Write for ClientStream {
     }
 }
 
-/// Tells tungstenite to stop; why, is in [`ClientStream::take_fault`].
+/// Tells tungstenite to stop. [`ClientStream::take_fault`] has the reason.
 fn stopped() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }

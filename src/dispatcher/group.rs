@@ -38,21 +38,22 @@ pub enum Group {
 }
 
 impl Service {
-    /// Chooses among the subprotocols that the client offers, in its order of preference
-    /// (RFC 6455 section 4.2.2), and changes the service accordingly. None in common is no
-    /// fault: the connection then has none.
-    pub fn choose_subprotocol<'a>(
-        &mut self,
-        offered: impl Iterator<Item = &'a str>,
-    ) -> Option<&'static str> {
-        let Service::Group(Group::Room(name)) = self else { return None };
-        for subprotocol in offered {
-            if subprotocol == CLASSROOM {
-                *self = Service::Group(Group::Classroom(std::mem::take(name)));
-                return Some(CLASSROOM);
-            }
+    /// The subprotocols that are spoken here.
+    pub fn subprotocols(&self) -> &'static [&'static str] {
+        match self {
+            Service::Group(Group::Room(_)) => &[CLASSROOM],
+            _ => &[],
         }
-        None
+    }
+
+    /// The service for a client with which this subprotocol was agreed on.
+    pub fn speaking(self, subprotocol: Option<&str>) -> Service {
+        match self {
+            Service::Group(Group::Room(name)) if subprotocol == Some(CLASSROOM) => {
+                Service::Group(Group::Classroom(name))
+            }
+            other => other,
+        }
     }
 
     /// The path as the statistics count it: all rooms together, or the table could grow without end.
@@ -76,20 +77,5 @@ impl fmt::Display for Service {
             }
             other => f.write_str(other.counted_as()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_rooms_know_a_subprotocol() {
-        let mut blue = Service::Group(Group::Room("blue".to_owned()));
-        assert_eq!(blue.choose_subprotocol(["chat"].into_iter()), None);
-        assert_eq!(blue.choose_subprotocol(["chat", CLASSROOM].into_iter()), Some(CLASSROOM));
-        assert_eq!(blue, Service::Group(Group::Classroom("blue".to_owned())));
-        let mut echo = Service::Echo(EchoAt::Echo);
-        assert_eq!(echo.choose_subprotocol([CLASSROOM].into_iter()), None);
     }
 }

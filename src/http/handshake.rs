@@ -1,253 +1,128 @@
-//! The opening handshake (RFC 6455 section 4.2): from a request head to a WebSocket, or to an
-//! answer that says why not.
+//! The opening handshake (RFC 6455 section 4.2): a request head comes in; a [`Handshake`] or a
+//! [`Refusal`] comes out. Nothing here reads from a socket or writes to one.
 
-use std::io;
+use std::sync::LazyLock;
 
+use ::http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use ::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
+use data_encoding::{BASE64, Encoding};
 use tungstenite::handshake::derive_accept_key;
-use tungstenite::handshake::server::{Request, Response as Accepted};
-use tungstenite::http::HeaderValue;
-use tungstenite::protocol::WebSocketConfig;
-use tungstenite::{HandshakeError, WebSocket, accept_hdr_with_config};
+use tungstenite::handshake::server::write_response;
 
-use crate::config::{Config, READ_BUFFER};
-use crate::connection::routes;
-use crate::connection::routes::Route;
-use crate::connection::stream::ClientStream;
-use crate::dispatcher::group::Service;
-use crate::http::origin::Origins;
-use crate::http::request::RequestHead;
-use crate::http::response::Response;
-use crate::lab::api::Endpoint;
-use crate::lab::assets;
+use super::origin::Origins;
+use super::refusal::Refusal;
+use super::request::RequestHead;
 
-/// What a request is to get.
-#[derive(Debug)]
-pub enum Decision {
-    /// A WebSocket.
-    Upgrade(Upgrade),
-    /// The statistics; the request may see them.
-    Stats,
-    /// The events of the wire; the request may see them.
-    Watch,
-    /// Something of the lab API; the request may use it.
-    Lab(Endpoint),
-    /// This answer.
-    Answer(Response),
-}
-
-/// A handshake that will be accepted.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Upgrade {
-    /// What the WebSocket is connected to.
-    pub service: Service,
-    /// The subprotocol chosen among those offered.
+/// A handshake that the server accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handshake {
+    /// The client's `Sec-WebSocket-Key`: 16 random bytes in base64. It does not say who the client
+    /// is. The answer is made from it, and so shows that the server speaks WebSocket.
+    key: String,
+    /// The subprotocol that the server chose among those that the client offers.
     pub subprotocol: Option<&'static str>,
-    /// The client's `Sec-WebSocket-Key`: 16 random bytes in base64. It authenticates no one; that
-    /// the server answers to it shows that it speaks WebSocket.
-    pub key: String,
 }
 
-/// Decides what a request gets. The checks follow the order of RFC 6455 section 4.2.1, after
-/// those that hold for every request.
-pub fn decide(head: &RequestHead, config: &Config, origins: &Origins) -> Decision {
-    let decision = examine(head, config, origins).unwrap_or_else(Decision::Answer);
-    match decision {
-        Decision::Answer(response) if head.method == "HEAD" => {
-            Decision::Answer(response.without_body())
+impl Handshake {
+    /// The answer `101 Switching Protocols`, as bytes. tungstenite computes the accept value from
+    /// the key and writes the head.
+    pub fn response(&self) -> Bytes {
+        let accept = derive_accept_key(self.key.as_bytes());
+        let accept = HeaderValue::try_from(accept).expect("base64 fits a header");
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        if let Some(subprotocol) = self.subprotocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
         }
-        other => other,
-    }
-}
-
-fn examine(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Decision, Response> {
-    let refuse = |status, why: &str| Err(Response::new(status, why));
-    let hosts = head.get_all("Host").count();
-    if hosts > 1 || (hosts == 0 && head.minor_version == 1) {
-        return refuse(400, &format!("a request has one Host header, not {hosts}"));
-    }
-    let Some(route) = routes::find(&head.path, config.mode) else {
-        return refuse(404, "there is nothing at this path");
-    };
-    let changes_something = matches!(route, Route::Lab(endpoint) if endpoint.needs_post());
-    let wants_websocket = head.has_token("Upgrade", "websocket") || has_websocket_header(head);
-    let (allowed, allow): (&[&str], _) = match (wants_websocket, changes_something) {
-        (true, _) => (&["GET"], "GET"),
-        (_, true) => (&["POST"], "POST"),
-        _ => (&["GET", "HEAD"], "GET, HEAD"),
-    };
-    if !allowed.contains(&&*head.method) {
-        let why = format!("only {allow} is allowed, not {:?}", head.method);
-        return Err(Response::new(405, &why).header("Allow", allow));
-    }
-    match route {
-        Route::Root(service) | Route::WebSocket(service) if wants_websocket => {
-            examine_handshake(head, service, origins).map(Decision::Upgrade)
-        }
-        Route::WebSocket(_) => {
-            Err(upgrade_required("only WebSocket is spoken here: open it with new WebSocket(url)"))
-        }
-        _ if wants_websocket => refuse(404, "there is no WebSocket at this path"),
-        Route::Root(_) => Ok(Decision::Answer(asset(assets::lab_page()))),
-        Route::Asset(found) => Ok(Decision::Answer(asset(found))),
-        Route::Tutorial(file) => {
-            let (content_type, body) = file.content();
-            Ok(Decision::Answer(page(content_type, body)))
-        }
-        Route::Stats | Route::WireEvents | Route::Lab(_) => match origins.may_read_private(head) {
-            Err(why) => refuse(403, &why),
-            Ok(()) => Ok(match route {
-                Route::Lab(endpoint) => Decision::Lab(endpoint),
-                Route::Stats => Decision::Stats,
-                _ => Decision::Watch,
-            }),
-        },
+        let mut bytes = Vec::with_capacity(256);
+        write_response(&mut bytes, &response).expect("a Vec takes every head of visible ASCII");
+        bytes.into()
     }
 }
 
-/// The requirements on a client's opening handshake (RFC 6455 section 4.2.1, in its order).
-fn examine_handshake(
+/// Checks the requirements on a client's opening handshake, in the order of RFC 6455 section
+/// 4.2.1. `known` are the subprotocols that are spoken at this path.
+///
+/// These rules are closer to the RFC than tungstenite's own, which want `Connection` in one line and
+/// `Upgrade` to be one word.
+///
+/// # Errors
+/// The first requirement that the request does not meet.
+pub fn examine(
     head: &RequestHead,
-    mut service: Service,
+    known: &[&'static str],
     origins: &Origins,
-) -> Result<Upgrade, Response> {
-    let refuse = |status, why: &str| Err(Response::new(status, why));
+) -> Result<Handshake, Refusal> {
     if head.minor_version != 1 {
-        return refuse(400, "the opening handshake needs HTTP/1.1, not HTTP/1.0");
+        return Err(Refusal::HandshakeVersion);
     }
     if !head.has_token("Upgrade", "websocket") {
-        return Err(upgrade_required("the request has no \"Upgrade: websocket\""));
+        return Err(Refusal::NoUpgrade);
     }
     if !head.has_token("Connection", "Upgrade") {
-        return refuse(400, "the request has no \"Connection: Upgrade\"");
+        return Err(Refusal::NoConnectionUpgrade);
     }
     let has_body = head.get("Transfer-Encoding").is_some()
         || head.get("Content-Length").is_some_and(|length| length != "0");
     if has_body {
-        return refuse(400, "an opening handshake has no body");
+        return Err(Refusal::HandshakeBody);
     }
     let keys: Vec<&str> = head.get_all("Sec-WebSocket-Key").collect();
     let key = match keys[..] {
         [key] if is_key(key) => key.to_owned(),
-        [_] => return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64"),
-        _ => {
-            let count = keys.len();
-            return refuse(400, &format!("a handshake has one Sec-WebSocket-Key, not {count}"));
-        }
+        [_] => return Err(Refusal::InvalidKey),
+        _ => return Err(Refusal::KeyCount(keys.len())),
     };
     match head.get("Sec-WebSocket-Version") {
         Some("13") => {}
-        Some(_) => return Err(upgrade_required("Sec-WebSocket-Version is 13 here")),
-        None => return refuse(400, "the request has no \"Sec-WebSocket-Version: 13\""),
+        Some(_) => return Err(Refusal::OtherVersion),
+        None => return Err(Refusal::NoVersion),
     }
-    if let Err(why) = origins.may_upgrade(head) {
-        return refuse(403, &why);
-    }
-    let subprotocol = service.choose_subprotocol(head.tokens("Sec-WebSocket-Protocol"));
-    Ok(Upgrade { service, subprotocol, key })
+    origins.may_upgrade(head).map_err(Refusal::Origin)?;
+    // The client offers subprotocols in its order of preference. Having none in common is not an
+    // error: the connection then speaks none of them (RFC 6455 section 4.2.2).
+    let mut offered = head.tokens("Sec-WebSocket-Protocol");
+    let subprotocol = offered.find_map(|name| known.iter().find(|known| **known == name).copied());
+    Ok(Handshake { key, subprotocol })
 }
 
-/// Headers that only an opening handshake has: someone who sends them and forgets `Upgrade`
-/// means a WebSocket, not the page.
-fn has_websocket_header(head: &RequestHead) -> bool {
-    head.get("Sec-WebSocket-Key").is_some() || head.get("Sec-WebSocket-Version").is_some()
+/// Whether a request means to open a WebSocket. Someone who sends a header that only a handshake has,
+/// and forgets `Upgrade`, wants a WebSocket and not the page.
+pub fn wants_websocket(head: &RequestHead) -> bool {
+    head.has_token("Upgrade", "websocket")
+        || head.get("Sec-WebSocket-Key").is_some()
+        || head.get("Sec-WebSocket-Version").is_some()
 }
 
-/// 426 names what to upgrade to (RFC 9110 section 15.5.22), and the version (RFC 6455 section 4.4).
-fn upgrade_required(why: &str) -> Response {
-    Response::new(426, why).header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13")
-}
-
-fn asset(asset: &'static assets::Asset) -> Response {
-    page(asset.content_type, Bytes::from_static(asset.body))
-}
-
-fn page(content_type: &str, body: Bytes) -> Response {
-    // The page may load only what comes from here, and connect to any WebSocket.
-    Response::with_body(200, content_type, body).header(
-        "Content-Security-Policy",
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'",
-    )
-}
-
-/// Whether these are 16 bytes in base64: 22 digits and two equals signs (RFC 6455 section 4.1).
+/// Whether this is 16 bytes in base64 (RFC 6455 section 4.1).
+///
+/// The last digit holds two bits of the key and four bits without meaning. They need not be 0: the
+/// RFC itself prints a key in which they are not.
 fn is_key(key: &str) -> bool {
-    key.strip_suffix("==").is_some_and(|digits| {
-        let is_digit = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-        digits.len() == 22 && digits.bytes().all(is_digit)
-    })
+    key.len() == BASE64.encode_len(16)
+        && LENIENT_BASE64.decode(key.as_bytes()).is_ok_and(|bytes| bytes.len() == 16)
 }
 
-/// The 22nd digit holds two bits of the key and four that mean nothing. RFC 6455 section 4.1
-/// itself prints a key in which those are not 0, and tungstenite takes only keys in which they are.
-fn canonical(key: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let last = key.as_bytes().get(21).and_then(|digit| DIGITS.iter().position(|d| d == digit));
-    let last = DIGITS[last.unwrap_or_default() & 0b11_0000];
-    format!("{}{}==", &key[..21], char::from(last))
-}
-
-/// tungstenite's side of the handshake: it writes the 101 and makes the WebSocket.
-///
-/// It is given a request of just what it looks at, since everything has been examined above and
-/// by rules that are closer to the RFC: tungstenite wants `Connection` in one line and `Upgrade`
-/// to be one word.
-///
-/// # Errors
-/// When the connection is lost.
-pub fn accept(
-    upgrade: &Upgrade,
-    mut stream: ClientStream,
-    config: &Config,
-) -> io::Result<WebSocket<ClientStream>> {
-    stream.replay_request(format!(
-        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n\r\n",
-        canonical(&upgrade.key)
-    ));
-    let settings = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        // What tungstenite writes goes to the outbox at once, one frame at a time.
-        .write_buffer_size(0)
-        .max_message_size(Some(config.max_message))
-        .max_frame_size(Some(config.max_message));
-    let accept_key = derive_accept_key(upgrade.key.as_bytes());
-    #[expect(clippy::result_large_err, reason = "tungstenite's type")]
-    let add_headers = |_: &Request, mut response: Accepted| {
-        if let Ok(value) = HeaderValue::from_str(&accept_key) {
-            response.headers_mut().insert("Sec-WebSocket-Accept", value);
-        }
-        if let Some(subprotocol) = upgrade.subprotocol {
-            let value = HeaderValue::from_static(subprotocol);
-            response.headers_mut().insert("Sec-WebSocket-Protocol", value);
-        }
-        Ok(response)
-    };
-    let mut websocket = accept_hdr_with_config(stream, add_headers, Some(settings)).map_err(
-        |error| match error {
-            HandshakeError::Failure(error) => io::Error::other(error),
-            HandshakeError::Interrupted(_) => io::ErrorKind::TimedOut.into(),
-        },
-    )?;
-    websocket.get_mut().handshake_done();
-    Ok(websocket)
-}
-
-/// The answer to a connection there is no room for, as bytes: it is sent without a thread.
-pub(crate) fn no_room(why: &str) -> Vec<Bytes> {
-    Response::new(503, why).encode()
-}
+static LENIENT_BASE64: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = BASE64.specification();
+    specification.check_trailing_bits = false;
+    specification.encoding().expect("only the check of trailing bits differs from BASE64")
+});
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatcher::group::EchoAt;
     use crate::http::request::{HeadResult, parse_head};
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
     /// A good handshake, with `changes` made to its text.
-    fn handshake(changes: &[(&str, &str)]) -> Decision {
+    fn handshake(changes: &[(&str, &str)]) -> Result<Handshake, Refusal> {
         let mut text = format!(
             "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -258,22 +133,15 @@ mod tests {
         }
         match parse_head(text.as_bytes(), 4096) {
             Some(HeadResult::Head(head, _)) => {
-                decide(&head, &Config::default(), &Origins::new("a:1", &[]))
+                examine(&head, &["chess.v1", "chess.v2"], &Origins::new("a:1", &[]))
             }
-            Some(HeadResult::Refused(response)) => Decision::Answer(response),
+            Some(HeadResult::Refused(refusal)) => Err(refusal),
             other => panic!("{other:?}"),
         }
     }
 
-    fn refusal(changes: &[(&str, &str)]) -> (u16, String) {
-        match handshake(changes) {
-            Decision::Answer(response) => (response.status, response.line()),
-            other => panic!("not refused: {other:?}"),
-        }
-    }
-
     #[test]
-    fn handshakes_that_naive_servers_refuse() {
+    fn good_handshakes_that_naive_servers_refuse_are_accepted() {
         for changes in [
             &[] as &[(&str, &str)],
             &[("Connection: Upgrade", "Connection: keep-alive, Upgrade")],
@@ -282,17 +150,10 @@ mod tests {
             &[("Upgrade: websocket", "Upgrade: h2c, websocket")],
             &[("Host: a", "Sec-WebSocket-Extensions: permessage-deflate\r\nHost: a\r\nX: y")],
             &[("Host: a", "Host: a\r\nContent-Length: 0")],
-            &[("/echo", "/echo?token=1")],
-            &[("/echo", "http://a/echo")],
-            // Printed so in RFC 6455 section 4.1, with bits beyond the sixteen bytes.
+            // Printed like this in RFC 6455 section 4.1, with bits beyond the sixteen bytes.
             &[(KEY, "AQIDBAUGBwgJCgsMDQ4PEC==")],
         ] {
-            match handshake(changes) {
-                Decision::Upgrade(upgrade) => {
-                    assert_eq!(upgrade.service, Service::Echo(EchoAt::Echo));
-                }
-                other => panic!("{changes:?}: {other:?}"),
-            }
+            assert!(handshake(changes).is_ok(), "{changes:?}: {:?}", handshake(changes));
         }
     }
 
@@ -300,54 +161,60 @@ mod tests {
     fn each_requirement_has_its_refusal() {
         let version = "Sec-WebSocket-Version: 13";
         let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-        for (changes, status, names) in [
-            (("GET", "POST"), 405, "GET"),
+        for (change, status, names) in [
             (("HTTP/1.1", "HTTP/1.0"), 400, "HTTP/1.1"),
-            (("Host: a\r\n", ""), 400, "Host"),
-            (("Host: a", "Host: a\r\nHost: b"), 400, "Host"),
             (("Upgrade: websocket\r\n", ""), 426, "Upgrade: websocket"),
             (("Upgrade: websocket", "Upgrade: h2c"), 426, "Upgrade: websocket"),
             (("Connection: Upgrade", "Connection: keep-alive"), 400, "Connection: Upgrade"),
-            ((key, "X: y"), 400, "Sec-WebSocket-Key"),
+            ((key, "X: y"), 400, "this one has 0"),
             ((key, "Sec-WebSocket-Key: AAAA==\r\nX: y"), 400, "16 bytes"),
             (("ZSBub25jZQ==", "ZSBub25jZQ="), 400, "16 bytes"),
             (("ZSBub25jZQ==", "ZSBub25jZ!=="), 400, "16 bytes"),
-            (("Host: a", "Host: a\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA=="), 400, "one"),
+            (("ZSBub25jZQ==", "ZSBub25jZQAA"), 400, "16 bytes"),
+            (
+                ("Host: a", "Host: a\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA=="),
+                400,
+                "this one has 2 (RFC 6455 11.3.1)",
+            ),
             ((version, "X: y"), 400, "Sec-WebSocket-Version"),
-            ((version, "Sec-WebSocket-Version: 8"), 426, "13"),
+            ((version, "Sec-WebSocket-Version: 8"), 426, "13 (RFC 6455 4.4)"),
             ((version, "Sec-WebSocket-Version: x"), 426, "13"),
-            (("/echo", "/nope"), 404, "nothing"),
-            (("/echo", "/stats"), 404, "no WebSocket"),
             (("Host: a", "Host: a\r\nContent-Length: 5"), 400, "body"),
         ] {
-            let (found, line) = refusal(&[changes]);
-            assert_eq!(found, status, "{changes:?}: {line}");
-            assert!(line.contains(names), "{changes:?}: {line}");
+            let refusal = handshake(&[change]).expect_err("a refusal");
+            assert_eq!(refusal.status(), status, "{change:?}: {refusal}");
+            assert!(refusal.to_string().contains(names), "{change:?}: {refusal}");
         }
     }
 
     #[test]
-    fn an_upgrade_that_is_required_says_to_what() {
-        let Decision::Answer(response) = handshake(&[("Version: 13", "Version: 8")]) else {
-            panic!("accepted");
+    fn the_first_subprotocol_offered_that_is_known_is_chosen() {
+        let chosen = |offer: &str| {
+            let header = format!("Host: a\r\nSec-WebSocket-Protocol: {offer}");
+            handshake(&[("Host: a", &header)]).expect("a handshake").subprotocol
         };
-        let text = String::from_utf8(response.encode().concat()).unwrap();
-        for header in ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Connection: upgrade, "] {
-            assert!(text.contains(header), "{header} in {text}");
-        }
+        assert_eq!(chosen("go, chess.v2, chess.v1"), Some("chess.v2"));
+        assert_eq!(chosen("go"), None);
     }
 
     #[test]
-    fn accept_keys_of_the_rfc() {
-        assert_eq!(derive_accept_key(KEY.as_bytes()), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        assert_eq!(derive_accept_key(b"AQIDBAUGBwgJCgsMDQ4PEA=="), "C/0nmHhBztSRGR1CwL6Tf4ZjwpY=");
+    fn the_answer_of_section_1_3() {
+        let offer = "Host: a\r\nSec-WebSocket-Protocol: chess.v1";
+        let response = handshake(&[("Host: a", offer)]).expect("a handshake").response();
+        assert_eq!(
+            String::from_utf8_lossy(&response),
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+             sec-websocket-protocol: chess.v1\r\n\r\n"
+        );
     }
 
     #[test]
-    fn a_key_with_stray_bits_has_a_canonical_form() {
-        assert_eq!(canonical("AQIDBAUGBwgJCgsMDQ4PEC=="), "AQIDBAUGBwgJCgsMDQ4PEA==");
-        assert_eq!(canonical(KEY), KEY);
-        assert!(is_key("//////////////////////=="));
-        assert_eq!(canonical("//////////////////////=="), "/////////////////////w==");
+    fn a_key_with_stray_bits_is_answered_as_it_was_sent() {
+        let key = "AQIDBAUGBwgJCgsMDQ4PEC==";
+        let handshake = handshake(&[(KEY, key)]).expect("a handshake");
+        let accept = derive_accept_key(key.as_bytes());
+        assert!(String::from_utf8_lossy(&handshake.response()).contains(&accept));
+        assert_ne!(accept, derive_accept_key(b"AQIDBAUGBwgJCgsMDQ4PEA=="));
     }
 }

@@ -1,25 +1,49 @@
-//! Who may read what: the rules on `Origin` and `Host` (RFC 6455 section 10.2).
+//! The rules on `Origin` and `Host`: whose pages may open a WebSocket, and whose may read what is
+//! private (RFC 6455 section 10.2).
 //!
-//! A browser lets any page open a WebSocket to anywhere. It says where the page came from, in
-//! `Origin`, and leaves the decision to the server. Echo and rooms are for everyone by default,
-//! because the lesson is to connect from anywhere; what shows other people's traffic is not.
+//! A browser lets any page open a WebSocket to any server. It says in `Origin` where the page came
+//! from, and leaves the decision to the server. Everybody may use echo and the rooms by default,
+//! because the lesson is to connect from anywhere. Other people's traffic is a different matter.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::http::request::RequestHead;
+use super::request::RequestHead;
 
-/// The names by which this server may be asked for what is private, and the origins let in.
+/// The origins that may open a WebSocket, and the names of this server.
 #[derive(Debug, Clone)]
 pub struct Origins {
-    /// From `--allow-origin`. Empty: everyone may open a WebSocket.
+    /// From `--allow-origin`. When this is empty, every page may open a WebSocket.
     allowed: Vec<String>,
-    /// Host names this server is known by, beside `localhost` and addresses.
+    /// Host names of this server, besides `localhost` and IP addresses.
     names: Vec<String>,
 }
 
+/// Why a request may not open a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginError {
+    /// The request has no `Origin`, and this server requires one.
+    Missing,
+    /// The request has this `Origin`, which is not on the list.
+    NotAllowed(String),
+}
+
+/// Why a request may not read what is private.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrivateError {
+    /// The request is addressed to this `Host`, which is not a name of this server.
+    UnknownHost(String),
+    /// The browser says that a page of another site sent the request.
+    OtherSite,
+    /// A POST without `Origin`, which every browser sends with it.
+    PostWithoutOrigin,
+    /// The request comes from a page of this origin.
+    OtherOrigin(String),
+}
+
 impl Origins {
-    /// The rules of a server that was told to listen at `listen` (`HOST:PORT`) and to let pages
-    /// from `allowed` in.
+    /// The rules of a server that was told to listen at `listen` (`HOST:PORT`) and to accept
+    /// WebSockets from pages of the origins in `allowed`.
     pub fn new(listen: &str, allowed: &[String]) -> Origins {
         let allowed: Vec<String> = allowed.iter().map(|o| normalised(o).to_owned()).collect();
         let names = allowed
@@ -32,52 +56,45 @@ impl Origins {
         Origins { allowed, names }
     }
 
-    /// Whether this request may open a WebSocket.
+    /// Checks whether this request may open a WebSocket.
     ///
     /// # Errors
-    /// The reason why not, as a sentence.
-    pub fn may_upgrade(&self, head: &RequestHead) -> Result<(), String> {
+    /// When it has no `Origin`, or one that is not on the list.
+    pub fn may_upgrade(&self, head: &RequestHead) -> Result<(), OriginError> {
         if self.allowed.is_empty() {
             return Ok(());
         }
-        let Some(origin) = head.get("Origin") else {
-            return Err("this server wants an Origin, and the request has none".to_owned());
-        };
+        let origin = head.get("Origin").ok_or(OriginError::Missing)?;
         let given = normalised(origin);
         if self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(given)) {
             Ok(())
         } else {
-            Err(format!("pages from {origin:?} are not let in here"))
+            Err(OriginError::NotAllowed(origin.to_owned()))
         }
     }
 
-    /// Whether this request may read what is private: from a page of this server's, or from no
-    /// page at all, and addressed to a name that is this server's.
+    /// Checks whether this request may read what is private: it must come from a page of this
+    /// server, or from no page at all, and be addressed to a name of this server.
     ///
-    /// The name matters because a stranger's page can have its own name point to this address
-    /// (DNS rebinding), and is then of the same origin as far as the browser can tell. It cannot
-    /// do that with an address, nor with `localhost`.
+    /// The name matters because of DNS rebinding. An attacker's page can make its own host name
+    /// point to this address; for the browser, page and server then have the same origin. The
+    /// attacker cannot do that with an IP address or with `localhost`.
     ///
     /// # Errors
-    /// The reason why not, as a sentence.
-    pub fn may_read_private(&self, head: &RequestHead) -> Result<(), String> {
+    /// When the request is addressed to another name, or comes from another page.
+    pub fn may_read_private(&self, head: &RequestHead) -> Result<(), PrivateError> {
         let host = head.get("Host").unwrap_or_default();
         if !self.knows(host_name(host)) {
-            return Err(format!("this server is not known as {host:?}"));
+            return Err(PrivateError::UnknownHost(host.to_owned()));
         }
-        // SendOutcome by browsers also where Origin is not, as for an image.
+        // Browsers send this header even where they leave Origin out, as for an image.
         if head.get("Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none") {
-            return Err("only this server's own page may read this".to_owned());
+            return Err(PrivateError::OtherSite);
         }
         match head.get("Origin") {
-            // Browsers send it with every POST.
-            None if head.method == "POST" => Err("a POST comes with an Origin".to_owned()),
-            Some(origin)
-                if !origin
-                    .split_once("://")
-                    .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)) =>
-            {
-                Err(format!("a page from {origin:?} may not read this"))
+            None if head.method == "POST" => Err(PrivateError::PostWithoutOrigin),
+            Some(origin) if !is_origin_of(origin, host) => {
+                Err(PrivateError::OtherOrigin(origin.to_owned()))
             }
             _ => Ok(()),
         }
@@ -92,6 +109,37 @@ impl Origins {
                 .is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok());
         is_address || name == "localhost" || self.names.contains(&name)
     }
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OriginError::Missing => {
+                f.write_str("this server requires an Origin header, and the request has none")
+            }
+            OriginError::NotAllowed(origin) => {
+                write!(f, "connections from pages of {origin:?} are not allowed")
+            }
+        }
+    }
+}
+
+impl fmt::Display for PrivateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PrivateError::UnknownHost(host) => write!(f, "{host:?} is not a name of this server"),
+            PrivateError::OtherSite => f.write_str("only this server's own page may read this"),
+            PrivateError::PostWithoutOrigin => f.write_str("a POST needs an Origin header"),
+            PrivateError::OtherOrigin(origin) => {
+                write!(f, "pages of {origin:?} may not read this")
+            }
+        }
+    }
+}
+
+/// Whether `origin` is that of a page which was loaded from `host`.
+fn is_origin_of(origin: &str, host: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
 /// An origin without the slash that people write behind it.
@@ -121,25 +169,25 @@ mod tests {
     }
 
     #[test]
-    fn everyone_may_upgrade_unless_told_otherwise() {
+    fn every_page_may_open_a_websocket_unless_the_allowed_origins_are_listed() {
         let open = Origins::new("127.0.0.1:8080", &[]);
         assert!(open.may_upgrade(&request("Origin: null\r\n")).is_ok());
         let closed = Origins::new("127.0.0.1:8080", &["https://school.example/".to_owned()]);
         assert!(closed.may_upgrade(&request("Origin: https://school.example\r\n")).is_ok());
         assert!(closed.may_upgrade(&request("Origin: HTTPS://SCHOOL.EXAMPLE\r\n")).is_ok());
-        for stranger in [
+        for other in [
             "",
             "Origin: null\r\n",
             "Origin: http://school.example\r\n",
             "Origin: https://school.example.evil.example\r\n",
             "Origin: https://evil.example\r\n",
         ] {
-            assert!(closed.may_upgrade(&request(stranger)).is_err(), "{stranger}");
+            assert!(closed.may_upgrade(&request(other)).is_err(), "{other}");
         }
     }
 
     #[test]
-    fn private_pages_are_for_this_servers_own_pages() {
+    fn only_this_servers_own_pages_may_read_what_is_private() {
         let rules = Origins::new("class.local:8080", &["https://school.example".to_owned()]);
         let may = |headers: &str| rules.may_read_private(&request(headers)).is_ok();
         assert!(may("Host: 127.0.0.1:8080\r\n"));

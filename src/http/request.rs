@@ -1,15 +1,16 @@
-//! The little of HTTP/1.1 that a WebSocket server needs: read one request head, write one answer.
+//! Reading one request head: bounded in bytes, and with a deadline.
 //!
-//! tungstenite sends nothing at all to a request it does not like, so the head is read here,
-//! bounded and with a deadline, and whoever is refused learns why.
+//! tungstenite does not answer a request that it does not accept. So we read the head ourselves, and
+//! every client that is refused learns why.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::time::Instant;
 
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use super::response::Response;
+use super::refusal::Refusal;
 use crate::config::MAX_HEADERS;
 use crate::sys::socket::is_timeout;
 
@@ -20,62 +21,61 @@ pub struct RequestHead {
     pub method: String,
     /// The path of the request target, still percent-encoded, without the query.
     pub path: String,
-    /// What stands behind the `?` of the target.
+    /// The part of the target after the `?`.
     pub query: String,
     /// 0 for HTTP/1.0, 1 for HTTP/1.1.
     pub minor_version: u8,
-    headers: Vec<(String, String)>,
+    /// All values are UTF-8, which [`parse_head`] has checked.
+    headers: HeaderMap,
 }
 
 impl RequestHead {
-    /// The values of all headers of this name, in order. Names are matched in any case.
+    /// The values of all headers of this name, in order. Case does not matter in names.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers
-            .iter()
-            .filter(move |(found, _)| found.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.get_all(name).iter().filter_map(text_of)
     }
 
-    /// The first header of this name.
+    /// The value of the first header of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers.get(name).and_then(text_of)
     }
 
-    /// The items of a list header, which may also be spread over several lines
+    /// The tokens of a list header, which may also be spread over several lines
     /// (RFC 9110 section 5.3).
     pub fn tokens<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.get_all(name)
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
+        let items = self.get_all(name).flat_map(|value| value.split(','));
+        items.map(str::trim).filter(|item| !item.is_empty())
     }
 
-    /// The first value of this name in the query, decoded as browsers encode forms: `%20` and `+` are a space.
+    /// Whether a list header has this token. Case does not matter.
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.tokens(name).any(|found| found.eq_ignore_ascii_case(token))
+    }
+
+    /// The value of this name in the query, decoded.
     pub fn query_param(&self, name: &str) -> Option<String> {
         let mut pairs = form_urlencoded::parse(self.query.as_bytes());
         pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
     }
-
-    /// Whether a list header has this item, in any case.
-    pub fn has_token(&self, name: &str, item: &str) -> bool {
-        self.tokens(name).any(|found| found.eq_ignore_ascii_case(item))
-    }
 }
 
-/// What came of reading a request head.
+fn text_of(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
+}
+
+/// The result of reading a request head.
 #[derive(Debug)]
 pub enum HeadResult {
     /// A head, and the bytes that came right behind it.
     Head(RequestHead, Vec<u8>),
-    /// No head; this is the answer.
-    Refused(Response),
-    /// The peer went away, or sent nothing at all: nobody to answer.
+    /// The bytes are not a head that this server accepts.
+    Refused(Refusal),
+    /// The peer went away, or sent nothing at all: nobody waits for an answer.
     Gone,
 }
 
-/// Reads from `socket` until the blank line, at most `max_head` bytes, until `deadline`. Gives also
-/// the bytes of the head as they came, or what came in its place.
+/// Reads from `socket` until the blank line: at most `max_head` bytes, and until `deadline`. Also
+/// returns the bytes of the head as they came, or the bytes that came in its place.
 pub fn read_head(socket: &TcpStream, max_head: usize, deadline: Instant) -> (HeadResult, Bytes) {
     let mut bytes = Vec::with_capacity(1024);
     let result = read_until_parsed(socket, max_head, deadline, &mut bytes);
@@ -91,7 +91,7 @@ fn read_until_parsed(
     deadline: Instant,
     bytes: &mut Vec<u8>,
 ) -> HeadResult {
-    let mut chunk = [0; 1024];
+    let mut chunk = vec![0; 1024];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -114,55 +114,49 @@ fn read_until_parsed(
     }
 }
 
-/// A peer that has sent nothing (a browser's spare connection) expects no answer either.
+/// A peer that has sent nothing, such as a browser's spare connection, does not expect an answer.
 fn late(bytes: &[u8]) -> HeadResult {
-    if bytes.is_empty() {
-        return HeadResult::Gone;
-    }
-    HeadResult::Refused(Response::new(408, "the request head did not end in time"))
+    if bytes.is_empty() { HeadResult::Gone } else { HeadResult::Refused(Refusal::HeadTooLate) }
 }
 
-/// Reads a head from all bytes so far; `None` when more are needed.
+/// Parses a head from all bytes so far. `None` means that more bytes are needed.
 pub fn parse_head(bytes: &[u8], max_head: usize) -> Option<HeadResult> {
     use httparse::{Error, Status};
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    // On the heap: the stack of this thread stays with the client for as long as it is connected, and
+    // the pages that these 3 KiB touch there would stay too.
+    let mut headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    let refused = |status, why: &str| Some(HeadResult::Refused(Response::new(status, why)));
+    let refused = |refusal| Some(HeadResult::Refused(refusal));
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     match request.parse(bytes) {
-        // Whether it came at once or in pieces.
-        Ok(_) if line > max_head / 2 => {
-            refused(414, &format!("a request line has at most {} bytes here", max_head / 2))
-        }
+        // Checked here as well, so that the answer does not depend on how the network cut the bytes.
+        Ok(_) if line > max_head / 2 => refused(Refusal::RequestLineTooLong(max_head / 2)),
         Ok(Status::Complete(length)) if length <= max_head => Some(match to_head(&request) {
             Ok(head) => HeadResult::Head(head, bytes[length..].to_vec()),
             Err(refusal) => HeadResult::Refused(refusal),
         }),
         Ok(Status::Partial) if bytes.len() < max_head => None,
-        Ok(_) => refused(431, &format!("a request head has at most {max_head} bytes here")),
-        Err(Error::TooManyHeaders) => {
-            refused(431, &format!("a request has at most {MAX_HEADERS} header lines here"))
-        }
-        Err(Error::Version) => refused(505, "this server speaks HTTP/1.1"),
-        Err(_) if bytes.starts_with(&[0x16, 0x03]) => {
-            refused(400, "that is the start of TLS: this server speaks ws:// and http:// only")
-        }
-        Err(error) => refused(400, &format!("not an HTTP request: {error}")),
+        Ok(_) => refused(Refusal::HeadTooLong(max_head)),
+        Err(Error::TooManyHeaders) => refused(Refusal::TooManyHeaders(MAX_HEADERS)),
+        Err(Error::Version) => refused(Refusal::HttpVersion),
+        Err(_) if bytes.starts_with(&[0x16, 0x03]) => refused(Refusal::Tls),
+        Err(error) => refused(Refusal::NotHttp(error.to_string())),
     }
 }
 
-fn to_head(request: &httparse::Request<'_, '_>) -> Result<RequestHead, Response> {
-    let mut headers = Vec::with_capacity(request.headers.len());
+fn to_head(request: &httparse::Request<'_, '_>) -> Result<RequestHead, Refusal> {
+    let mut headers = HeaderMap::with_capacity(request.headers.len());
     for header in request.headers.iter() {
-        let Ok(value) = std::str::from_utf8(header.value) else {
-            let why = format!("the value of {} is not text", header.name);
-            return Err(Response::new(400, &why));
-        };
-        headers.push((header.name.to_owned(), value.trim().to_owned()));
+        let not_text = || Refusal::HeaderNotText(header.name.to_owned());
+        let value = std::str::from_utf8(header.value).map_err(|_| not_text())?;
+        let value = HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| not_text())?;
+        let name = HeaderName::from_bytes(header.name.as_bytes())
+            .map_err(|error| Refusal::NotHttp(error.to_string()))?;
+        headers.append(name, value);
     }
     let target = request.path.unwrap_or_default();
     let (target, query) = target.split_once('?').unwrap_or((target, ""));
-    // A target may be a whole URL (RFC 9112 section 3.2.2); only its path matters here.
+    // A target may be a whole URL (RFC 9112 section 3.2.2). Only its path matters here.
     let path = match target.split_once("://") {
         Some((_, rest)) if !target.starts_with('/') => {
             rest.find('/').map_or("/", |slash| &rest[slash..])
@@ -185,7 +179,7 @@ mod tests {
     fn status(bytes: &[u8]) -> Option<u16> {
         match parse_head(bytes, 1024) {
             None => None,
-            Some(HeadResult::Refused(response)) => Some(response.status),
+            Some(HeadResult::Refused(refusal)) => Some(refusal.status().as_u16()),
             Some(other) => panic!("{other:?}"),
         }
     }
@@ -198,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_read_and_what_follows_is_kept() {
+    fn the_bytes_behind_a_head_are_kept() {
         let (head, rest) = head(
             b"GET /echo?x=1 HTTP/1.1\r\nhost: a\r\nConnection: keep-alive\r\n\
               CONNECTION: x, Upgrade\r\n\r\n\x81\x80abcd",
@@ -223,7 +217,7 @@ mod tests {
     #[test]
     fn the_limits_are_the_same_however_the_head_is_cut() {
         let status = |bytes: &[u8]| match parse_head(bytes, 1024) {
-            Some(HeadResult::Refused(response)) => response.status,
+            Some(HeadResult::Refused(refusal)) => refusal.status().as_u16(),
             Some(_) => 200,
             None => 0,
         };
@@ -237,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_head_is_told_what_it_is() {
+    fn bytes_that_are_not_a_head_are_refused_with_a_reason() {
         assert_eq!(status(b"GET / HTTP/1.1\r\nHost: a\r\n"), None);
         assert_eq!(status(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(505));
         assert_eq!(status(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), Some(400));

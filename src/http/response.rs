@@ -1,26 +1,31 @@
-//! One HTTP answer.
+//! One HTTP answer, and its bytes. The connection ends after it.
 
+use ::http::StatusCode;
 use bytes::Bytes;
 
-/// An answer. The connection ends after it.
+/// An answer to a request that does not become a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
-    pub status: u16,
+    pub status: StatusCode,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
     without_body: bool,
 }
 
 impl Response {
-    /// A refusal: its body is one line that says why.
-    pub fn new(status: u16, why: &str) -> Response {
-        let body = format!("{status} {}: {why}\n", reason_phrase(status));
+    /// An answer with something to show.
+    pub fn ok(content_type: &str, body: Bytes) -> Response {
+        Response::with_body(StatusCode::OK, content_type, body)
+    }
+
+    /// An answer whose body is one line that says why the request is refused.
+    pub fn refusal(status: StatusCode, why: &str) -> Response {
+        let body = format!("{status}: {why}\n");
         Response::with_body(status, "text/plain; charset=utf-8", body.into())
     }
 
-    /// An answer with something to show.
-    pub fn with_body(status: u16, content_type: &str, body: Bytes) -> Response {
+    fn with_body(status: StatusCode, content_type: &str, body: Bytes) -> Response {
         let headers = vec![("Content-Type", content_type.to_owned())];
         Response { status, headers, body, without_body: false }
     }
@@ -31,7 +36,7 @@ impl Response {
         self
     }
 
-    /// The same head without the body: the answer to HEAD.
+    /// Leaves the body out: the answer to HEAD (RFC 9110 section 9.3.2).
     pub fn without_body(mut self) -> Response {
         self.without_body = true;
         self
@@ -44,7 +49,7 @@ impl Response {
 
     /// The answer's bytes: the head, and the body unless it is left out.
     pub fn encode(&self) -> Vec<Bytes> {
-        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
+        let mut head = format!("HTTP/1.1 {}\r\n", self.status);
         let upgrade = self.headers.iter().any(|(name, _)| *name == "Upgrade");
         let connection = if upgrade { "upgrade, close" } else { "close" };
         let fixed = [
@@ -65,32 +70,14 @@ impl Response {
     }
 }
 
-/// The words that go with a status (RFC 9110 section 15, RFC 6585).
-fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        414 => "URI Too Long",
-        426 => "Upgrade Required",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        503 => "Service Unavailable",
-        505 => "HTTP Version Not Supported",
-        _ => "Unknown",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_answer_in_bytes() {
-        let pieces = Response::new(426, "speak").header("Upgrade", "websocket").encode();
+        let response = Response::refusal(StatusCode::UPGRADE_REQUIRED, "speak");
+        let pieces = response.header("Upgrade", "websocket").encode();
         assert_eq!(
             String::from_utf8(pieces.concat()).unwrap(),
             "HTTP/1.1 426 Upgrade Required\r\nContent-Type: text/plain; charset=utf-8\r\n\

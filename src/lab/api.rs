@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use ::http::StatusCode;
 use crossbeam_channel::{Sender, bounded};
 use serde::Serialize;
 use serde_json::json;
@@ -78,7 +79,7 @@ pub fn answer(
         Endpoint::RunViolation => violate(&head.query_param("rule").unwrap_or_default(), server),
         Endpoint::Demo => demo(head, asker, events),
     };
-    result.unwrap_or_else(|error| Response::new(400, &error.to_string()))
+    result.unwrap_or_else(|error| Response::refusal(StatusCode::BAD_REQUEST, &error.to_string()))
 }
 
 /// Why the lab API could not do what a request asked for. Its text is for the reader of the page.
@@ -135,8 +136,8 @@ impl std::error::Error for ApiError {}
 
 fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(bytes) => Response::with_body(200, "application/json", bytes.into()),
-        Err(error) => Response::new(500, &error.to_string()),
+        Ok(bytes) => Response::ok("application/json", bytes.into()),
+        Err(error) => Response::refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 

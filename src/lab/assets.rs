@@ -23,7 +23,7 @@ macro_rules! asset {
 
 /// The lab page itself, then the files that it and the tutorial's pages load. The page comes first and is served at
 /// `/`, the others at their `path`.
-pub(crate) static ASSETS: [Asset; 12] = [
+static ASSETS: [Asset; 12] = [
     asset!("index.html", "text/html"),
     asset!("base.css", "text/css"),
     asset!("lab.css", "text/css"),
@@ -41,4 +41,9 @@ pub(crate) static ASSETS: [Asset; 12] = [
 /// The lab page itself, which the server serves at `/`.
 pub fn lab_page() -> &'static Asset {
     &ASSETS[0]
+}
+
+/// The file of the lab page that the server serves at `path`. The page itself is not among them.
+pub fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS[1..].iter().find(|asset| asset.path == path)
 }

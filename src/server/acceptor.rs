@@ -1,4 +1,4 @@
-//! The acceptor.
+//! The acceptor: takes connections from the listening socket and gives each its own thread.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,18 +17,21 @@ use crate::dispatcher::event::Event;
 use crate::sys::ConnectionId;
 use crate::sys::semaphore::Semaphore;
 
+/// Accepts connections, and ends them all at a shutdown.
 pub(super) struct Acceptor {
     pub(super) shared: Arc<Shared>,
+    /// Places for connections that have not finished a handshake.
     pub(super) handshakes: Arc<Semaphore>,
     pub(super) registry: Arc<Registry>,
+    /// To the refuser's thread.
     pub(super) refused: Sender<Arc<TcpStream>>,
-    /// Of the thread that a connection gets first, in bytes.
+    /// The stack of a connection's thread, in bytes.
     pub(super) stack: usize,
 }
 
 impl Acceptor {
-    /// Accepts connections until a stop is requested. Lack of descriptors or memory is waited
-    /// out: clients that leave give theirs back.
+    /// Accepts connections until a stop is requested. When the system has no descriptors or no memory,
+    /// the acceptor waits and tries again: clients that leave give theirs back.
     pub(super) fn accept_all(&self, listener: &TcpListener, stop_requested: &AtomicBool) {
         let mut pause = ACCEPT_PAUSE_MIN;
         let mut next = 1;
@@ -40,7 +43,7 @@ impl Acceptor {
                     self.admit(ConnectionId(next), socket, peer);
                     next += 1;
                 }
-                // The peer was gone before we looked, or a signal came.
+                // The peer left before we accepted it, or a signal came.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -57,41 +60,36 @@ impl Acceptor {
         }
     }
 
-    /// Gives a connection its thread, or turns it away. Costs the others nothing either way.
-    fn admit(&self, client: ConnectionId, socket: TcpStream, peer: SocketAddr) {
-        // Otherwise a small frame may wait for the acknowledgement of the one before it
-        // (Nagle's algorithm).
+    /// Gives a connection its thread, or has it refused. Neither delays the other clients.
+    fn admit(&self, id: ConnectionId, socket: TcpStream, peer: SocketAddr) {
+        // Nagle's algorithm would keep a small frame back until the frame before it is acknowledged.
         let _ = socket.set_nodelay(true);
         let socket = Arc::new(socket);
         let Some(handshake) = self.handshakes.try_acquire() else {
             let limit = self.shared.config.max_handshakes;
-            log::info!("{client} {peer} -> 503: {limit} handshakes under way");
+            log::info!("{id} {peer} -> 503: {limit} handshakes are under way");
             return self.refuse(socket);
         };
-        let entry = self.registry.register(client, &socket);
-        let connection = Accepted { client, peer, socket: Arc::clone(&socket), handshake, entry };
+        let registration = self.registry.register(id, &socket);
+        let accepted = Accepted { id, peer, socket: Arc::clone(&socket), handshake, registration };
         let shared = Arc::clone(&self.shared);
-        let name = client.to_string();
-        let started = self
-            .shared
-            .threads
-            .spawn(name, self.stack, move || connection::serve(connection, shared));
-        if let Err(error) = started {
-            log::warn!("{client} {peer} -> 503: no thread for it: {error}");
+        let serve = move || connection::serve(accepted, shared);
+        if let Err(error) = self.shared.threads.spawn(id.to_string(), self.stack, serve) {
+            log::warn!("{id} {peer} -> 503: the system has no thread for it: {error}");
             self.refuse(socket);
         }
     }
 
     fn refuse(&self, socket: Arc<TcpStream>) {
-        // Full: the connection is dropped.
+        // When the queue is full, the connection is dropped without an answer.
         let _ = self.refused.try_send(socket);
     }
 
-    /// Says goodbye to everyone and sees them off, at most for the close timeout.
+    /// Sends every client a Close, and waits at most for the close timeout until all have left.
     pub(super) fn end_all(&self) {
         let _ = self.shared.events.send(Event::Shutdown);
         self.shared.tap.stop();
-        // A tenth of the time is for the threads to end in.
+        // The last tenth of the time is for the threads to end.
         let deadline = Instant::now() + self.shared.config.close_timeout.mul_f32(0.9);
         self.registry.end_handshakes();
         self.registry.wait_until_none(deadline);
@@ -111,8 +109,8 @@ mod tests {
     use crate::server::Server;
     use crate::server::refuser::refuse_all;
 
-    /// What a client is told that the acceptor admits.
-    fn told(acceptor: &Acceptor, listener: &TcpListener) -> String {
+    /// Has the acceptor admit a client, and returns the answer that the client gets.
+    fn answer_to_client(acceptor: &Acceptor, listener: &TcpListener) -> String {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_for_whom_no_thread_can_be_had_gets_503_and_the_next_is_served() {
+    fn a_client_gets_503_when_the_system_has_no_thread_and_the_next_one_is_served() {
         let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
         let threads = Arc::clone(&server.shared.threads);
         let (refused, to_refuse) = bounded(REFUSALS_WAITING);
@@ -137,11 +135,11 @@ mod tests {
             // 64 TiB: no system gives a thread that.
             stack: 1 << 46,
         };
-        let answer = told(&acceptor, &server.listener);
+        let answer = answer_to_client(&acceptor, &server.listener);
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert!(answer.ends_with("no room for more connections\n"), "{answer}");
         acceptor.stack = CLIENT_STACK;
-        assert!(told(&acceptor, &server.listener).starts_with("HTTP/1.1 200 "));
+        assert!(answer_to_client(&acceptor, &server.listener).starts_with("HTTP/1.1 200 "));
         drop(acceptor);
         threads.join_all();
     }

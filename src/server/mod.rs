@@ -1,4 +1,10 @@
-//! Where clients come in: one socket that listens, and a thread for each connection.
+//! The server: one listening socket, one thread for each connection, and an orderly end.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `acceptor` | accepts connections, and gives each a thread |
+//! | `refuser` | answers 503 when the server is full |
+//! | [`stopper`] | ends a running server from any thread |
 
 mod acceptor;
 mod refuser;
@@ -16,9 +22,7 @@ use crossbeam_channel::{Receiver, bounded};
 use self::acceptor::Acceptor;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
-use crate::config::{
-    CLIENT_STACK, Config, EVENTS_WAITING, HANDSHAKE_STACK, MAX_WATCHERS, REFUSALS_WAITING,
-};
+use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, MAX_WATCHERS, REFUSALS_WAITING};
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
@@ -29,7 +33,7 @@ use crate::tap::{Raw, Tap};
 use crate::wire;
 use crate::wire::watch::{self, Watcher};
 
-/// A server that listens, and serves once it is [`run`](Server::run).
+/// A listening socket that becomes a WebSocket server with [`run`](Server::run).
 ///
 /// ```
 /// use chalkwire::{Config, Server};
@@ -51,17 +55,17 @@ pub struct Server {
     stop: Arc<Stop>,
 }
 
-/// When it is now, in a form that fits into an address.
+/// The current time, in a form that fits into a URL.
 fn run_id() -> String {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{:x}", time.as_millis())
 }
 
 impl Server {
-    /// Listens at `listen`, `HOST:PORT`. Port 0 picks a free one.
+    /// Listens at `listen`, which is `HOST:PORT`. Port 0 picks a free port.
     ///
     /// # Errors
-    /// When the address is none, or is in use.
+    /// When `listen` is not an address of this machine, or when it is in use.
     pub fn bind(listen: &str, config: Config) -> io::Result<Server> {
         let listener = TcpListener::bind(listen)?;
         #[cfg(unix)]
@@ -85,30 +89,30 @@ impl Server {
         Ok(Server { listener, address, shared, events, crossings, stop: Arc::new(stop) })
     }
 
-    /// The address it listens at, with the port that was picked.
+    /// The address at which the server listens, with the port that was picked.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// A way to end it once it runs.
+    /// A handle that ends the server once it runs.
     pub fn stopper(&self) -> Stopper {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// What crosses the wire once it runs, live. The channel is bounded: who reads too slowly misses
-    /// events, and is told how many. It closes when the server ends.
+    /// Everything that crosses the wire once the server runs, live. The channel is bounded: a reader
+    /// that is too slow misses events, and learns how many. The channel closes when the server ends.
     pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
         let (watcher, events) = Watcher::new();
-        // At once, not only when the watch thread runs: nothing is to be missed.
+        // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
         self.shared.tap.watch(watcher);
         events
     }
 
-    /// Serves until it is stopped. When this returns, every thread has ended.
+    /// Serves until it is stopped. When this returns, every thread of the server has ended.
     ///
     /// # Errors
-    /// When there is no room for its first threads.
+    /// When the system has no room for the first threads.
     pub fn run(self) -> io::Result<()> {
         let threads = Arc::clone(&self.shared.threads);
         let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
@@ -117,7 +121,7 @@ impl Server {
         threads.spawn("dispatcher".to_owned(), CLIENT_STACK, move || {
             let run = AssertUnwindSafe(|| dispatcher.run(&events));
             if catch_unwind(run).is_err() {
-                log::error!("a fault in the server: its dispatcher panicked, so it ends");
+                log::error!("internal error: the dispatcher panicked, so the server ends");
                 stopper.stop();
             }
         })?;
@@ -133,13 +137,13 @@ impl Server {
             registry: Arc::default(),
             shared: Arc::new(self.shared),
             refused,
-            stack: HANDSHAKE_STACK,
+            stack: CLIENT_STACK,
         };
         acceptor.accept_all(&self.listener, &self.stop.requested);
         drop(self.listener);
         acceptor.end_all();
-        // The last sender of events goes with the acceptor and the last client, then the
-        // dispatcher ends too.
+        // With the acceptor goes the last sender of events, because all clients have gone. Then the
+        // dispatcher ends as well.
         drop(acceptor);
         threads.join_all();
         Ok(())

@@ -1,4 +1,4 @@
-//! The stopper.
+//! Ends a running server from any thread.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,28 +7,30 @@ use std::sync::{Arc, Mutex};
 use crate::config::WAKE_TIMEOUT;
 use crate::sys::lock::lock;
 
-/// Ends a running server, from any thread.
+/// Ends a running [`Server`](super::Server), from any thread.
 #[derive(Clone)]
 pub struct Stopper {
     pub(super) stop: Arc<Stop>,
-    /// Where the server can be reached from this machine.
+    /// The address at which this machine reaches the server.
     pub(super) address: SocketAddr,
 }
 
+/// What a server and its stoppers share.
 pub(super) struct Stop {
     pub(super) requested: AtomicBool,
-    /// A descriptor held back for the connection that wakes `accept`, which is needed also when
-    /// there are no others left.
+    /// Holds a descriptor back for the connection that wakes `accept`: it is needed even when the
+    /// process has no other descriptors left.
     pub(super) spare: Mutex<Option<UdpSocket>>,
 }
 
 impl Stopper {
-    /// Asks the server to end: it accepts nobody any more, sends everyone Close 1001, and ends
-    /// within [`Config::close_timeout`](crate::Config::close_timeout). Returns at once.
+    /// Asks the server to shut down, and returns at once. The server accepts no more connections,
+    /// sends every client Close 1001, and ends within
+    /// [`Config::close_timeout`](crate::Config::close_timeout).
     pub fn stop(&self) {
         if !self.stop.requested.swap(true, Ordering::SeqCst) {
             drop(lock(&self.stop.spare).take());
-            // `accept` has no deadline; a connection wakes it. It fails when the server has
+            // `accept` has no deadline, so a connection wakes it. Connecting fails when the server has
             // ended by itself.
             let _ = TcpStream::connect_timeout(&self.address, WAKE_TIMEOUT);
         }

@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read, Write};
 
 use chalkwire::Config;
-use chalkwire::http::handshake::{Decision, decide};
+use chalkwire::connection::routes::{self, Route};
 use chalkwire::http::origin::Origins;
 use chalkwire::http::request::{HeadResult, parse_head};
 use chalkwire::protocol::validator::{FaultAt, FrameValidator};
@@ -12,6 +12,7 @@ use chalkwire::tap::capture::{CapturedFrame, FrameCapture};
 use chalkwire::wire::explain::events_in;
 use chalkwire::wire::terminal;
 use tungstenite::error::ProtocolError;
+use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, WebSocket};
 use unicode_width::UnicodeWidthStr;
@@ -54,8 +55,8 @@ const MAX_HEAD: usize = 1024;
 /// answer of one line, or what it asks for.
 pub fn head(bytes: &[u8]) {
     let Some(HeadResult::Head(head, leftover)) = parse_head(bytes, MAX_HEAD) else {
-        if let Some(HeadResult::Refused(response)) = parse_head(bytes, MAX_HEAD) {
-            expect_one_line(&response);
+        if let Some(HeadResult::Refused(refusal)) = parse_head(bytes, MAX_HEAD) {
+            expect_one_line(&refusal.response());
         }
         return;
     };
@@ -69,13 +70,14 @@ pub fn head(bytes: &[u8]) {
         assert!(parse_head(&bytes[..end], MAX_HEAD).is_none(), "{head:?} cut at {end}");
     }
     let origins = Origins::new("127.0.0.1:8080", &[]);
-    match decide(&head, &Config::default(), &origins) {
-        Decision::Answer(response) if response.status != 200 => expect_one_line(&response),
-        Decision::Upgrade(upgrade) => {
-            let asked = head.get("Sec-WebSocket-Key").expect("a key");
-            assert_eq!(upgrade.key, asked);
+    match routes::find(&head, &Config::default(), &origins) {
+        Err(refusal) => expect_one_line(&refusal.response()),
+        Ok(Route::WebSocket(_, handshake)) => {
+            let key = head.get("Sec-WebSocket-Key").expect("a key");
+            let answer = String::from_utf8_lossy(&handshake.response()).into_owned();
+            assert!(answer.contains(&derive_accept_key(key.as_bytes())), "{answer}");
         }
-        _ => {}
+        Ok(_) => {}
     }
 }
 

@@ -1,0 +1,239 @@
+//! Why a request is refused: one list, each entry with its status, its sentence, and the section of
+//! RFC 6455 that has the rule.
+
+use std::fmt;
+
+use ::http::StatusCode;
+
+use super::origin::{OriginError, PrivateError};
+use super::response::Response;
+
+/// Why a request gets no page and no WebSocket.
+///
+/// Its `Display` is the one line that the client gets as the body of the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request head did not end in the time given.
+    HeadTooLate,
+    /// The request line has more bytes than this limit.
+    RequestLineTooLong(usize),
+    /// The request head has more bytes than this limit.
+    HeadTooLong(usize),
+    /// The request head has more header lines than this limit.
+    TooManyHeaders(usize),
+    /// The version of HTTP is not 1.x.
+    HttpVersion,
+    /// The first bytes are those of a TLS handshake.
+    Tls,
+    /// The bytes do not form an HTTP request, for the parser's reason.
+    NotHttp(String),
+    /// The value of the header of this name is not UTF-8.
+    HeaderNotText(String),
+    /// A request has exactly one `Host` header; this one has another number.
+    HostCount(usize),
+    /// Nothing is at this path.
+    NothingHere,
+    /// Something is at this path, but not a WebSocket.
+    NoWebSocketHere,
+    /// A WebSocket is at this path, and the request does not ask for one.
+    WebSocketOnly,
+    /// This method is not among those allowed here.
+    MethodNotAllowed {
+        /// The methods for the `Allow` header.
+        allow: &'static str,
+        /// The method of the request.
+        method: String,
+        /// Whether the request asks for a WebSocket.
+        handshake: bool,
+    },
+    /// An opening handshake over HTTP/1.0.
+    HandshakeVersion,
+    /// `Upgrade` does not list `websocket`.
+    NoUpgrade,
+    /// `Connection` does not list `Upgrade`.
+    NoConnectionUpgrade,
+    /// An opening handshake that announces a body.
+    HandshakeBody,
+    /// A handshake has exactly one `Sec-WebSocket-Key`; this one has another number.
+    KeyCount(usize),
+    /// `Sec-WebSocket-Key` is not 16 bytes in base64.
+    InvalidKey,
+    /// `Sec-WebSocket-Version` is missing.
+    NoVersion,
+    /// `Sec-WebSocket-Version` is not 13.
+    OtherVersion,
+    /// Pages of this origin may not open a WebSocket.
+    Origin(OriginError),
+    /// The request may not read what is private.
+    Private(PrivateError),
+    /// This many connections have not finished their handshake.
+    TooManyHandshakes,
+    /// The server has this many WebSockets, and no room for another one.
+    TooManyClients(usize),
+    /// This many pages watch the wire already.
+    TooManyWatchers(usize),
+    /// The server is shutting down.
+    ShuttingDown,
+    /// The dispatcher did not answer in time.
+    Busy,
+}
+
+/// What the server lacks when it answers with 503.
+const WHEN_FULL: &str = "this server has no room for more connections";
+
+impl Refusal {
+    /// The status, and the section of RFC 6455 where the rule is one of WebSocket's.
+    fn verdict(&self) -> (StatusCode, Option<&'static str>) {
+        match self {
+            Refusal::HeadTooLate => (StatusCode::REQUEST_TIMEOUT, None),
+            Refusal::RequestLineTooLong(_) => (StatusCode::URI_TOO_LONG, None),
+            Refusal::HeadTooLong(_) | Refusal::TooManyHeaders(_) => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, None)
+            }
+            Refusal::HttpVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, None),
+            Refusal::Tls | Refusal::NotHttp(_) | Refusal::HeaderNotText(_) => {
+                (StatusCode::BAD_REQUEST, None)
+            }
+            Refusal::HostCount(_) => (StatusCode::BAD_REQUEST, Some("4.2.1")),
+            Refusal::NothingHere | Refusal::NoWebSocketHere => (StatusCode::NOT_FOUND, None),
+            Refusal::MethodNotAllowed { handshake, .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, handshake.then_some("4.2.1"))
+            }
+            Refusal::WebSocketOnly => (StatusCode::UPGRADE_REQUIRED, None),
+            Refusal::NoUpgrade => (StatusCode::UPGRADE_REQUIRED, Some("4.2.1")),
+            Refusal::OtherVersion => (StatusCode::UPGRADE_REQUIRED, Some("4.4")),
+            Refusal::HandshakeVersion
+            | Refusal::NoConnectionUpgrade
+            | Refusal::HandshakeBody
+            | Refusal::InvalidKey
+            | Refusal::NoVersion => (StatusCode::BAD_REQUEST, Some("4.2.1")),
+            Refusal::KeyCount(0) => (StatusCode::BAD_REQUEST, Some("4.2.1")),
+            Refusal::KeyCount(_) => (StatusCode::BAD_REQUEST, Some("11.3.1")),
+            Refusal::Origin(_) => (StatusCode::FORBIDDEN, Some("4.2.2")),
+            Refusal::Private(_) => (StatusCode::FORBIDDEN, None),
+            Refusal::TooManyHandshakes
+            | Refusal::TooManyClients(_)
+            | Refusal::TooManyWatchers(_)
+            | Refusal::ShuttingDown
+            | Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.verdict().0
+    }
+
+    /// The section of RFC 6455 that has the broken rule, such as `4.2.1`. `None` when the rule is
+    /// HTTP's or this server's own.
+    pub fn rfc_section(&self) -> Option<&'static str> {
+        self.verdict().1
+    }
+
+    /// The answer: the status, and the sentence as its body.
+    pub fn response(&self) -> Response {
+        let response = Response::refusal(self.status(), &self.to_string());
+        match self {
+            Refusal::MethodNotAllowed { allow, .. } => response.header("Allow", allow),
+            // 426 names what to upgrade to (RFC 9110 section 15.5.22), and the version
+            // (RFC 6455 section 4.4).
+            _ if self.status() == StatusCode::UPGRADE_REQUIRED => {
+                response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13")
+            }
+            _ => response,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::HeadTooLate => f.write_str("the request head did not end in time"),
+            Refusal::RequestLineTooLong(limit) => {
+                write!(f, "this server reads request lines of up to {limit} bytes")
+            }
+            Refusal::HeadTooLong(limit) => {
+                write!(f, "this server reads request heads of up to {limit} bytes")
+            }
+            Refusal::TooManyHeaders(limit) => {
+                write!(f, "this server reads up to {limit} header lines")
+            }
+            Refusal::HttpVersion => f.write_str("this server speaks HTTP/1.1"),
+            Refusal::Tls => f.write_str(
+                "these bytes start a TLS handshake, but this server speaks ws:// and http://",
+            ),
+            Refusal::NotHttp(reason) => write!(f, "this is not an HTTP request: {reason}"),
+            Refusal::HeaderNotText(name) => write!(f, "the value of {name} is not UTF-8"),
+            Refusal::HostCount(count) => {
+                write!(f, "a request needs exactly one Host header, and this one has {count}")
+            }
+            Refusal::NothingHere => f.write_str("there is nothing at this path"),
+            Refusal::NoWebSocketHere => f.write_str("there is no WebSocket at this path"),
+            Refusal::WebSocketOnly => {
+                f.write_str("this path speaks WebSocket only: open it with new WebSocket(url)")
+            }
+            Refusal::MethodNotAllowed { allow, method, .. } => {
+                write!(f, "the method {method:?} is not allowed here, only {allow}")
+            }
+            Refusal::HandshakeVersion => {
+                f.write_str("the opening handshake needs HTTP/1.1, not HTTP/1.0")
+            }
+            Refusal::NoUpgrade => f.write_str("the request has no \"Upgrade: websocket\""),
+            Refusal::NoConnectionUpgrade => {
+                f.write_str("the request has no \"Connection: Upgrade\"")
+            }
+            Refusal::HandshakeBody => f.write_str("an opening handshake must not have a body"),
+            Refusal::KeyCount(count) => write!(
+                f,
+                "a handshake needs exactly one Sec-WebSocket-Key, and this one has {count}"
+            ),
+            Refusal::InvalidKey => f.write_str("Sec-WebSocket-Key is not 16 bytes in base64"),
+            Refusal::NoVersion => f.write_str("the request has no \"Sec-WebSocket-Version: 13\""),
+            Refusal::OtherVersion => f.write_str("Sec-WebSocket-Version must be 13"),
+            Refusal::Origin(error) => error.fmt(f),
+            Refusal::Private(error) => error.fmt(f),
+            Refusal::TooManyHandshakes => f.write_str(WHEN_FULL),
+            Refusal::TooManyClients(limit) => {
+                write!(f, "this server has room for {limit} WebSockets, and all are taken")
+            }
+            Refusal::TooManyWatchers(limit) => {
+                write!(f, "{limit} pages watch the wire already, and there is no room for another")
+            }
+            Refusal::ShuttingDown => f.write_str("this server is shutting down"),
+            Refusal::Busy => f.write_str("the dispatcher is too busy to answer"),
+        }?;
+        match self.rfc_section() {
+            Some(section) => write!(f, " (RFC 6455 {section})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_upgrade_to_and_which_methods_are_allowed() {
+        let text = |refusal: Refusal| {
+            String::from_utf8(refusal.response().encode().concat()).expect("ASCII")
+        };
+        let version = text(Refusal::OtherVersion);
+        assert!(version.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{version}");
+        for header in ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Connection: upgrade, "] {
+            assert!(version.contains(header), "{header} in {version}");
+        }
+        assert!(
+            version.ends_with("Sec-WebSocket-Version must be 13 (RFC 6455 4.4)\n"),
+            "{version}"
+        );
+        let method = Refusal::MethodNotAllowed {
+            allow: "GET, HEAD",
+            method: "PUT".to_owned(),
+            handshake: false,
+        };
+        assert!(text(method).contains("\r\nAllow: GET, HEAD\r\n"));
+    }
+}
