@@ -280,7 +280,7 @@ fn what_the_lab_shows_is_what_it_does() {
 
     // A link in the same tab is followed, and the end of the connection before it is told.
     page.value("location.hash = '#/broadcast'; 0");
-    page.wait_for_text("#log", "the connection before this one");
+    page.wait_for_text("#log", "this was the previous connection");
     page.wait_for_text("#url", "/broadcast");
 
     // Who is refused is told why, and does not try again.
@@ -493,7 +493,7 @@ fn a_link_to_an_event_comes_back_to_it_and_to_the_room() {
     assert_eq!(page.value("document.querySelector('#protocol').innerText"), "classroom.v1");
     // One that nobody can show any more.
     page.value("location.hash = location.hash.replace('f2.', 'f9.'); 0");
-    page.wait_for_text("#wire-say", ":9 is not here: this page has not seen it.");
+    page.wait_for_text("#wire-say", ":9 is not in the list of this page.");
 }
 
 #[test]
@@ -509,7 +509,7 @@ fn a_server_that_starts_anew_is_not_mixed_up_with_the_one_before() {
     page.wait_for_text("#ladder", "TEXT \"Hello\"");
     server.end();
     let again = serve_at(&address.to_string(), Config::default());
-    page.wait_for_text("#ladder", "the server was started anew");
+    page.wait_for_text("#ladder", "the server has restarted");
     page.wait_for("document.querySelectorAll('#ladder .response').length == 2");
     page.wait_for_text("#states [aria-current]", "1 open");
     page.wait_for(
@@ -522,7 +522,7 @@ fn a_server_that_starts_anew_is_not_mixed_up_with_the_one_before() {
 }
 
 #[test]
-fn the_benches_compute_and_break_and_ask() {
+fn the_tools_compute_and_break_and_ask() {
     let Some(browser) = browser() else { return };
     let server = serve(Config::default());
     let page = Page::open(&browser, &format!("http://{}/", server.address));
@@ -545,7 +545,10 @@ fn the_benches_compute_and_break_and_ask() {
     page.wait_for_text("#frame-made", "Broken rule close code 1005 may not be sent");
     page.fill("#hex", "82 7f 10 00 00 00 00 00 00 01");
     page.click("#hex-form button");
-    page.wait_for_text("#hex-parts", "Missing 1,152,921,504,606,846,977 bytes were announced");
+    page.wait_for_text(
+        "#hex-parts",
+        "Missing 1,152,921,504,606,846,977 bytes of the announced length",
+    );
     page.value("document.querySelector('#hex').value = '00'.repeat(5000); 0");
     page.click("#hex-form button");
     page.wait_for_text("#hex-parts", "Too many bytes for a request from a page");
@@ -560,7 +563,7 @@ fn the_benches_compute_and_break_and_ask() {
     page.click("#break-form button");
     page.wait_for_text("#broken", "Close 1002: frame 1: a client must mask every frame");
     page.wait_for_text("#ladder", "TEXT !");
-    page.screenshot("benches.png");
+    page.screenshot("tools.png");
     page.fill("#ask-code", "4003");
     page.click("#ask-form button[value=close]");
     page.click("#tab-events");

@@ -23,19 +23,36 @@ macro_rules! asset {
 
 /// The lab page itself, then the files that it and the tutorial's pages load. The page comes first and is served at
 /// `/`, the others at their `path`.
-static ASSETS: [Asset; 12] = [
+static ASSETS: [Asset; 29] = [
     asset!("index.html", "text/html"),
     asset!("base.css", "text/css"),
     asset!("lab.css", "text/css"),
     asset!("tutorial.css", "text/css"),
-    asset!("lab.js", "text/javascript"),
+    asset!("main.js", "text/javascript"),
+    asset!("classroom.js", "text/javascript"),
+    asset!("close_form.js", "text/javascript"),
+    asset!("connect_form.js", "text/javascript"),
     asset!("connection.js", "text/javascript"),
+    asset!("connection_log.js", "text/javascript"),
+    asset!("destination.js", "text/javascript"),
+    asset!("dom.js", "text/javascript"),
+    asset!("event_log.js", "text/javascript"),
+    asset!("event_view.js", "text/javascript"),
+    asset!("format.js", "text/javascript"),
+    asset!("frame_parts.js", "text/javascript"),
+    asset!("frame_view.js", "text/javascript"),
+    asset!("ladder.js", "text/javascript"),
     asset!("link.js", "text/javascript"),
-    asset!("log.js", "text/javascript"),
-    asset!("room.js", "text/javascript"),
-    asset!("wire.js", "text/javascript"),
-    asset!("frame.js", "text/javascript"),
-    asset!("bench.js", "text/javascript"),
+    asset!("notice.js", "text/javascript"),
+    asset!("room_view.js", "text/javascript"),
+    asset!("send_form.js", "text/javascript"),
+    asset!("socket_facts.js", "text/javascript"),
+    asset!("tabs.js", "text/javascript"),
+    asset!("text_size.js", "text/javascript"),
+    asset!("tools.js", "text/javascript"),
+    asset!("wire_events.js", "text/javascript"),
+    asset!("wire_labels.js", "text/javascript"),
+    asset!("wire_view.js", "text/javascript"),
 ];
 
 /// The lab page itself, which the server serves at `/`.

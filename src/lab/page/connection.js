@@ -1,13 +1,26 @@
-// A WebSocket that comes back.
+// A WebSocket that reconnects.
 //
-// It reconnects from `close`, not from `error`: a server that ends in order sends a Close and
-// causes no error at all. The pauses grow, so that a server in trouble is not besieged, and are
-// random, so that a whole class does not come back in the same instant. What has never been open
-// is not tried again: that server has not gone away, it has refused.
+// It reconnects after `close`, not after `error`: a server that shuts down in an orderly way sends a Close
+// frame and causes no error. The pauses between attempts grow, so that the page does not besiege a server
+// in trouble. They are random, so that the pages of a whole class do not come back in the same instant.
+// A connection that has never been open is not tried again, because that server has refused it.
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 
+/** The pause before the next attempt, in milliseconds. `random` is at least 0 and below 1. */
+export function pauseBefore(attempts, random = Math.random()) {
+  const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** attempts);
+  return longest * (0.5 + random / 2);
+}
+
+/**
+ * Emits the four events of its WebSocket, and four of its own:
+ * - `connecting`, when it starts an attempt;
+ * - `waiting`, when it waits for the next attempt; `pause` is null when the wait is over;
+ * - `refused`, after the `close` of a connection that was never open;
+ * - `abandoned`, when an older connection closes, which a newer one has replaced.
+ */
 export class Connection extends EventTarget {
   #socket = null;
   #wanted = null;
@@ -20,7 +33,7 @@ export class Connection extends EventTarget {
     return this.#socket;
   }
 
-  /** 0 to 3 as in the standard; 3 also before the first connection. */
+  /** 0 to 3 as in the HTML standard. It is also 3 before the first connection. */
   get readyState() {
     return this.#socket?.readyState ?? WebSocket.CLOSED;
   }
@@ -30,26 +43,26 @@ export class Connection extends EventTarget {
     if (this.#socket) this.#socket.binaryType = type;
   }
 
-  /** Whether to come back when the server goes away. */
+  /** Whether to reconnect when the server goes away. */
   set reconnects(yes) {
     this.#reconnects = yes;
     if (!yes && this.#timer) this.stopTrying();
   }
 
-  /** Opens a new connection, and then leaves the old one. Throws what `new WebSocket` throws. */
+  /** Opens a new connection and then closes the old one. Throws what `new WebSocket` throws. */
   open(url, subprotocols) {
     this.#connect({ url, subprotocols, hasBeenOpen: false });
     this.#attempts = 0;
   }
 
-  /** Closes for good. Throws what `WebSocket.close` throws. */
+  /** Closes without reconnecting. Throws what `WebSocket.close` throws. */
   close(...codeAndReason) {
     this.#socket?.close(...codeAndReason);
     this.#wanted = null;
     this.#stopWaiting();
   }
 
-  /** Does not wait for the next attempt. */
+  /** Makes the next attempt now. */
   tryNow() {
     if (this.#wanted) this.#connect(this.#wanted);
   }
@@ -60,7 +73,7 @@ export class Connection extends EventTarget {
   }
 
   #connect(wanted) {
-    // May throw; everything stays as it is then.
+    // This line may throw an error. It comes first, so that the old connection then stays as it is.
     const socket = new WebSocket(wanted.url, wanted.subprotocols);
     this.#stopWaiting();
     const before = this.#socket;
@@ -69,42 +82,40 @@ export class Connection extends EventTarget {
     socket.binaryType = this.#binaryType;
     before?.close();
     for (const name of ["open", "message", "error", "close"]) {
-      socket.addEventListener(name, (event) => this.#passOn(name, event, socket, wanted));
+      socket.addEventListener(name, (event) => this.#forward(name, event, socket, wanted));
     }
-    this.#tell("connecting", { url: socket.url });
+    this.#emit("connecting", { url: socket.url });
   }
 
-  #passOn(name, event, socket, wanted) {
+  #forward(name, event, socket, wanted) {
     if (socket !== this.#socket) {
-      // Of an abandoned connection only its end is of interest.
-      if (name === "close") this.#tell("abandoned", event);
+      if (name === "close") this.#emit("abandoned", event);
       return;
     }
     if (name === "open") {
       wanted.hasBeenOpen = true;
       this.#attempts = 0;
     }
-    this.#tell(name, event);
+    this.#emit(name, event);
     if (name !== "close") return;
-    if (!wanted.hasBeenOpen) this.#tell("refused", { url: socket.url });
+    if (!wanted.hasBeenOpen) this.#emit("refused", { url: socket.url });
     else if (this.#reconnects && this.#wanted) this.#wait();
   }
 
   #wait() {
-    const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#attempts);
-    const pause = longest * (0.5 + Math.random() / 2);
+    const pause = pauseBefore(this.#attempts);
     this.#attempts += 1;
     this.#timer = setTimeout(() => this.tryNow(), pause);
-    this.#tell("waiting", { pause });
+    this.#emit("waiting", { pause });
   }
 
   #stopWaiting() {
     clearTimeout(this.#timer);
     this.#timer = null;
-    this.#tell("waiting", { pause: null });
+    this.#emit("waiting", { pause: null });
   }
 
-  #tell(name, detail) {
+  #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

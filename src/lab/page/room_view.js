@@ -1,0 +1,105 @@
+// A room whose members have names: the view of the subprotocol classroom.v1.
+
+import { CLASSROOM, OUTSIDE, afterMessage, messageTo, parseMessage, speakerIn } from "./classroom.js";
+import { element, finderIn } from "./dom.js";
+
+const MAX_ROWS = 200;
+
+export class RoomView {
+  #root;
+  #find;
+  #send;
+  #state = OUTSIDE;
+  /** Whether the reader has pressed "Join" and the server has not answered yet. */
+  #isJoining = false;
+
+  /** `send` sends a text message, and returns whether the connection was open. */
+  constructor(root, send) {
+    this.#root = root;
+    const find = finderIn(root);
+    this.#find = find;
+    this.#send = (message) => {
+      const isSent = send(JSON.stringify(message));
+      find("refusal").textContent = isSent ? "" : "Not connected.";
+      return isSent;
+    };
+    find("my-name").value = sessionStorage.getItem("name") ?? "";
+    find("join-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#isJoining = this.#send({ type: "join", name: find("my-name").value });
+    });
+    find("say-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!this.#send(messageTo(find("whom").value, find("words").value))) return;
+      find("words").value = "";
+      find("words").focus();
+    });
+  }
+
+  /** Shows the room of this name, to which a connection is open. `subprotocol` is the server's choice. */
+  enter(name, subprotocol) {
+    const { me } = this.#state;
+    this.#state = { ...OUTSIDE, me };
+    this.#find("room-name").textContent = name;
+    this.#root.hidden = subprotocol !== CLASSROOM;
+    if (this.#root.hidden) return;
+    // After a reconnection the page joins again under the same name, without asking the reader.
+    if (me) this.#send({ type: "join", name: me });
+    else this.#find("my-name").focus();
+  }
+
+  /** Forgets the reader's name in this room, because the page connects anew. */
+  forget() {
+    this.#state = OUTSIDE;
+    this.#isJoining = false;
+    this.#find("join-form").hidden = false;
+    this.#find("joined").hidden = true;
+    this.#find("refusal").textContent = "";
+    this.#find("heard").replaceChildren();
+    this.#root.hidden = true;
+  }
+
+  /** Handles a text message that has arrived. */
+  receive(text) {
+    if (this.#root.hidden) return;
+    const message = parseMessage(text);
+    this.#state = afterMessage(this.#state, message);
+    if (message.type === "welcome") this.#showJoined();
+    if (message.type === "refused") this.#find("refusal").textContent = message.reason;
+    const speaker = speakerIn(message);
+    if (speaker) this.#addRow(speaker, message.text);
+    this.#showMembers();
+  }
+
+  #showJoined() {
+    sessionStorage.setItem("name", this.#state.me);
+    this.#find("join-form").hidden = true;
+    this.#find("joined").hidden = false;
+    // After a reconnection the reader may be typing somewhere else.
+    if (this.#isJoining) this.#find("words").focus();
+    this.#isJoining = false;
+  }
+
+  #addRow(speaker, text) {
+    const rows = this.#find("heard");
+    const row = element("li");
+    row.append(element("b", "", `${speaker}: `), text);
+    rows.append(row);
+    while (rows.childElementCount > MAX_ROWS) rows.firstChild.remove();
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  #showMembers() {
+    const { me, members } = this.#state;
+    const shown = members.map((name) => element("b", "", name === me ? `${name} (you)` : name));
+    this.#find("members").replaceChildren(...shown);
+    const others = members.filter((name) => name !== me);
+    const recipient = this.#find("whom");
+    const chosen = recipient.value;
+    recipient.replaceChildren(
+      new Option("to everyone", ""),
+      ...others.map((name) => new Option(`to ${name}`, name)),
+    );
+    recipient.value = members.includes(chosen) ? chosen : "";
+  }
+}
