@@ -1,51 +1,55 @@
-//! Every limit in one place: its unit, its default, and why it is what it is.
+//! Every limit of the server, with its unit, its default and its reason.
 //!
-//! Whatever a peer can make grow has a limit here, and a flag on the command line.
+//! A peer can send as much as it likes, as fast or as slowly as it likes. So everything that a peer can make
+//! grow, and every wait for a peer, has a limit here. [`Config`] has those that the command line can change; the
+//! constants below it follow the way of a message, from the acceptor to the wire view.
 
 use std::time::Duration;
 
-/// What a WebSocket at `/` gets.
+/// What the server does with a message that comes in at `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Each message goes back to the client that sent it.
+    /// Sends it back to its sender.
     Echo,
-    /// Each message goes to everyone connected at `/`, the sender too.
+    /// Sends it to every client at `/`, its sender included.
     Broadcast,
 }
 
-/// What a server is told when it is made. [`Config::default`] is what the command line starts from.
+/// The settings of a server. [`Config::default`] has the defaults of the command line.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What a WebSocket at `/` gets.
+    /// What the server does with a message that comes in at `/`.
     pub mode: Mode,
-    /// A text message for every client at `/` when it opens.
+    /// A text message that each client at `/` gets when its WebSocket opens.
     pub greeting: Option<String>,
-    /// WebSockets open at the same time. One more gets HTTP 503.
+    /// The number of WebSockets that may be open at the same time. One more gets HTTP 503.
     pub max_clients: usize,
-    /// Connections at the same time that are not WebSockets, or not yet: each costs a thread, for
-    /// [`handshake_timeout`](Self::handshake_timeout) at most. One more gets HTTP 503.
+    /// The number of connections that may be open at the same time without being a WebSocket, or before they
+    /// are one. Each costs a thread, for [`handshake_timeout`](Self::handshake_timeout) at most. One more gets
+    /// HTTP 503.
     pub max_handshakes: usize,
-    /// Bytes of a request head: request line, headers and the blank line. More gets HTTP 431,
-    /// or 414 when the request line alone takes more than half of it.
+    /// Bytes of a request head: the request line, the headers and the blank line. A longer head gets HTTP 431,
+    /// or HTTP 414 when the request line alone takes more than half of the limit.
     pub max_head: usize,
-    /// Bytes of a message, all its fragments together. More gets Close 1009, before the bytes
-    /// are read or room for them is made.
+    /// Bytes of a message, all its fragments together. A longer message gets Close 1009 as soon as a frame
+    /// header announces it: the server neither reads its payload nor allocates memory for it.
     pub max_message: usize,
-    /// Frames that one message may be cut into. More gets Close 1008: empty fragments cost the
-    /// sender next to nothing and never reach [`max_message`](Self::max_message).
+    /// The number of frames in one message. More get Close 1008. An empty fragment costs its sender almost
+    /// nothing and never reaches [`max_message`](Self::max_message), so fragments have a limit of their own.
     pub max_fragments: u32,
-    /// Unsent bytes of other people's messages that a client may owe before it is dropped; and
-    /// unsent bytes of its own at which the server stops reading from it.
+    /// Bytes that may wait until a client takes them. When messages of other clients exceed this limit, the server
+    /// drops the slow client. When the client's own messages cause it, the server stops reading from it; TCP then
+    /// slows the client down, and nothing is lost.
     pub max_backlog: usize,
-    /// Time in which the whole request head must have come. Later gets HTTP 408.
+    /// The time in which the whole request head must arrive. A later one gets HTTP 408.
     pub handshake_timeout: Duration,
-    /// Silence after which a Ping is sent. `None` sends none.
+    /// The silence of a client after which the server sends a Ping. `None` switches the heartbeat off.
     pub ping_interval: Option<Duration>,
-    /// Silence after that Ping before the client is dropped.
+    /// The silence after a Ping after which the server drops the client.
     pub pong_timeout: Duration,
-    /// How long a Close may go unanswered, and how long the server takes to end at most.
+    /// The time that a client has to answer a Close, and the longest time that the server takes to stop.
     pub close_timeout: Duration,
-    /// When not empty, only pages from these origins may open a WebSocket; others get HTTP 403.
+    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403.
     pub allow_origin: Vec<String>,
 }
 
@@ -54,19 +58,19 @@ impl Default for Config {
         Config {
             mode: Mode::Echo,
             greeting: None,
-            // 10,000 threads: 40,000 of Linux's default 65,530 memory maps (a thread has two
-            // stacks with a guard page each), and a few GiB of address space, not of memory.
+            // A thread takes four of the 65,530 memory maps that Linux gives a process by default: two stacks, and
+            // a guard page for each. 10,000 threads also take a few GiB of address space, but not of memory.
             max_clients: 10_000,
             max_handshakes: 1_000,
-            // Browsers send about 600 bytes, some thousand more with cookies.
+            // Browsers send about 600 bytes, and a few thousand more when there are cookies.
             max_head: 16 * 1024,
             max_message: 16 * 1024 * 1024,
-            // Above the 65,536 fragments that Autobahn's cases 9.3.1 and 9.4.1 send.
+            // Cases 9.3.1 and 9.4.1 of the Autobahn test suite send 65,536 fragments, so the limit is above that.
             max_fragments: 128 * 1024,
             max_backlog: 1024 * 1024,
             handshake_timeout: Duration::from_secs(10),
-            // Half of the sixty seconds after which many proxies and home routers forget a
-            // silent connection, with room for the answer.
+            // Many proxies and home routers forget a connection after 60 seconds of silence. A third of that leaves
+            // room for the answer.
             ping_interval: Some(Duration::from_secs(20)),
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
@@ -75,87 +79,143 @@ impl Default for Config {
     }
 }
 
-/// Header lines in a request head. More gets HTTP 431. Browsers send about twenty.
+// The server: it accepts connections.
+
+/// Connections that the kernel holds for the server before it accepts them. `std` asks for 128, which a class can
+/// fill when all reload the page at the same moment.
+#[cfg(unix)]
+pub(crate) const ACCEPT_QUEUE: i32 = 4096;
+
+/// How long the acceptor pauses when the system first has no descriptor or memory for a connection. The pause
+/// doubles with each further failure, up to [`ACCEPT_PAUSE_MAX`].
+pub(crate) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// The longest pause of the acceptor: when a client leaves, others wait half a second at most.
+pub(crate) const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Connections that wait for the refuser to answer them with HTTP 503. When so many wait, the server drops the
+/// next one without an answer, because a crowd must not make the server hold its sockets.
+pub(crate) const REFUSALS_WAITING: usize = 64;
+
+/// How long the refuser waits until a connection has taken its HTTP 503. One thread refuses all connections, so a
+/// slow one must not keep it for long.
+pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);
+
+/// How long the connection that wakes the acceptor for a stop may take. It does not leave this machine.
+pub(crate) const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
+
+// A connection: its thread, the request, the messages it sends.
+
+/// Stack of a client's thread, in bytes of address space; the system provides memory only for the part that is used.
+/// The deepest use is JSON that is nested to serde_json's limit of 128 levels.
+pub(crate) const CLIENT_STACK: usize = 256 * 1024;
+
+/// Header lines in a request head. More get HTTP 431. Browsers send about twenty.
 pub(crate) const MAX_HEADERS: usize = 100;
 
-/// Header lines for which room is made at first.
+/// Header lines for which the parser makes room at first. Browsers send about twenty.
 pub(crate) const USUAL_HEADERS: usize = 33;
 
 /// Bytes asked of the socket in one read of a request head. Most heads are shorter.
 pub(crate) const HEAD_READ: usize = 2 * 1024;
 
-/// Bytes asked of the socket in one read, and what tungstenite keeps for each client. Larger
-/// frames get room of their own when their header has announced them.
+/// Bytes of a room's name after percent-decoding: 64 letters, or about 20 Chinese characters.
+pub(crate) const MAX_ROOM_NAME: usize = 64;
+
+/// How long a peer may take no byte of an HTTP answer before the server drops it, and how long an answer waits for the
+/// dispatcher.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes that one read asks of the socket, and the size of tungstenite's buffer for each client. A larger frame gets
+/// a buffer of its own after its header has announced it.
 pub(crate) const READ_BUFFER: usize = 4 * 1024;
 
-/// Bytes asked of the socket in one read while a client sends so much that it fills the above.
+/// Bytes that one read asks of the socket while a client sends so fast that it fills [`READ_BUFFER`].
 pub(crate) const READ_AHEAD: usize = 128 * 1024;
 
-/// Events that may wait for the dispatcher. Past that its readers wait, and TCP slows the senders.
+/// How often a page that watches the wire gets a comment when nothing happens. A write is the only way to learn
+/// that the page has gone.
+pub(crate) const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a page that watches the wire may take no byte before the server drops it. This is longer than
+/// [`ANSWER_TIMEOUT`], because a busy computer may stop reading for a while; the events that it misses are counted.
+pub(crate) const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
+
+// The dispatcher: who gets what.
+
+/// Events that may wait for the dispatcher. When so many wait, the clients' threads wait too, and TCP slows their
+/// clients down.
 pub(crate) const EVENTS_WAITING: usize = 1024;
 
-/// Bytes of encoded broadcast that the dispatcher collects before it sends them: enough that a
-/// burst costs one system call a client, little enough that nobody waits for it.
+/// Bytes of encoded messages that the dispatcher collects for a group before it sends them: enough that a series of
+/// messages costs one system call for each client, few enough that nobody notices the delay.
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;
-
-/// Payloads from this size on are handed to the socket where they lie; smaller ones are copied
-/// behind their header, which costs less than a second piece to gather.
-pub(crate) const COPY_BELOW: usize = 8 * 1024;
-
-/// What a message is taken to cost beside its payload when unsent bytes are counted, so that a
-/// flood of empty messages counts too.
-pub(crate) const MESSAGE_OVERHEAD: usize = 64;
-
-/// What a message to a classroom counts for beside that, while it waits to be dealt with: enough that
-/// one who talks without end makes others wait for milliseconds, not for seconds.
-pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
-
-/// Stack of a client's thread, in bytes of address space; memory is used only as far as it is
-/// touched. The deepest use is reading JSON nested to serde_json's limit of 128 levels.
-pub(crate) const CLIENT_STACK: usize = 256 * 1024;
-
-/// Connections the kernel may hold for us before we accept them. `std` asks for 128, which a
-/// classroom that reloads a page at the same moment can fill.
-#[cfg(unix)]
-pub(crate) const ACCEPT_QUEUE: i32 = 4096;
-
-/// Bytes of a room's name, once percent-decoded.
-pub(crate) const MAX_ROOM_NAME: usize = 64;
 
 /// Characters of a name in the classroom.
 pub(crate) const MAX_MEMBER_NAME: usize = 32;
 
-/// Bytes of one `classroom.v1` message: the dispatcher writes it out as JSON again, and nobody
-/// should have to wait while it does that for megabytes.
+/// Bytes of one `classroom.v1` message. The dispatcher encodes it as JSON again, and no client should have to wait
+/// while it does so for megabytes.
 pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
 
-/// Crossings that may wait for the watch thread. Past that they are counted instead of shown.
+/// Bytes that each message to a classroom counts for in addition to its payload, until the dispatcher has handled
+/// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
+pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
+
+// The outbox: the only way out to a client.
+
+/// Bytes that each message counts for in addition to its payload while it is not sent, so that a flood of empty
+/// messages reaches the limit too.
+pub(crate) const MESSAGE_OVERHEAD: usize = 64;
+
+/// Bytes below which a payload is copied behind its frame header. The socket gets a larger payload without a copy, as
+/// a second piece; for a smaller one the copy is cheaper than the piece.
+pub(crate) const COPY_BELOW: usize = 8 * 1024;
+
+// The tap and the wire view: what crosses the wire, for those who watch.
+
+/// Crossings that may wait for the watch thread. The tap counts further ones instead of copying them, so that
+/// watching delays nobody.
 pub(crate) const RAW_EVENTS_WAITING: usize = 4096;
 
-/// Events that may wait for one watcher. Past that they are counted instead of shown.
-pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
-
-/// Watchers at the same time: browser tabs of the class, and the terminal.
-pub(crate) const MAX_WATCHERS: usize = 64;
-
-/// Connections whose frames the watch thread remembers, to say how they hang together. Only those
-/// whose end it has missed can fill this.
-pub(crate) const MAX_TRACKED_CONNECTIONS: usize = 16 * 1024;
-
-/// Handshakes that are kept for watchers who come later.
+/// Handshakes that the tap keeps for watchers who come later.
 pub(crate) const HANDSHAKES_KEPT: usize = 64;
 
-/// Bytes of a payload that are shown from its start and from its end.
+/// Bytes that the tap copies from the start of a payload. A page cannot show a megabyte, but its length and its ends.
 pub(crate) const KEPT_START: usize = 1024;
-/// See [`KEPT_START`].
+
+/// Bytes that the tap copies from the end of a payload.
 pub(crate) const KEPT_END: usize = 64;
 
-/// How long a peer may take to read an answer to its end.
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The number of watchers at the same time: the browser tabs of a class, and the terminal.
+pub(crate) const MAX_WATCHERS: usize = 64;
 
-/// Connections that wait for the answer 503 when the server is full. The next one is dropped without
-/// an answer.
-pub(crate) const REFUSALS_WAITING: usize = 64;
+/// Events that may wait for one watcher. Further ones are counted, and the watcher learns how many it missed.
+pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
 
-/// Time in which those connections take the answer.
-pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);
+/// Connections whose frames the wire view relates to each other. A connection leaves when it ends, so only
+/// connections whose end was missed can fill this.
+pub(crate) const MAX_TRACKED_CONNECTIONS: usize = 16 * 1024;
+
+/// Pings that the wire view remembers for each side of a connection. The Pong to an older one is shown without its
+/// round-trip time.
+pub(crate) const PINGS_KEPT: usize = 16;
+
+// The lab, and the raw client that it shares with examples and tests.
+
+/// Bytes of payload in a message that the lab page makes the server send: enough for a length in 64 bits.
+pub(crate) const MAX_DEMO_BYTES: usize = 64 * 1024;
+
+/// How long a violation waits for the server's answer. A student waits for the result, and the server answers at once
+/// or, as for half a frame, not at all.
+pub(crate) const VIOLATION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes of the answer to a violation after which there is enough to show.
+pub(crate) const VIOLATION_ANSWER: usize = 64 * 1024;
+
+/// Bytes that one read of the raw client asks of the socket.
+pub(crate) const RAW_CLIENT_READ: usize = 16 * 1024;
+
+/// Bytes that the raw client keeps while a frame or a head is not complete. Four times the default of
+/// [`Config::max_message`], so that only a broken server reaches it.
+pub(crate) const RAW_CLIENT_UNREAD: usize = 64 * 1024 * 1024;

@@ -30,6 +30,7 @@
 //! | [`wire`] | the view: takes frames apart, for the terminal, the page and `explain` |
 //! | [`lab`] | the lab page, what it asks the server to do, and the tutorial as pages |
 //! | [`check`] | tests other people's servers, and names their mistakes |
+//! | [`raw_client`] | a WebSocket client that sends any bytes, for the lab, examples and tests |
 //! | [`sys`], [`text`], [`config`] | threads and sockets; text for people; every limit |
 //!
 //! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
@@ -51,6 +52,7 @@ pub mod lab;
 pub mod wire;
 
 pub mod config;
+pub mod raw_client;
 pub mod sys;
 pub mod text;
 #[doc = include_str!("limits.md")]

@@ -1,11 +1,11 @@
 //! The wire view for a page, as Server-Sent Events: one connection for each page that watches.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 
+use crate::config::{STILL_HERE_EVERY, WATCHER_PATIENCE};
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::tap::Tap;
 use crate::wire::watch::Watcher;
@@ -14,12 +14,6 @@ use crate::wire::watch::Watcher;
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
     Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
     retry: 1000\n";
-
-/// How often a page gets a comment when nothing happens.
-const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a page may read nothing at all.
-const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends what crosses the wire until the page leaves or the server shuts down. Returns false when the
 /// server had to abort the connection.

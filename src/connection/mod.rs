@@ -189,7 +189,9 @@ impl Connection {
                 self.answer(&without_body_for_head(response, head));
             }
             Route::Stats => self.answer(&self.stats()?),
-            Route::Lab => self.answer(&api::answer(head, self.peer.ip(), *address, events)),
+            Route::Lab(endpoint) => {
+                self.answer(&api::answer(endpoint, head, self.peer.ip(), *address, events));
+            }
         }
         Ok(None)
     }

@@ -10,7 +10,8 @@ use crate::http::origin::Origins;
 use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
-use crate::lab::{api, assets, tutorial};
+use crate::lab::api::Endpoint;
+use crate::lab::{assets, tutorial};
 
 /// What a request gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Route {
     /// The events of the wire, live. The request may see them.
     WireEvents,
     /// Something that the lab page asks the server to do or to compute. The request may ask for it.
-    Lab,
+    Lab(Endpoint),
 }
 
 /// Decides what a request gets. The checks that hold for every request come first.
@@ -43,7 +44,8 @@ pub fn find(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Ro
         return Err(Refusal::NothingHere);
     }
     let wants_websocket = handshake::wants_websocket(head);
-    check_method(head, wants_websocket)?;
+    let needs_post = matches!(private, Some(Route::Lab(endpoint)) if endpoint.needs_post());
+    check_method(head, wants_websocket, needs_post)?;
     match (wants_websocket, service, page, private) {
         (true, Some(service), ..) => {
             let handshake = handshake::examine(head, service.subprotocols(), origins)?;
@@ -59,10 +61,10 @@ pub fn find(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Ro
     }
 }
 
-fn check_method(head: &RequestHead, handshake: bool) -> Result<(), Refusal> {
+fn check_method(head: &RequestHead, handshake: bool, needs_post: bool) -> Result<(), Refusal> {
     let allowed: &[Method] = match handshake {
         true => &[Method::GET],
-        false if api::needs_post(&head.path) => &[Method::POST],
+        false if needs_post => &[Method::POST],
         false => &[Method::GET, Method::HEAD],
     };
     if allowed.iter().any(|method| *method == *head.method) {
@@ -120,7 +122,7 @@ fn private_at(path: &str) -> Option<Route> {
     match path {
         "/stats" => Some(Route::Stats),
         "/wire/events" => Some(Route::WireEvents),
-        _ => api::PATHS.contains(&path).then_some(Route::Lab),
+        _ => Endpoint::find(path).map(Route::Lab),
     }
 }
 
@@ -204,7 +206,7 @@ mod tests {
         assert_eq!(get("/echo"), Err(Refusal::WebSocketOnly));
         assert_eq!(get("/stats"), Ok(Route::Stats));
         assert_eq!(get("/wire/events"), Ok(Route::WireEvents));
-        assert_eq!(get("/wire/rules"), Ok(Route::Lab));
+        assert_eq!(get("/wire/rules"), Ok(Route::Lab(Endpoint::Violations)));
         let other_page = answer("GET /stats", "Origin: http://evil.example\r\n", Mode::Echo);
         assert!(matches!(other_page, Err(Refusal::Private(_))), "{other_page:?}");
     }

@@ -1,58 +1,138 @@
-//! What the lab page lets the server do and compute, so that nothing is written twice: the accept
-//! key of any key, any frame taken apart or put together, rules broken on purpose, and things sent
-//! on demand.
+//! The lab API: what the lab page asks the server to compute or to do.
+//!
+//! The page does not compute accept keys or frames itself. It asks the server, so that a class sees the
+//! results of the same code that serves its WebSockets.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use ::http::StatusCode;
 use crossbeam_channel::{Sender, bounded};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::config::ANSWER_TIMEOUT;
+use super::violations::{VIOLATIONS, ViolationError, run_violation};
+use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES};
 use crate::dispatcher::event::{DemoAction, Event};
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
-use crate::lab::violations::{VIOLATIONS, run_violation};
-use crate::protocol::AcceptKey;
-use crate::protocol::CloseCode;
-use crate::protocol::{Frame, Opcode};
+use crate::protocol::{AcceptKey, CloseCode, Frame, Opcode};
 use crate::sys::ConnectionId;
-use crate::text::hex;
 use crate::wire::explain::{bytes_in, events_in, masking_key_in};
 
-/// The paths.
-pub const PATHS: [&str; 6] =
-    ["/wire/accept", "/wire/explain", "/wire/frame", "/wire/rules", "/wire/break", "/wire/ask"];
-
-/// Whether what is at this path does something, and so is asked for with POST.
-pub fn needs_post(path: &str) -> bool {
-    matches!(path, "/wire/break" | "/wire/ask")
+/// What the lab API offers; each has a path of its own. The parameters stand in the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `GET /wire/accept`: makes the accept key of any `key`, step by step.
+    AcceptKey,
+    /// `GET /wire/explain`: takes the bytes in `hex` apart.
+    Explain,
+    /// `GET /wire/frame`: builds a frame from its fields, and takes it apart. The fields are `text`, `mask` (hex; a
+    /// frame without it is not masked), `opcode`, `fin`, `rsv`, and `code`, which stands before the text of a Close.
+    BuildFrame,
+    /// `GET /wire/rules`: lists the [violations](VIOLATIONS).
+    Violations,
+    /// `POST /wire/break`: runs the violation whose id is `rule`.
+    RunViolation,
+    /// `POST /wire/ask`: makes the server send something to `client`. `what` is `ping`, `fragments`, `bytes` (with
+    /// `count`) or `close` (with `code`).
+    Demo,
 }
 
-/// Bytes of payload in a message that is asked for.
-const MOST_ASKED: usize = 65_536;
+impl Endpoint {
+    /// The endpoint at `path`.
+    pub fn find(path: &str) -> Option<Endpoint> {
+        Some(match path {
+            "/wire/accept" => Endpoint::AcceptKey,
+            "/wire/explain" => Endpoint::Explain,
+            "/wire/frame" => Endpoint::BuildFrame,
+            "/wire/rules" => Endpoint::Violations,
+            "/wire/break" => Endpoint::RunViolation,
+            "/wire/ask" => Endpoint::Demo,
+            _ => return None,
+        })
+    }
 
-/// Answers a request, whose right to ask has been examined.
+    /// Whether a request must use POST, because the endpoint makes the server send something.
+    pub fn needs_post(self) -> bool {
+        matches!(self, Endpoint::RunViolation | Endpoint::Demo)
+    }
+}
+
+/// Answers a request to `endpoint`. The caller has checked that the page may use the lab API.
+///
+/// `asker` is the address of the client that sent the request, and `server` is where this server can be reached from
+/// this machine. An [`ApiError`] becomes an answer with status 400.
 pub fn answer(
+    endpoint: Endpoint,
     head: &RequestHead,
     asker: IpAddr,
-    address: SocketAddr,
+    server: SocketAddr,
     events: &Sender<Event>,
 ) -> Response {
-    let result = match &*head.path {
-        "/wire/accept" => head
-            .query_param("key")
-            .map(|key| json(&AcceptKey::of(&key)))
-            .ok_or_else(|| "which key? ?key=…".to_owned()),
-        "/wire/explain" => explain(&head.query_param("hex").unwrap_or_default()),
-        "/wire/frame" => put_together(head).and_then(|frame| explain(&hex(&frame.encode()))),
-        "/wire/rules" => Ok(json(&&VIOLATIONS[..])),
-        "/wire/break" => break_one(&head.query_param("rule").unwrap_or_default(), address),
-        _ => ask(head, asker, events),
+    let result = match endpoint {
+        Endpoint::AcceptKey => accept_key(head),
+        Endpoint::Explain => bytes_from(head).and_then(|bytes| explain(&bytes)),
+        Endpoint::BuildFrame => frame_from(head).and_then(|frame| explain(&frame.encode())),
+        Endpoint::Violations => Ok(json(&&VIOLATIONS[..])),
+        Endpoint::RunViolation => violate(&head.query_param("rule").unwrap_or_default(), server),
+        Endpoint::Demo => demo(head, asker, events),
     };
-    result.unwrap_or_else(|why| Response::refusal(StatusCode::BAD_REQUEST, &why))
+    result.unwrap_or_else(|error| Response::refusal(StatusCode::BAD_REQUEST, &error.to_string()))
 }
+
+/// Why the lab API could not do what a request asked for. Its text is for the reader of the page.
+#[derive(Debug)]
+pub enum ApiError {
+    /// A parameter is not there.
+    Missing {
+        /// The parameter's name.
+        parameter: &'static str,
+    },
+    /// A parameter is not a number, or is larger than `most`.
+    NotANumber {
+        /// The parameter's name.
+        parameter: &'static str,
+        /// The largest number that it may have.
+        most: usize,
+    },
+    /// The bytes in a parameter cannot be explained, for this reason.
+    Unexplained(String),
+    /// No violation has this id.
+    UnknownViolation,
+    /// The violation could not be run.
+    Violation(ViolationError),
+    /// The server cannot do this on demand.
+    UnknownAction,
+    /// The close code must not be in a Close frame (RFC 6455 section 7.4).
+    ForbiddenCloseCode,
+    /// The dispatcher did not do it, for this reason.
+    Refused(String),
+    /// The dispatcher did not answer in time.
+    Busy,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ApiError::Missing { parameter } => write!(f, "which {parameter}? add ?{parameter}=…"),
+            ApiError::NotANumber { parameter, most } => {
+                write!(f, "{parameter} must be a number from 0 to {most}")
+            }
+            ApiError::Unexplained(why) | ApiError::Refused(why) => f.write_str(why),
+            ApiError::UnknownViolation => f.write_str("unknown rule; /wire/rules lists them all"),
+            ApiError::Violation(error) => write!(f, "the rule could not be broken: {error}"),
+            ApiError::UnknownAction => f.write_str("what must be ping, fragments, bytes or close"),
+            ApiError::ForbiddenCloseCode => f.write_str(
+                "a Close frame may carry only the codes 1000 to 1003, 1007 to 1014 and 3000 to 4999",
+            ),
+            ApiError::Busy => f.write_str("the dispatcher did not answer in time"),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
 
 fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
@@ -61,72 +141,104 @@ fn json(value: &impl Serialize) -> Response {
     }
 }
 
-fn explain(hex: &str) -> Result<Response, String> {
-    bytes_in(hex).and_then(|bytes| events_in(&bytes)).map(|events| json(&events))
+fn accept_key(head: &RequestHead) -> Result<Response, ApiError> {
+    let key = head.query_param("key").ok_or(ApiError::Missing { parameter: "key" })?;
+    Ok(json(&AcceptKey::of(&key)))
 }
 
-/// A frame from its fields: `text`, `mask` (hex, may be left out), `opcode`, `fin`, `rsv`, and `code`,
-/// which stands in front of the text of a Close.
-fn put_together(head: &RequestHead) -> Result<Frame, String> {
-    let number = |name: &str, otherwise: u8, most: u8| match head.query_param(name) {
-        None => Ok(otherwise),
-        Some(text) => match text.parse::<u8>() {
-            Ok(number) if number <= most => Ok(number),
-            _ => Err(format!("{name} is a number from 0 to {most}")),
-        },
-    };
+fn bytes_from(head: &RequestHead) -> Result<Vec<u8>, ApiError> {
+    let hex = head.query_param("hex").unwrap_or_default();
+    bytes_in(&hex).map_err(|why| ApiError::Unexplained(why.to_string()))
+}
+
+fn explain(bytes: &[u8]) -> Result<Response, ApiError> {
+    let events = events_in(bytes).map_err(|why| ApiError::Unexplained(why.to_string()))?;
+    Ok(json(&events))
+}
+
+/// Builds the frame that the query describes; see [`Endpoint::BuildFrame`].
+fn frame_from(head: &RequestHead) -> Result<Frame, ApiError> {
     let mask = head.query_param("mask").filter(|mask| !mask.is_empty());
-    let key = mask.as_deref().map(masking_key_in).transpose()?;
-    let opcode = Opcode::from_bits(number("opcode", 1, 15)?);
+    let key = mask.as_deref().map(masking_key_in).transpose();
+    let key = key.map_err(|why| ApiError::Unexplained(why.to_string()))?;
+    let opcode = Opcode::from_bits(number(head, "opcode", 15)?.unwrap_or(1));
+    let code = number(head, "code", u16::MAX)?.map(u16::to_be_bytes);
     let text = head.query_param("text").unwrap_or_default();
-    let code = match head.query_param("code").filter(|code| !code.is_empty()) {
-        Some(code) => {
-            let code: u16 = code.parse().map_err(|_| "code is a number from 0 to 65535")?;
-            code.to_be_bytes().to_vec()
-        }
-        None => Vec::new(),
-    };
-    let mut frame = Frame::new(opcode, key, &[&code, text.as_bytes()].concat());
-    frame.header.fin = number("fin", 1, 1)? == 1;
-    frame.header.rsv = number("rsv", 0, 7)?;
+    let payload = [code.as_ref().map_or(&[][..], |code| code), text.as_bytes()].concat();
+    let mut frame = Frame::new(opcode, key, &payload);
+    frame.header.fin = number(head, "fin", 1_u8)?.unwrap_or(1) == 1;
+    frame.header.rsv = number(head, "rsv", 7)?.unwrap_or(0);
     Ok(frame)
 }
 
-fn break_one(id: &str, address: SocketAddr) -> Result<Response, String> {
-    let Some(rule) = VIOLATIONS.iter().find(|rule| rule.id == id) else {
-        return Err("there is no such rule; /wire/rules has them".to_owned());
-    };
-    run_violation(rule, address)
-        .map(|outcome| json(&outcome))
-        .map_err(|error| format!("the rule could not be broken: {error}"))
+/// The number in a parameter, `None` when the parameter is missing or empty.
+fn number<N: FromStr + PartialOrd + Copy + Into<usize>>(
+    head: &RequestHead,
+    parameter: &'static str,
+    most: N,
+) -> Result<Option<N>, ApiError> {
+    let text = head.query_param(parameter).filter(|text| !text.is_empty());
+    let number = text.map(|text| text.parse().ok().filter(|number| *number <= most));
+    match number {
+        Some(None) => Err(ApiError::NotANumber { parameter, most: most.into() }),
+        Some(number) => Ok(number),
+        None => Ok(None),
+    }
 }
 
-fn ask(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Response, String> {
-    let client =
-        head.query_param("client").and_then(|client| client.parse().ok()).map(ConnectionId);
-    let client: ConnectionId = client.ok_or("which client? ?client=N")?;
-    let number = |name: &str| head.query_param(name).and_then(|number| number.parse::<u16>().ok());
+fn violate(id: &str, server: SocketAddr) -> Result<Response, ApiError> {
+    let violation = VIOLATIONS.iter().find(|violation| violation.id == id);
+    let violation = violation.ok_or(ApiError::UnknownViolation)?;
+    let outcome = run_violation(violation, server).map_err(ApiError::Violation)?;
+    Ok(json(&outcome))
+}
+
+fn demo(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Response, ApiError> {
+    let client = head.query_param("client").and_then(|client| client.parse().ok());
+    let client = client.map(ConnectionId).ok_or(ApiError::Missing { parameter: "client" })?;
     let what = match head.query_param("what").unwrap_or_default().as_str() {
         "ping" => DemoAction::Ping,
         "fragments" => DemoAction::Fragments,
-        "bytes" => match head.query_param("count").and_then(|count| count.parse().ok()) {
-            Some(count) if count <= MOST_ASKED => DemoAction::Bytes(count),
-            _ => return Err(format!("count is a number from 0 to {MOST_ASKED}")),
-        },
-        "close" => match number("code").map(CloseCode).filter(|code| code.may_travel()) {
-            Some(code) => DemoAction::Close(code),
-            None => {
-                let may = "1000 to 1003, 1007 to 1014, or 3000 to 4999";
-                return Err(format!("that code may not be sent; {may} may"));
-            }
-        },
-        _ => return Err("what is ping, fragments, bytes or close".to_owned()),
+        "bytes" => {
+            let count = number(head, "count", MAX_DEMO_BYTES)?;
+            DemoAction::Bytes(count.ok_or(ApiError::Missing { parameter: "count" })?)
+        }
+        "close" => {
+            let code = number(head, "code", u16::MAX)?.map(CloseCode);
+            let code = code.filter(|code| code.may_travel());
+            DemoAction::Close(code.ok_or(ApiError::ForbiddenCloseCode)?)
+        }
+        _ => return Err(ApiError::UnknownAction),
     };
     let (reply, done) = bounded(1);
+    // If the dispatcher has ended, `reply` is gone too, and waiting for it fails at once.
     events.send(Event::Demo { client, asker, what, reply }).ok();
     match done.recv_timeout(ANSWER_TIMEOUT) {
         Ok(Ok(())) => Ok(json(&json!({ "client": client }))),
-        Ok(Err(why)) => Err(why.to_owned()),
-        Err(_) => Err("the dispatcher is too busy".to_owned()),
+        Ok(Err(why)) => Err(ApiError::Refused(why.to_string())),
+        Err(_) => Err(ApiError::Busy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_endpoints_that_send_something_need_post() {
+        for (path, needs_post) in [
+            ("/wire/accept", false),
+            ("/wire/explain", false),
+            ("/wire/frame", false),
+            ("/wire/rules", false),
+            ("/wire/break", true),
+            ("/wire/ask", true),
+        ] {
+            let endpoint = Endpoint::find(path).expect(path);
+            assert_eq!(endpoint.needs_post(), needs_post, "{path}");
+        }
+        for nothing in ["/wire", "/wire/", "/wire/events", "/wire/ask/", "/WIRE/ask"] {
+            assert_eq!(Endpoint::find(nothing), None, "{nothing}");
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! The files of the lab page.
+//! The files of the lab page, embedded in the program so that it needs no other file to run.
 
-/// A file of the lab page, embedded in the program.
+/// A file of the lab page.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Asset {
-    /// Where it is found.
+    /// The path at which the server serves it.
     pub path: &'static str,
-    /// What it is.
+    /// The value of its `Content-Type` header.
     pub content_type: &'static str,
-    /// Its bytes.
+    /// The bytes of the file.
     pub body: &'static [u8],
 }
 
@@ -21,8 +21,8 @@ macro_rules! asset {
     };
 }
 
-/// The lab page itself, which is at `/`, and its parts and the tutorial's style, at the paths they
-/// are loaded from.
+/// The lab page itself, then the files that it and the tutorial's pages load. The page comes first and is served at
+/// `/`, the others at their `path`.
 static ASSETS: [Asset; 29] = [
     asset!("index.html", "text/html"),
     asset!("base.css", "text/css"),
@@ -55,12 +55,12 @@ static ASSETS: [Asset; 29] = [
     asset!("wire_view.js", "text/javascript"),
 ];
 
-/// The lab page.
+/// The lab page itself, which the server serves at `/`.
 pub fn lab_page() -> &'static Asset {
     &ASSETS[0]
 }
 
-/// The part of the lab page that is served at `path`.
+/// The file of the lab page that the server serves at `path`. The page itself is not among them.
 pub fn find(path: &str) -> Option<&'static Asset> {
     ASSETS[1..].iter().find(|asset| asset.path == path)
 }

@@ -1,4 +1,4 @@
-//! The lab: the page that this server shows, and what the page asks the server to do.
+//! The lab: the page at `/`, what the page asks the server to do, and the tutorial.
 
 pub mod api;
 pub mod assets;

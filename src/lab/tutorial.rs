@@ -1,12 +1,13 @@
-//! The tutorial as pages: its Markdown, embedded in the program, becomes HTML when it is asked for.
+//! The tutorial as pages. The program embeds the Markdown of the chapters and the programs that they show; a request
+//! for a chapter turns its Markdown into HTML.
 
 use bytes::Bytes;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
-/// A file that the tutorial shows or leads to.
+/// A file of the tutorial: a page, or a program that a page shows or links to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where it is in the repository.
+    /// The path of the file in the repository.
     pub path: &'static str,
     text: &'static str,
 }
@@ -87,12 +88,12 @@ static OTHERS: [File; 11] = [
     file!("examples/common/visitor.rs"),
 ];
 
-/// All files that are served.
+/// All files that the server offers below `/tutorial/`.
 pub fn files() -> impl Iterator<Item = &'static File> {
     CHAPTERS.iter().copied().flatten().chain(&OTHERS)
 }
 
-/// What is at `path`.
+/// The file that the server offers at `path`.
 pub fn find(path: &str) -> Option<&'static File> {
     if path == "/tutorial" {
         return OTHERS.first();
@@ -101,14 +102,14 @@ pub fn find(path: &str) -> Option<&'static File> {
 }
 
 impl File {
-    /// The path at which it is served.
+    /// The path at which the server offers the file.
     pub fn address(&self) -> String {
         let inside = self.path.strip_prefix("tutorial/").unwrap_or(self.path);
         let name = inside.strip_suffix(".md").unwrap_or(inside);
         format!("/tutorial/{}", if name == "README" { "" } else { name })
     }
 
-    /// What it is when it is served, and its bytes: the text as a page, a program as it is.
+    /// The value of the `Content-Type` header, and the body: Markdown as a page, anything else unchanged.
     pub fn content(&self) -> (&'static str, Bytes) {
         match self.path.rsplit_once('.') {
             Some((_, "md")) => ("text/html; charset=utf-8", self.page().into()),
@@ -117,14 +118,14 @@ impl File {
         }
     }
 
-    /// The text of the first heading.
+    /// The text of the first heading; the path for a file without one.
     fn title(&self) -> &'static str {
         self.text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or(self.path)
     }
 
     fn page(&self) -> String {
         let title = html_of_text(self.title());
-        let (turn, article) = (self.turn(), html_of(self.text, self.path));
+        let (links, article) = (self.page_links(), html_of(self.text, self.path));
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n\
              <meta charset=\"utf-8\">\n\
@@ -138,16 +139,16 @@ impl File {
              <header><a href=\"/tutorial/\"><b>Chalkwire</b> tutorial</a>\
              <nav aria-label=\"The server\"><a href=\"/\">Lab</a> \
              <a href=\"/#/echo!wire\">Wire view</a></nav></header>\n\
-             <main>\n{turn}<article>\n{article}</article>\n{turn}</main>\n</body>\n</html>\n"
+             <main>\n{links}<article>\n{article}</article>\n{links}</main>\n</body>\n</html>\n"
         )
     }
 
-    /// Links to the page before, the contents and the page after. A solution leads to its chapter.
-    fn turn(&self) -> String {
+    /// Links to the previous and the next page. A solution leads back to its chapter.
+    fn page_links(&self) -> String {
         let contents = OTHERS.first();
         let place = CHAPTERS.iter().position(|files| files.contains(self));
         let chapter = |n: usize| CHAPTERS.get(n).and_then(|files| files.first());
-        let (before, after) = match place {
+        let (previous, next) = match place {
             None => (None, chapter(0)),
             Some(n) if chapter(n) != Some(self) => (chapter(n), None),
             Some(0) => (contents, chapter(1)),
@@ -162,55 +163,55 @@ impl File {
         };
         format!(
             "<nav class=\"turn\" aria-label=\"Chapters\">{}{}</nav>\n",
-            link(before, "prev", ["← ", ""]),
-            link(after, "next", ["", " →"])
+            link(previous, "prev", ["← ", ""]),
+            link(next, "next", ["", " →"])
         )
     }
 }
 
-/// Plain text as HTML.
+/// Plain text as HTML, with `<`, `>` and `&` escaped.
 fn html_of_text(text: &str) -> String {
     let mut out = String::new();
     html::push_html(&mut out, std::iter::once(Event::Text(text.into())));
     out
 }
 
-/// Markdown as HTML. `path` is where it is in the repository: its links are relative to that.
+/// Markdown as HTML. `path` is the path of the Markdown in the repository, which its links are relative to.
 fn html_of(markdown: &str, path: &str) -> String {
     let mut events: Vec<Event> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
     name_headings(&mut events);
-    let mut without_link = false;
+    let mut in_removed_link = false;
     let events = events.into_iter().filter_map(|event| match event {
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
             let Some(address) = address_of(&dest_url, path) else {
-                without_link = true;
+                in_removed_link = true;
                 return None;
             };
             Some(Event::Start(Tag::Link { link_type, dest_url: address.into(), title, id }))
         }
-        Event::End(TagEnd::Link) if std::mem::take(&mut without_link) => None,
+        Event::End(TagEnd::Link) if std::mem::take(&mut in_removed_link) => None,
         Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
             let address = address_of(&dest_url, path).unwrap_or_default();
             Some(Event::Start(Tag::Image { link_type, dest_url: address.into(), title, id }))
         }
-        // For who changes the text, not for who reads it.
+        // Comments direct the tests that write the text; its readers do not need them.
         Event::Html(html) if html.starts_with("<!--") => None,
         other => Some(other),
     });
     let mut out = String::new();
     html::push_html(&mut out, events);
     for cell in ["td", "th"] {
-        // The pages let no style in but that of a file.
+        // The pages' Content-Security-Policy forbids `style` attributes, so a class says the same.
         for side in ["left", "center", "right"] {
             let style = format!("<{cell} style=\"text-align: {side}\">");
             out = out.replace(&style, &format!("<{cell} class=\"{side}\">"));
         }
     }
-    // A wide table scrolls by itself; the page does not.
+    // A wide table scrolls inside a box of its own, so that the page stays in place.
     out.replace("<table>", "<div class=\"scroller\"><table>").replace("</table>", "</table></div>")
 }
 
-/// Gives headings the names by which links know them on code hosts.
+/// Gives each heading the id that code hosts give it, so that a link to a heading works in both places.
 fn name_headings(events: &mut [Event<'_>]) {
     for n in 0..events.len() {
         if !matches!(events[n], Event::Start(Tag::Heading { .. })) {
@@ -231,7 +232,7 @@ fn name_headings(events: &mut [Event<'_>]) {
     }
 }
 
-/// Where a link leads that stands in the file at `path`; `None` for what is not served.
+/// The address for a link in the file at `path`; `None` when the server does not offer the target.
 fn address_of(link: &str, path: &str) -> Option<String> {
     if link.starts_with('#') || link.contains("://") {
         return Some(link.to_owned());
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_to_pages_or_are_none() {
+    fn a_link_leads_to_a_page_or_is_removed() {
         let found = |link| address_of(link, HERE);
         assert_eq!(found("../README.md").as_deref(), Some("/tutorial/"));
         assert_eq!(found("./../README.md#a-b").as_deref(), Some("/tutorial/#a-b"));

@@ -1,41 +1,132 @@
-//! Rules of RFC 6455 that a browser cannot break, and a client that does.
+//! Violations of RFC 6455 that a browser cannot commit, and a client that commits them.
 //!
-//! The lab page lets the server's own raw client break them against this server, so that a class sees
-//! the bytes and the answer. The same list drives the tests.
+//! The lab page lets a class choose one. The server then connects to itself with a
+//! [`RawClient`], breaks the rule, and the page shows the bytes and the answer. The tests run the
+//! same list.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::config::{VIOLATION_ANSWER, VIOLATION_TIMEOUT};
 use crate::protocol::CloseCode;
 use crate::protocol::{Frame, FrameHeader, LengthForm, Opcode};
-use crate::sys::socket::is_timeout;
+use crate::raw_client::RawClient;
 use crate::text::hex;
 
-/// Something illegal to do.
+/// A rule of RFC 6455, and bytes from a client that break it.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Violation {
-    /// Its name in addresses.
+    /// The name of this violation in addresses.
     pub id: &'static str,
-    /// What is done.
+    /// What the client sends, in a few words.
     pub title: &'static str,
-    /// The rule.
+    /// The rule that it breaks.
     pub rule: &'static str,
-    /// The section of RFC 6455 that has it.
+    /// The section of RFC 6455 that states the rule.
     pub rfc: &'static str,
-    /// The close code that it gets; `None` where there is nothing to answer.
+    /// The close code that the server must answer with. `None` means that it must not close.
     pub close: Option<u16>,
-    /// The bytes to send behind the handshake.
+    /// Makes the bytes that the client sends after the handshake.
     #[serde(skip)]
     pub bytes: fn() -> Vec<u8>,
+}
+
+/// What happened when a violation was run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The violation that was run.
+    #[serde(flatten)]
+    pub violation: Violation,
+    /// The bytes that the client sent after the handshake. In hex when serialized.
+    #[serde(serialize_with = "as_hex")]
+    pub sent: Vec<u8>,
+    /// The bytes that the server sent after the handshake. In hex when serialized.
+    #[serde(serialize_with = "as_hex")]
+    pub received: Vec<u8>,
+    /// The close code that the server sent, if it sent a Close frame with a code.
+    pub closed: Option<u16>,
+    /// The reason in that Close frame; empty if there is none.
+    pub reason: String,
+}
+
+/// Why a violation could not be run.
+#[derive(Debug)]
+pub enum ViolationError {
+    /// The connection to the server failed.
+    Connection(io::Error),
+    /// The server refused the handshake, with this status line.
+    Refused(String),
+}
+
+impl fmt::Display for ViolationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ViolationError::Connection(error) => write!(f, "the connection failed: {error}"),
+            ViolationError::Refused(line) => write!(f, "the server refused the handshake: {line}"),
+        }
+    }
+}
+
+impl std::error::Error for ViolationError {}
+
+impl From<io::Error> for ViolationError {
+    fn from(error: io::Error) -> ViolationError {
+        ViolationError::Connection(error)
+    }
+}
+
+/// Runs a violation against the server at `address`, on a connection of its own.
+///
+/// # Errors
+/// When the server cannot be reached or refuses the handshake.
+pub fn run_violation(
+    violation: &Violation,
+    address: SocketAddr,
+) -> Result<Outcome, ViolationError> {
+    let mut client = RawClient::connect(address, VIOLATION_TIMEOUT)?;
+    let path = format!("/echo?break={}", violation.id);
+    let head = client.shake_hands(&path, &format!("Origin: http://{address}\r\n"))?;
+    if !head.starts_with("HTTP/1.1 101 ") {
+        let status_line = head.lines().next().unwrap_or_default().to_owned();
+        return Err(ViolationError::Refused(status_line));
+    }
+    let sent = (violation.bytes)();
+    client.send(&sent)?;
+    let received = client.receive_all(VIOLATION_ANSWER)?;
+    let (closed, reason) = close_in(&received).unzip();
+    Ok(Outcome {
+        violation: *violation,
+        sent,
+        received,
+        closed: closed.map(|code| code.0),
+        reason: reason.unwrap_or_default(),
+    })
+}
+
+/// The code and the reason of the first Close frame among frames laid end to end.
+fn close_in(mut bytes: &[u8]) -> Option<(CloseCode, String)> {
+    while let Some((frame, length)) = Frame::decode(bytes) {
+        if frame.header.opcode == Opcode::Close {
+            let (code, reason) = frame.payload.split_first_chunk()?;
+            let reason = String::from_utf8_lossy(reason).into_owned();
+            return Some((CloseCode(u16::from_be_bytes(*code)), reason));
+        }
+        bytes = &bytes[length..];
+    }
+    None
+}
+
+fn as_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex(bytes))
 }
 
 /// The masking key of RFC 6455 section 5.7.
 const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
-/// All of them.
+/// All violations that the lab page offers.
 pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "unmasked",
@@ -51,12 +142,12 @@ pub static VIOLATIONS: [Violation; 20] = [
         rule: "reserved bits must be 0 unless an extension gives them a meaning",
         rfc: "5.2",
         close: Some(1002),
-        bytes: || changed(text(b"Hello"), |header| header.rsv = 0b100),
+        bytes: || with_header(text(b"Hello"), |header| header.rsv = 0b100),
     },
     Violation {
         id: "reserved-data",
         title: "opcode 3",
-        rule: "opcodes 3 to 7 have no meaning yet",
+        rule: "opcodes 3 to 7 are reserved for future data frames",
         rfc: "5.2",
         close: Some(1002),
         bytes: || Frame::new(Opcode::Reserved(3), KEY, b"Hello").encode(),
@@ -64,7 +155,7 @@ pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "reserved-control",
         title: "opcode 11",
-        rule: "opcodes 11 to 15 have no meaning yet",
+        rule: "opcodes 11 to 15 are reserved for future control frames",
         rfc: "5.2",
         close: Some(1002),
         bytes: || Frame::new(Opcode::Reserved(11), KEY, b"").encode(),
@@ -75,20 +166,20 @@ pub static VIOLATIONS: [Violation; 20] = [
         rule: "a control frame must not be fragmented",
         rfc: "5.5",
         close: Some(1002),
-        bytes: || changed(Frame::new(Opcode::Ping, KEY, b"?"), |header| header.fin = false),
+        bytes: || with_header(Frame::new(Opcode::Ping, KEY, b"?"), |header| header.fin = false),
     },
     Violation {
         id: "long-ping",
         title: "a Ping of 126 bytes",
-        rule: "a control frame has at most 125 bytes",
+        rule: "a control frame has a payload of at most 125 bytes",
         rfc: "5.5",
         close: Some(1002),
         bytes: || Frame::new(Opcode::Ping, KEY, &[b'?'; 126]).encode(),
     },
     Violation {
         id: "nothing-to-continue",
-        title: "a continuation, with no message open",
-        rule: "a continuation belongs to a message that has begun",
+        title: "a continuation outside a message",
+        rule: "a continuation frame continues a message that an earlier frame has begun",
         rfc: "5.4",
         close: Some(1002),
         bytes: || Frame::new(Opcode::Continuation, KEY, b"of what?").encode(),
@@ -99,23 +190,23 @@ pub static VIOLATIONS: [Violation; 20] = [
         rule: "fragments of one message must not be mixed with those of another",
         rfc: "5.4",
         close: Some(1002),
-        bytes: || [beginning(b"first"), text(b"second").encode()].concat(),
+        bytes: || [first_fragment(b"first"), text(b"second").encode()].concat(),
     },
     Violation {
         id: "length-16",
         title: "length 5 in 16 bits",
-        rule: "a length must be written in as few bytes as hold it",
+        rule: "a length must be written in the smallest number of bytes that holds it",
         rfc: "5.2",
         close: Some(1002),
-        bytes: || changed(text(b"Hello"), |header| header.length_form = LengthForm::Bits16),
+        bytes: || with_header(text(b"Hello"), |header| header.length_form = LengthForm::Bits16),
     },
     Violation {
         id: "length-64",
         title: "length 5 in 64 bits",
-        rule: "a length must be written in as few bytes as hold it",
+        rule: "a length must be written in the smallest number of bytes that holds it",
         rfc: "5.2",
         close: Some(1002),
-        bytes: || changed(text(b"Hello"), |header| header.length_form = LengthForm::Bits64),
+        bytes: || with_header(text(b"Hello"), |header| header.length_form = LengthForm::Bits64),
     },
     Violation {
         id: "top-bit",
@@ -123,20 +214,20 @@ pub static VIOLATIONS: [Violation; 20] = [
         rule: "the highest bit of a 64-bit length must be 0",
         rfc: "5.2",
         close: Some(1002),
-        bytes: || announcing(1 << 63),
+        bytes: || header_announcing(1 << 63),
     },
     Violation {
         id: "2-to-the-60",
-        title: "2^60 bytes announced",
-        rule: "an endpoint may limit what it takes",
+        title: "a frame that announces 2^60 bytes",
+        rule: "an endpoint may limit the size of frames and messages",
         rfc: "10.4",
         close: Some(1009),
-        bytes: || announcing(1 << 60),
+        bytes: || header_announcing(1 << 60),
     },
     Violation {
         id: "bad-utf-8",
         title: "a text that is not UTF-8",
-        rule: "text is UTF-8",
+        rule: "the payload of a text message is UTF-8",
         rfc: "8.1",
         close: Some(1007),
         bytes: || text(b"\xed\xa0\x80").encode(),
@@ -144,10 +235,10 @@ pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "bad-utf-8-in-2",
         title: "bad UTF-8 in fragment 2 of 3",
-        rule: "text is UTF-8, and need not be complete to be wrong",
+        rule: "text is UTF-8, and a server may reject it before the message is complete",
         rfc: "8.1",
         close: Some(1007),
-        bytes: || [beginning(b"good"), more(b"\xff")].concat(),
+        bytes: || [first_fragment(b"good"), middle_fragment(b"\xff")].concat(),
     },
     Violation {
         id: "half-a-character",
@@ -160,7 +251,7 @@ pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "close-1005",
         title: "a Close with code 1005",
-        rule: "1005 means that there was no code, so it never travels",
+        rule: "1005 means that a Close had no code, so it must not be in a Close",
         rfc: "7.4.1",
         close: Some(1002),
         bytes: || Frame::new(Opcode::Close, KEY, &1005_u16.to_be_bytes()).encode(),
@@ -168,7 +259,7 @@ pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "close-one-byte",
         title: "a Close of one byte",
-        rule: "a close code has two bytes",
+        rule: "a close code takes two bytes",
         rfc: "5.5.1",
         close: Some(1002),
         bytes: || Frame::new(Opcode::Close, KEY, b"\x03").encode(),
@@ -176,7 +267,7 @@ pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "after-close",
         title: "a text after a Close",
-        rule: "after a Close nothing more is sent; what comes all the same is ignored",
+        rule: "after its Close an endpoint sends nothing more; the peer ignores what still comes",
         rfc: "5.5.1",
         close: Some(1000),
         bytes: || {
@@ -187,7 +278,7 @@ pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "http-again",
         title: "HTTP after the handshake",
-        rule: "after the handshake only frames are sent",
+        rule: "after the handshake both sides send only frames",
         rfc: "5.2",
         close: Some(1002),
         bytes: || b"GET / HTTP/1.1\r\n\r\n".to_vec(),
@@ -195,7 +286,7 @@ pub static VIOLATIONS: [Violation; 20] = [
     Violation {
         id: "half-a-frame",
         title: "half a frame, then silence",
-        rule: "no rule: the server waits, and after --ping-interval it asks with a Ping who is there",
+        rule: "this is allowed: the server waits for the rest, and sends a Ping after --ping-interval",
         rfc: "5.5.2",
         close: None,
         bytes: || text(b"Hello").encode()[..8].to_vec(),
@@ -206,118 +297,22 @@ fn text(payload: &[u8]) -> Frame {
     Frame::new(Opcode::Text, KEY, payload)
 }
 
-fn beginning(payload: &[u8]) -> Vec<u8> {
-    changed(text(payload), |header| header.fin = false)
+fn first_fragment(payload: &[u8]) -> Vec<u8> {
+    with_header(text(payload), |header| header.fin = false)
 }
 
-fn more(payload: &[u8]) -> Vec<u8> {
-    changed(Frame::new(Opcode::Continuation, KEY, payload), |header| header.fin = false)
+fn middle_fragment(payload: &[u8]) -> Vec<u8> {
+    with_header(Frame::new(Opcode::Continuation, KEY, payload), |header| header.fin = false)
 }
 
-fn changed(mut frame: Frame, change: impl FnOnce(&mut FrameHeader)) -> Vec<u8> {
+fn with_header(mut frame: Frame, change: impl FnOnce(&mut FrameHeader)) -> Vec<u8> {
     change(&mut frame.header);
     frame.encode()
 }
 
-fn announcing(length: u64) -> Vec<u8> {
+/// The header of a binary frame with this length, without its payload.
+fn header_announcing(length: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     FrameHeader::new(Opcode::Binary, KEY, length).encode(&mut bytes);
     bytes
-}
-
-/// What came of breaking a rule.
-#[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
-    /// The rule.
-    #[serde(flatten)]
-    pub rule: Violation,
-    /// What was sent behind the handshake, in hex.
-    pub sent: String,
-    /// What came back, in hex.
-    pub received: String,
-    /// The code of the Close that came back.
-    pub closed: Option<u16>,
-    /// Its reason.
-    pub reason: String,
-}
-
-/// How long the raw client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Bytes of an answer that it takes at most.
-const MOST: usize = 64 * 1024;
-
-/// Breaks a rule against the server at `address`, on a connection of its own.
-///
-/// # Errors
-/// When the server cannot be reached, or does not shake hands.
-pub fn run_violation(rule: &Violation, address: SocketAddr) -> io::Result<Outcome> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-    socket.set_nodelay(true)?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    let id = rule.id;
-    let request = format!(
-        "GET /echo?break={id} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
-         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Sec-WebSocket-Version: 13\r\nOrigin: http://{address}\r\n\r\n"
-    );
-    socket.write_all(request.as_bytes())?;
-    let mut bytes = Vec::new();
-    let head_end = |bytes: &[u8]| bytes.windows(4).position(|four| four == b"\r\n\r\n");
-    while head_end(&bytes).is_none() {
-        if !read_some(&mut socket, &mut bytes, deadline)? {
-            return Err(io::Error::other("the server did not shake hands"));
-        }
-    }
-    let answer = bytes.split_off(head_end(&bytes).map_or(0, |end| end + 4));
-    if !bytes.starts_with(b"HTTP/1.1 101 ") {
-        let line = String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned();
-        return Err(io::Error::other(format!("the server did not shake hands: {line}")));
-    }
-    let sent = (rule.bytes)();
-    socket.write_all(&sent)?;
-    let mut received = answer;
-    while received.len() < MOST && read_some(&mut socket, &mut received, deadline)? {}
-    let close = close_in(&received);
-    Ok(Outcome {
-        rule: *rule,
-        sent: hex(&sent),
-        received: hex(&received),
-        closed: close.as_ref().map(|(code, _)| code.0),
-        reason: close.map(|(_, reason)| reason).unwrap_or_default(),
-    })
-}
-
-/// Reads what comes; false at the end, or when it has been waited for long enough.
-fn read_some(socket: &mut TcpStream, into: &mut Vec<u8>, deadline: Instant) -> io::Result<bool> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Ok(false);
-    }
-    socket.set_read_timeout(Some(left))?;
-    let mut chunk = [0; 4096];
-    match socket.read(&mut chunk) {
-        Ok(count) => {
-            into.extend_from_slice(&chunk[..count]);
-            Ok(count > 0)
-        }
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-        Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::ConnectionReset => {
-            Ok(false)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn close_in(mut bytes: &[u8]) -> Option<(CloseCode, String)> {
-    while let Some((frame, length)) = Frame::decode(bytes) {
-        if frame.header.opcode == Opcode::Close {
-            let (code, reason) = frame.payload.split_first_chunk()?;
-            let reason = String::from_utf8_lossy(reason).into_owned();
-            return Some((CloseCode(u16::from_be_bytes(*code)), reason));
-        }
-        bytes = &bytes[length..];
-    }
-    None
 }

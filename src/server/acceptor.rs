@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use crate::config::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN};
 use crate::connection::registry::Registry;
 use crate::connection::shared::Shared;
 use crate::connection::{self, Accepted};
@@ -32,15 +33,13 @@ impl Acceptor {
     /// Accepts connections until a stop is requested. When the system has no descriptors or no memory,
     /// the acceptor waits and tries again: clients that leave give theirs back.
     pub(super) fn accept_all(&self, listener: &TcpListener, stop_requested: &AtomicBool) {
-        const SHORTEST: Duration = Duration::from_millis(10);
-        const LONGEST: Duration = Duration::from_millis(500);
-        let mut pause = SHORTEST;
+        let mut pause = ACCEPT_PAUSE_MIN;
         let mut next = 1;
         while !stop_requested.load(Ordering::SeqCst) {
             match listener.accept() {
                 Ok(_) if stop_requested.load(Ordering::SeqCst) => return,
                 Ok((socket, peer)) => {
-                    pause = SHORTEST;
+                    pause = ACCEPT_PAUSE_MIN;
                     self.admit(ConnectionId(next), socket, peer);
                     next += 1;
                 }
@@ -51,11 +50,11 @@ impl Acceptor {
                         io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
                     ) => {}
                 Err(error) => {
-                    if pause == SHORTEST {
+                    if pause == ACCEPT_PAUSE_MIN {
                         log::warn!("cannot accept connections for now: {error}");
                     }
                     thread::sleep(pause);
-                    pause = (pause * 2).min(LONGEST);
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
                 }
             }
         }
@@ -101,6 +100,7 @@ impl Acceptor {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::time::Duration;
 
     use crossbeam_channel::bounded;
 

@@ -3,8 +3,8 @@
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use crate::config::WAKE_TIMEOUT;
 use crate::sys::lock::lock;
 
 /// Ends a running [`Server`](super::Server), from any thread.
@@ -32,7 +32,7 @@ impl Stopper {
             drop(lock(&self.stop.spare).take());
             // `accept` has no deadline, so a connection wakes it. Connecting fails when the server has
             // ended by itself.
-            let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+            let _ = TcpStream::connect_timeout(&self.address, WAKE_TIMEOUT);
         }
     }
 }

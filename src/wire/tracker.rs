@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::{FragmentInfo, FrameView, HeadView, PongMatch, WireEvent, WireEventKind};
-use crate::config::{KEPT_START, MAX_TRACKED_CONNECTIONS};
+use crate::config::{KEPT_START, MAX_TRACKED_CONNECTIONS, PINGS_KEPT};
 use crate::protocol::Side;
 use crate::sys::ConnectionId;
 use crate::tap::Tap;
@@ -46,9 +46,6 @@ struct OpenMessage {
     /// The text so far, while it is short enough to keep.
     text: Option<Vec<u8>>,
 }
-
-/// Pings a conversation remembers; older ones are answered without a round-trip time.
-const PINGS_KEPT: usize = 16;
 
 impl Tracker {
     /// None yet. Time is counted from `began`, and a connection's frames from `first`.

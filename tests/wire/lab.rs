@@ -1,15 +1,15 @@
-//! What the lab page asks the server to do and to compute.
+//! The lab API: what the lab page asks the server to compute or to do.
 
 use std::time::Duration;
 
 use chalkwire::Config;
-use chalkwire::lab::violations::{VIOLATIONS, run_violation};
+use chalkwire::lab::violations::{VIOLATIONS, Violation, run_violation};
 use chalkwire::protocol::Opcode;
 use serde_json::Value;
 
 use crate::common::*;
 
-/// Status and body of an answer.
+/// The status and the body of an answer of the lab API.
 fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
     let host = server.address;
     let origin = format!("Origin: http://{host}");
@@ -26,25 +26,27 @@ fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
 fn each_violation_gets_its_close_code() {
     let server = serve(Config { ping_interval: Some(Duration::from_secs(1)), ..Config::default() });
     assert!(VIOLATIONS.len() >= 15);
-    for rule in &VIOLATIONS {
-        let outcome = run_violation(rule, server.address).expect("it can be broken");
-        assert_eq!(outcome.closed, rule.close, "{}: {}", rule.id, outcome.reason);
-        // The reason names the section. A Close by the client is answered with the same Close.
-        let told =
-            outcome.reason.contains(&format!("RFC 6455 {}", rule.rfc.trim_end_matches(".1")));
-        assert!(told || matches!(rule.close, None | Some(1000)), "{}: {}", rule.id, outcome.reason);
-        let same = VIOLATIONS.iter().filter(|other| other.id == rule.id).count();
-        assert_eq!(same, 1, "{}", rule.id);
+    for violation in &VIOLATIONS {
+        let Violation { id, rfc, close, .. } = violation;
+        let outcome = run_violation(violation, server.address).expect(id);
+        assert_eq!(outcome.closed, *close, "{id}: {}", outcome.reason);
+        assert_eq!(outcome.sent, (violation.bytes)(), "{id}");
+        // The reason names the section. When the client sends a Close itself, the server only answers it.
+        let section = format!("RFC 6455 {}", rfc.trim_end_matches(".1"));
+        let is_named = outcome.reason.contains(&section);
+        assert!(is_named || matches!(close, None | Some(1000)), "{id}: {}", outcome.reason);
+        let same_id = VIOLATIONS.iter().filter(|other| other.id == *id).count();
+        assert_eq!(same_id, 1, "{id}");
     }
     // A client that breaks no rule is still served.
     let mut raw = server.connect("/echo");
     raw.send_text("Hello");
     while raw.frame().header.opcode != Opcode::Text {}
-    server.wait_for_stats("the other clients to leave", |stats| stats["clients"] == 1);
+    server.wait_for_stats("only that client is left", |stats| stats["clients"] == 1);
 }
 
 #[test]
-fn the_server_runs_a_violation_on_demand() {
+fn the_page_lists_violations_and_runs_one() {
     let server = serve(Config::default());
     let (status, rules) = ask(&server, "GET", "/wire/rules");
     assert_eq!((status, rules.as_array().map(Vec::len)), (200, Some(VIOLATIONS.len())));
@@ -52,12 +54,13 @@ fn the_server_runs_a_violation_on_demand() {
     assert_eq!((status, &outcome["closed"]), (200, &1002.into()), "{outcome}");
     assert_eq!(outcome["sent"], "81 05 48 65 6c 6c 6f");
     assert_eq!(outcome["rfc"], "5.1");
+    assert_eq!(outcome["received"].as_str().map(|hex| &hex[..2]), Some("88"), "{outcome}");
     let (status, why) = ask(&server, "POST", "/wire/break?rule=none");
-    assert_eq!((status, why.as_str().is_some_and(|why| why.contains("no such rule"))), (400, true));
+    assert_eq!((status, why.as_str().is_some_and(|why| why.contains("unknown rule"))), (400, true));
 }
 
 #[test]
-fn an_action_needs_post_and_the_origin_of_the_page() {
+fn endpoints_that_send_something_need_post_and_the_pages_own_origin() {
     let server = serve(Config::default());
     for target in ["/wire/break?rule=unmasked", "/wire/ask?client=1&what=ping"] {
         assert_eq!(ask(&server, "GET", target).0, 405);
@@ -70,7 +73,7 @@ fn an_action_needs_post_and_the_origin_of_the_page() {
 }
 
 #[test]
-fn keys_frames_and_bytes_are_computed_by_the_servers_own_code() {
+fn accept_keys_frames_and_bytes_are_computed_and_errors_explained() {
     let server = serve(Config::default());
     let (_, accept) = ask(&server, "GET", "/wire/accept?key=dGhlIHNhbXBsZSBub25jZQ%3D%3D");
     assert_eq!(accept["accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -85,7 +88,8 @@ fn keys_frames_and_bytes_are_computed_by_the_servers_own_code() {
         ("/wire/explain?hex=8z", "expected a second hex digit at position 2"),
         ("/wire/explain", "no bytes"),
         ("/wire/frame?mask=37", "4 bytes, not 1"),
-        ("/wire/frame?opcode=16", "0 to 15"),
+        ("/wire/frame?opcode=16", "opcode must be a number from 0 to 15"),
+        ("/wire/frame?code=65536", "code must be a number from 0 to 65535"),
         ("/wire/accept", "which key"),
     ] {
         let (status, body) = ask(&server, "GET", target);
@@ -95,7 +99,7 @@ fn keys_frames_and_bytes_are_computed_by_the_servers_own_code() {
 }
 
 #[test]
-fn the_server_sends_what_it_is_asked_for() {
+fn the_server_sends_what_the_page_asks_for() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     server.wait_for_stats("the client", |stats| stats["clients"] == 1);
@@ -117,8 +121,16 @@ fn the_server_sends_what_it_is_asked_for() {
         assert_eq!(ask(&format!("bytes&count={count}")).0, 200);
         assert_eq!(raw.frame().payload.len(), count);
     }
-    assert_eq!(ask("bytes&count=65537").0, 400);
-    assert_eq!(ask("close&code=1006").0, 400);
+    for (what, why) in [
+        ("bytes&count=65537", "count must be a number from 0 to 65536"),
+        ("bytes", "which count"),
+        ("close&code=1006", "1000 to 1003"),
+        ("nothing", "ping, fragments, bytes or close"),
+    ] {
+        let (status, body) = ask(what);
+        assert_eq!(status, 400, "{what}");
+        assert!(body.as_str().is_some_and(|body| body.contains(why)), "{what}: {body}");
+    }
     assert_eq!(ask("close&code=4001").0, 200);
     assert_eq!(raw.close(), (4001, "asked for".to_owned()));
     raw.send_close(4001, "");
