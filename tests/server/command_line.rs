@@ -87,7 +87,7 @@ fn help_names_every_flag_with_its_default() {
         ("--ping-interval", "20"),
         ("--pong-timeout", "20"),
         ("--close-timeout", "5"),
-        ("--allow-origin", "all may"),
+        ("--allow-origin", "default: all"),
     ] {
         let (_, after) = words.split_once(&format!(" {flag} ")).unwrap_or_else(|| panic!("{flag}"));
         let described = after.split(" --").next().unwrap_or_default();

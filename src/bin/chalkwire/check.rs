@@ -12,6 +12,8 @@ use chalkwire::check::finding::Verdict;
 use chalkwire::check::report::{self, TextReport};
 use chalkwire::check::target::Target;
 
+use crate::output::{complain, print};
+
 /// Test a WebSocket server that you wrote, in any language, and learn what is wrong with it. Your
 /// server should send every message back. Exit code: 0 no step failed, 1 a step failed, 2 your server
 /// could not be tested.
@@ -56,7 +58,7 @@ impl Check {
         match self.try_run() {
             Ok(is_well) => ExitCode::from(u8::from(!is_well)),
             Err(error) => {
-                crate::complain(&error.to_string());
+                complain(&error.to_string());
                 ExitCode::from(NOT_TESTED)
             }
         }
@@ -115,10 +117,4 @@ impl Check {
             Verdict::Fail => false,
         }))
     }
-}
-
-/// Writes text to stdout at once. An error is ignored, because the reader may have gone.
-fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
