@@ -68,7 +68,7 @@ impl Running {
     /// Lets the dispatcher end, and fails if it does not.
     fn end(self) {
         drop(self.events);
-        self.threads.join_all();
+        self.threads.wait_for_all();
     }
 }
 
@@ -376,7 +376,7 @@ fn who_is_asked_for_something_is_at_the_address_that_asks() {
         assert!(asked < 100);
     }
     by_hand.dispatcher.clients[&conn(3)].outbox.abort(AbortReason::TooSlow);
-    by_hand.threads.join_all();
+    by_hand.threads.wait_for_all();
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn who_takes_what_waits_for_it_is_alive() {
     by_hand.look_at(220);
     by_hand.look_at(240);
     slow.wait_for_cut();
-    by_hand.threads.join_all();
+    by_hand.threads.wait_for_all();
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn who_does_not_even_read_is_cut_at_once() {
     by_hand.look_at(20);
     by_hand.look_at(40);
     stalled.wait_for_cut();
-    by_hand.threads.join_all();
+    by_hand.threads.wait_for_all();
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn what_does_not_fit_leaves_later_in_order_and_complete() {
         memory.give_room(1);
     }
     assert_eq!(memory.wait_for(expected.len()), expected);
-    threads.join_all();
+    threads.wait_for_all();
     assert!(!outbox.has_backlog());
     // And the next goes the short way again.
     memory.give_room(1);
@@ -62,7 +62,7 @@ fn others_bytes_are_refused_once_the_limit_is_owed() {
     }
     memory.give_room(10 * LIMIT);
     assert_eq!(memory.wait_for(4 * LIMIT + 1).last(), Some(&4));
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn own_bytes_alone_never_make_a_client_too_slow() {
     outbox.send(&[bytes(5 * LIMIT, 1)], Cause::Own);
     assert_eq!(outbox.send(&[bytes(1, 2)], Cause::Others), SendOutcome::Accepted);
     outbox.abort(AbortReason::TooSlow);
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn the_clients_thread_waits_while_its_own_answers_do() {
     memory.give_room(1 + MESSAGE_OVERHEAD);
     done.recv_timeout(DEADLINE).expect("room again");
     outbox.abort(AbortReason::TooSlow);
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_cut_ends_every_wait() {
     };
     threads.spawn("client 1".to_owned(), 64 * 1024, body).unwrap();
     outbox.abort(AbortReason::NoPong);
-    threads.join_all();
+    threads.wait_for_all();
     assert!(memory.is_cut());
     assert_eq!(outbox.close_info(), (None, Some(AbortReason::NoPong)));
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Own), SendOutcome::Closed);
@@ -149,7 +149,7 @@ fn a_close_waits_for_the_backlog_before_it() {
     memory.wait_for_end();
     assert_eq!(memory.sent(), [vec![7; 20], vec![0x88, 2, 0x03, 0xe8]].concat());
     assert!(outbox.wait_until_over(Instant::now() + DEADLINE));
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn many_pieces_keep_their_order() {
     assert_eq!(outbox.send(&pieces, Cause::Own), SendOutcome::Accepted);
     memory.give_room(1000);
     assert_eq!(memory.wait_for(768), pieces.concat());
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn small_pieces_count_for_what_they_cost() {
     // And all of it is given back.
     memory.give_room(1000);
     memory.wait_for(taken);
-    threads.join_all();
+    threads.wait_for_all();
     assert_eq!(lock(&outbox.state).others_unsent, 0);
 }
 

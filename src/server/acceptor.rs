@@ -143,6 +143,6 @@ mod tests {
         acceptor.stack = CLIENT_STACK;
         assert!(told(&acceptor, &server.listener).starts_with("HTTP/1.1 200 "));
         drop(acceptor);
-        threads.join_all();
+        threads.wait_for_all();
     }
 }

@@ -139,7 +139,7 @@ impl Server {
         // The last sender of events goes with the acceptor and the last client, then the
         // dispatcher ends too.
         drop(acceptor);
-        threads.join_all();
+        threads.wait_for_all();
         Ok(())
     }
 }
