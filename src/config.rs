@@ -151,3 +151,17 @@ pub(crate) const KEPT_END: usize = 64;
 
 /// How long a peer may take to read an answer to its end.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes that a drain thread offers the socket in one write: enough to fill it, and few enough that
+/// progress is visible (to the heartbeat and to lingering close) while a large message leaves.
+pub(crate) const DRAIN_BYTES: usize = 64 * 1024;
+
+/// Pieces in one write. Operating systems take at most 1,024, and 64 small frames fill a packet.
+pub(crate) const MAX_PIECES: usize = 64;
+
+/// Stack of a drain thread in bytes: none of its calls goes deep.
+pub(crate) const DRAIN_STACK: usize = 64 * 1024;
+
+/// How long the dispatcher looks for the next event before it sleeps, while one client alone sends.
+/// A thread that sleeps takes about as long to wake.
+pub(crate) const SPIN_TIME: Duration = Duration::from_micros(50);

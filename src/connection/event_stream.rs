@@ -40,7 +40,7 @@ pub(crate) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
         };
         // A page that does not read is waited for here, for a while; what it misses meanwhile is
         // counted there.
-        if !outbox.wait_some_time_for_room(WATCHER_PATIENCE) {
+        if !outbox.wait_for_room_at_most(WATCHER_PATIENCE) {
             outbox.abort(AbortReason::CloseTimeout);
             return false;
         }

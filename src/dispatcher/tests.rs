@@ -87,7 +87,7 @@ fn text(payload: &str) -> (Opcode, String) {
 #[test]
 fn echo_answers_the_sender_alone() {
     let running = run(Config::default());
-    let (ana, ben) = (Memory::endless(), Memory::endless());
+    let (ana, ben) = (Memory::unlimited(), Memory::unlimited());
     let outbox = running.join(1, echo_path(), &ana);
     running.join(2, echo_path(), &ben);
     running.says(1, &outbox, &["one", "two", ""]);
@@ -101,7 +101,7 @@ fn echo_answers_the_sender_alone() {
 #[test]
 fn a_group_hears_its_members_and_nobody_else() {
     let running = run(Config::default());
-    let (ana, ben, zoe) = (Memory::endless(), Memory::endless(), Memory::endless());
+    let (ana, ben, zoe) = (Memory::unlimited(), Memory::unlimited(), Memory::unlimited());
     let outbox = running.join(1, room("blue"), &ana);
     running.join(2, room("blue"), &ben);
     running.join(3, room("red"), &zoe);
@@ -116,7 +116,7 @@ fn a_group_hears_its_members_and_nobody_else() {
 #[test]
 fn who_has_left_gets_nothing_and_leaves_nothing_behind() {
     let running = run(Config::default());
-    let (ana, ben) = (Memory::endless(), Memory::endless());
+    let (ana, ben) = (Memory::unlimited(), Memory::unlimited());
     let outbox = running.join(1, room("blue"), &ana);
     running.join(2, room("blue"), &ben);
     running.says(1, &outbox, &["before"]);
@@ -137,7 +137,7 @@ fn a_burst_costs_one_send_a_client() {
     let threads = Arc::new(Threads::default());
     let (events, receiver) = unbounded();
     let running = Running { events, threads: Arc::clone(&threads), max_backlog: 1 << 20 };
-    let members: Vec<_> = (1..=10).map(|_| Memory::endless()).collect();
+    let members: Vec<_> = (1..=10).map(|_| Memory::unlimited()).collect();
     let outboxes: Vec<_> =
         (1..).zip(&members).map(|(id, memory)| running.join(id, room("blue"), memory)).collect();
     for n in 0..100 {
@@ -156,7 +156,7 @@ fn a_burst_costs_one_send_a_client() {
 #[test]
 fn a_flood_in_a_classroom_costs_one_send_a_member() {
     let mut by_hand = ByHand::new();
-    let members: Vec<_> = (1..=50).map(|_| Memory::endless()).collect();
+    let members: Vec<_> = (1..=50).map(|_| Memory::unlimited()).collect();
     let blue = || Service::Group(Group::Classroom("blue".to_owned()));
     for (id, memory) in (1..).zip(&members) {
         by_hand.join_at(id, blue(), memory);
@@ -178,7 +178,7 @@ fn a_flood_in_a_classroom_costs_one_send_a_member() {
 #[test]
 fn who_has_said_much_to_a_classroom_is_not_done_before_all_of_it_is_sent() {
     let mut by_hand = ByHand::new();
-    let ana = Memory::endless();
+    let ana = Memory::unlimited();
     by_hand.join_at(1, Service::Group(Group::Classroom("blue".to_owned())), &ana);
     by_hand.ask_room(1, vec![r#"{"type":"join","name":"Ana"}"#.to_owned()]);
     by_hand.dispatcher.flush_groups();
@@ -191,16 +191,16 @@ fn who_has_said_much_to_a_classroom_is_not_done_before_all_of_it_is_sent() {
     by_hand.dispatcher.take(Event::Received { client: conn(1), messages, cost: limit });
     let sent = ana.frames(1).len();
     assert!((2..7).contains(&sent), "welcome and some of the six: {sent}");
-    assert!(!outbox.wait_some_time_for_room(Duration::ZERO), "a Close now would overtake the rest");
+    assert!(!outbox.wait_for_room_at_most(Duration::ZERO), "a Close now would overtake the rest");
     by_hand.dispatcher.flush_groups();
     assert_eq!(ana.frames(7).len(), 7);
-    assert!(outbox.wait_some_time_for_room(Duration::ZERO));
+    assert!(outbox.wait_for_room_at_most(Duration::ZERO));
 }
 
 #[test]
 fn one_who_does_not_read_is_dropped_and_the_others_notice_nothing() {
     let running = run(Config { max_backlog: 50, ..Config::default() });
-    let (ana, stalled) = (Memory::endless(), Memory::with_room(5));
+    let (ana, stalled) = (Memory::unlimited(), Memory::with_room(5));
     let outbox = running.join(1, room("blue"), &ana);
     running.join(2, room("blue"), &stalled);
     for n in 0..100 {
@@ -209,7 +209,7 @@ fn one_who_does_not_read_is_dropped_and_the_others_notice_nothing() {
         outbox.wait_until_idle();
     }
     assert_eq!(ana.frames(100).len(), 100);
-    stalled.wait_for_cut();
+    stalled.wait_for_abort();
     assert_eq!(running.stats().dropped, 1);
     running.end();
 }
@@ -225,14 +225,14 @@ fn one_who_does_not_read_its_own_echo_is_not_dropped() {
     outbox.wait_until_idle();
     ana.give_room(1 << 20);
     assert_eq!(ana.frames(100).last(), Some(&text("message 99")));
-    assert!(!ana.is_cut());
+    assert!(!ana.is_aborted());
     running.end();
 }
 
 #[test]
 fn a_greeting_comes_first_and_at_the_root_only() {
     let running = run(Config { greeting: Some("message".to_owned()), ..Config::default() });
-    let (root, other) = (Memory::endless(), Memory::endless());
+    let (root, other) = (Memory::unlimited(), Memory::unlimited());
     let outbox = running.join(1, Service::Echo(EchoAt::Root), &root);
     let other_outbox = running.join(2, echo_path(), &other);
     running.says(1, &outbox, &["hi"]);
@@ -245,7 +245,7 @@ fn a_greeting_comes_first_and_at_the_root_only() {
 #[test]
 fn the_classroom_knows_who_is_here() {
     let running = run(Config::default());
-    let (ana, ben) = (Memory::endless(), Memory::endless());
+    let (ana, ben) = (Memory::unlimited(), Memory::unlimited());
     let blue = || Service::Group(Group::Classroom("blue".to_owned()));
     let ana_outbox = running.join(1, blue(), &ana);
     let ben_outbox = running.join(2, blue(), &ben);
@@ -316,7 +316,7 @@ impl ByHand {
 #[test]
 fn silence_is_answered_by_a_ping_and_a_pong_gives_the_round_trip() {
     let mut by_hand = ByHand::new();
-    let ana = Memory::endless();
+    let ana = Memory::unlimited();
     by_hand.join(1, &ana);
     by_hand.look_at(19);
     assert!(ana.sent().is_empty());
@@ -335,7 +335,7 @@ fn silence_is_answered_by_a_ping_and_a_pong_gives_the_round_trip() {
 #[test]
 fn who_stays_silent_is_told_and_then_cut() {
     let mut by_hand = ByHand::new();
-    let silent = Memory::endless();
+    let silent = Memory::unlimited();
     by_hand.join(1, &silent);
     by_hand.look_at(20);
     by_hand.look_at(39);
@@ -346,15 +346,15 @@ fn who_stays_silent_is_told_and_then_cut() {
     assert!(frames[1].1.contains("no answer to a Ping within 20s"), "{}", frames[1].1);
     assert_eq!(by_hand.dispatcher.snapshot().dropped, 1);
     by_hand.look_at(44);
-    assert!(!silent.is_cut());
+    assert!(!silent.is_aborted());
     by_hand.look_at(45);
-    silent.wait_for_cut();
+    silent.wait_for_abort();
 }
 
 #[test]
 fn who_is_asked_for_something_is_at_the_address_that_asks() {
     let mut by_hand = ByHand::new();
-    let ana = Memory::endless();
+    let ana = Memory::unlimited();
     by_hand.join(1, &ana);
     let own = "127.0.0.1".parse().unwrap();
     let foreign = "192.0.2.1".parse().unwrap();
@@ -396,29 +396,29 @@ fn who_takes_what_waits_for_it_is_alive() {
         }
         by_hand.look_at(seconds);
     }
-    assert!(!slow.is_cut(), "a Ping would wait behind the backlog");
+    assert!(!slow.is_aborted(), "a Ping would wait behind the backlog");
     // It takes nothing any more.
     by_hand.look_at(220);
     by_hand.look_at(240);
-    slow.wait_for_cut();
+    slow.wait_for_abort();
     by_hand.threads.wait_for_all();
 }
 
 #[test]
-fn who_does_not_even_read_is_cut_at_once() {
+fn who_does_not_even_read_is_aborted_at_once() {
     let mut by_hand = ByHand::new();
     let stalled = Memory::with_room(0);
     by_hand.join(1, &stalled);
     by_hand.look_at(20);
     by_hand.look_at(40);
-    stalled.wait_for_cut();
+    stalled.wait_for_abort();
     by_hand.threads.wait_for_all();
 }
 
 #[test]
 fn who_sends_anything_is_alive() {
     let mut by_hand = ByHand::new();
-    let talking = Memory::endless();
+    let talking = Memory::unlimited();
     let bytes_in = by_hand.join(1, &talking);
     by_hand.look_at(20);
     assert_eq!(talking.frames(1).len(), 1);
@@ -433,7 +433,7 @@ fn who_sends_anything_is_alive() {
 #[test]
 fn at_the_end_everyone_is_told_also_who_comes_late() {
     let running = run(Config::default());
-    let (early, late) = (Memory::endless(), Memory::endless());
+    let (early, late) = (Memory::unlimited(), Memory::unlimited());
     let outbox = running.join(1, room("blue"), &early);
     running.says(1, &outbox, &["last words"]);
     running.send(Event::Shutdown);
