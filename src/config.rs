@@ -165,3 +165,10 @@ pub(crate) const DRAIN_STACK: usize = 64 * 1024;
 /// How long the dispatcher looks for the next event before it sleeps, while one client alone sends.
 /// A thread that sleeps takes about as long to wake.
 pub(crate) const SPIN_TIME: Duration = Duration::from_micros(50);
+
+/// A snapshot for `/stats` that takes no longer than this is taken anew for each request.
+pub(crate) const CHEAP_SNAPSHOT: Duration = Duration::from_millis(1);
+
+/// A snapshot that takes longer is shown again for this many times the time it took. So the
+/// dispatcher spends at most a twentieth of its time on snapshots.
+pub(crate) const SNAPSHOT_PAUSE: u32 = 20;

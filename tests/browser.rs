@@ -145,7 +145,7 @@ fn the_browsers_websocket_behaves_as_the_standard_says() {
     page.value("window.farewell = new Promise((r) => kept.addEventListener('close', r)); 0");
     server.stop();
     let farewell = page.value("farewell.then((e) => [e.code, e.reason, e.wasClean].join())");
-    assert_eq!(farewell, "1001,the server ends,true");
+    assert_eq!(farewell, "1001,the server is shutting down,true");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn the_lab_comes_back_when_the_server_does() {
     let page = Page::open(&browser, &format!("http://{address}/"));
     page.wait_for_text("#states [aria-current]", "1 open");
     server.end();
-    page.wait_for_text("#log", "code 1001 \"the server ends\", wasClean true");
+    page.wait_for_text("#log", "code 1001 \"the server is shutting down\", wasClean true");
     page.wait_for_text("#notice", "Trying again");
     let again = serve_at(&address.to_string(), Config::default());
     page.wait_for_text("#states [aria-current]", "1 open");

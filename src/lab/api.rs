@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::config::ANSWER_TIMEOUT;
-use crate::dispatcher::event::{DemoAction, Event};
+use crate::dispatcher::event::Event;
+use crate::dispatcher::on_demand::DemoAction;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
 use crate::lab::violations::{VIOLATIONS, run_violation};
@@ -122,10 +123,10 @@ fn ask(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Resp
         _ => return Err("what is ping, fragments, bytes or close".to_owned()),
     };
     let (reply, done) = bounded(1);
-    events.send(Event::Demo { client, asker, what, reply }).ok();
+    events.send(Event::Demo { client, asker, action: what, reply }).ok();
     match done.recv_timeout(ANSWER_TIMEOUT) {
         Ok(Ok(())) => Ok(json(&json!({ "client": client }))),
-        Ok(Err(why)) => Err(why.to_owned()),
+        Ok(Err(why)) => Err(why.to_string()),
         Err(_) => Err("the dispatcher is too busy".to_owned()),
     }
 }
