@@ -162,8 +162,8 @@ pub(crate) const MAX_PIECES: usize = 64;
 /// Stack of a drain thread in bytes: none of its calls goes deep.
 pub(crate) const DRAIN_STACK: usize = 64 * 1024;
 
-/// How long the dispatcher looks for the next event before it sleeps, while one client alone sends.
-/// A thread that sleeps takes about as long to wake.
+/// How long the dispatcher waits for the next event without sleeping, while one client alone sends:
+/// longer than such a client takes to send its next message, and short enough to waste little.
 pub(crate) const SPIN_TIME: Duration = Duration::from_micros(50);
 
 /// A snapshot for `/stats` that takes no longer than this is taken anew for each request.

@@ -1,5 +1,5 @@
-//! The dispatcher's end of the event channel: it waits for events, and knows when it pays to look
-//! for the next one before the thread sleeps.
+//! The dispatcher's end of the event channel: it waits for events, and spins for a moment before it
+//! sleeps when that makes the server faster.
 
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ impl<'a> Inbox<'a> {
     }
 
     /// Waits until there is an event or until `deadline`, and returns all events that wait then:
-    /// none after the deadline. Returns `None` when nobody is left who could send one.
+    /// none after the deadline. Returns `None` when the last sender is gone.
     pub(super) fn next_round(&mut self, deadline: Instant) -> Option<impl Iterator<Item = Event>> {
         if self.sender.is_some() && self.sender == self.sender_before {
             self.spin_for_next_event();
@@ -46,11 +46,12 @@ impl<'a> Inbox<'a> {
         Some(first.into_iter().chain(more))
     }
 
-    /// Looks for the next event for a moment before the thread sleeps, while one client alone sends.
+    /// Waits a moment for the next event without sleeping, while one client alone sends.
     ///
     /// A client that waits for each answer before it sends the next message is served 1.7 times as
     /// fast (measured as `echo-1` in the bench), because waking a sleeping thread takes longer than
-    /// the answer. When several clients send, their threads need the processor, and it does not pay.
+    /// the answer. When several clients send, it does not pay, because their threads need the
+    /// processor.
     fn spin_for_next_event(&self) {
         let until = Instant::now() + SPIN_TIME;
         while self.events.is_empty() && Instant::now() < until {

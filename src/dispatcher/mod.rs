@@ -11,6 +11,7 @@ pub mod event;
 pub mod group;
 pub mod heartbeat;
 mod inbox;
+mod members;
 pub mod on_demand;
 pub mod stats;
 
@@ -65,7 +66,7 @@ impl Dispatcher {
         }
     }
 
-    /// Handles events until nobody is left who could send one, because the server and all clients'
+    /// Handles events until the last sender of events is gone, because the server and all clients'
     /// threads have ended.
     pub fn run(mut self, events: &Receiver<Event>) {
         let mut inbox = Inbox::new(events);

@@ -65,8 +65,8 @@ impl Threads {
 /// Stands for one running thread.
 struct Running {
     live: Arc<AtomicUsize>,
-    /// Dropped after `live` has been counted down, so that whoever waits for the group finds the
-    /// right count.
+    /// Dropped after `live` has been counted down, so that the count is right when `wait_for_all`
+    /// has waited for the group.
     _group: WaitGroup,
 }
 
