@@ -8,9 +8,8 @@
 //! # Why no waking is lost
 //!
 //! Three threads meet here: the client's thread waits, the dispatcher and the drain thread wake it.
-//! The counts are atomics, so that handing over a message and sending an echo take no lock while
-//! nobody waits. The danger is a waiter that sees the old count and falls asleep after the last
-//! waking. Two rules prevent it:
+//! The counts are atomics, so that a message costs no lock here while nobody waits. The danger is a
+//! waiter that sees the old count and falls asleep after the last waking. Two rules prevent it:
 //!
 //! 1. The waiter stores `waiting`, and *then* loads the counts. The waker changes a count, and
 //!    *then* loads `waiting`. All four are `SeqCst`, so they have one order that all threads agree
@@ -20,6 +19,8 @@
 //! 2. The waiter holds the lock from before it stores `waiting` until the condition variable puts
 //!    it to sleep. A waker that sees `waiting` takes that lock once before it notifies. So it
 //!    notifies a thread that sleeps already, and not one between its look and its sleep.
+//!
+//! The end of the output needs no such argument, because it is changed and read under the lock.
 //!
 //! A plain mutex around the counts was tried, and need not be tried again: ten lines less, but 0.9
 //! of the speed with 100 clients that echo, and 0.8 with one.
@@ -37,14 +38,14 @@ pub struct FlowControl {
     /// Bytes; see [`Config::max_backlog`](crate::Config::max_backlog).
     limit: usize,
     /// Cost in bytes of the events that the client's thread has handed over and the dispatcher has
-    /// not finished with.
+    /// not finished with. The thread adds, the dispatcher subtracts.
     in_flight: AtomicUsize,
-    /// Cost in bytes of the client's own part of the backlog.
+    /// Cost in bytes of the client's own part of the backlog. Changed under the outbox's lock.
     own_unsent: AtomicUsize,
-    /// True while the client's thread waits. So nobody else takes the lock to wake a thread that
-    /// does not sleep.
+    /// True while the client's thread waits, so that the other threads take the lock only then.
     waiting: AtomicBool,
     output: Mutex<Output>,
+    /// Notified when something has changed that the client's thread may wait for.
     changed: Condvar,
 }
 
@@ -105,7 +106,7 @@ impl FlowControl {
         self.advance_output(Output::Aborted);
     }
 
-    /// Waits while the client's unsent bytes have reached the limit, or until the connection ends.
+    /// Waits while the bytes outstanding have reached the limit, or until the connection is gone.
     pub fn wait_for_room(&self) {
         if self.is_over_limit() {
             self.wait_until(None, |_| !self.is_over_limit());
@@ -118,7 +119,7 @@ impl FlowControl {
     }
 
     /// Waits until the dispatcher has finished with all events that were handed over, or until the
-    /// connection ends.
+    /// connection is gone.
     pub fn wait_until_idle(&self) {
         let is_idle = || self.in_flight.load(Ordering::SeqCst) == 0;
         if !is_idle() {

@@ -215,7 +215,7 @@ impl Outbox {
     }
 
     /// Waits while the client does not read its own answers and they have reached the limit, or
-    /// until the connection ends. Called before each read, so that TCP slows the client down.
+    /// until the connection is gone. Called before each read, so that TCP slows the client down.
     pub fn wait_for_room(&self) {
         self.flow_control.wait_for_room();
     }
