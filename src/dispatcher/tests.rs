@@ -238,6 +238,26 @@ fn a_client_that_does_not_read_its_own_echo_is_not_dropped() {
 }
 
 #[test]
+fn a_member_is_not_dropped_for_what_it_alone_says_but_for_what_others_say() {
+    let running = run(Config { max_backlog: 50, ..Config::default() });
+    let (stalled, ben) = (Memory::with_room(5), Memory::unlimited());
+    let stalled_outbox = running.join(1, room("blue"), &stalled);
+    let ben_outbox = running.join(2, room("blue"), &ben);
+    let say_ten_times = |client, outbox: &Outbox| {
+        for _ in 0..10 {
+            running.send_texts(client, outbox, &["a message"]);
+            outbox.wait_until_idle();
+        }
+    };
+    say_ten_times(1, &stalled_outbox);
+    assert_eq!(running.stats().dropped, 0);
+    say_ten_times(2, &ben_outbox);
+    assert_eq!(running.stats().dropped, 1);
+    assert_eq!(ben.frames(20).len(), 20);
+    running.end();
+}
+
+#[test]
 fn the_greeting_comes_first_and_only_at_the_root() {
     let running = run(Config { greeting: Some("message".to_owned()), ..Config::default() });
     let (root, other) = (Memory::unlimited(), Memory::unlimited());

@@ -199,9 +199,7 @@ mod tests {
     use crossbeam_channel::{Receiver, bounded};
 
     use super::*;
-
-    /// No test waits longer than this.
-    const DEADLINE: Duration = Duration::from_secs(20);
+    use crate::outbox::memory::DEADLINE;
 
     /// Runs `wait` in a thread of its own. The channel delivers what it returns.
     fn in_thread<T: Send + 'static>(
