@@ -564,7 +564,7 @@ fn the_benches_compute_and_break_and_ask() {
     page.fill("#ask-code", "4003");
     page.click("#ask-form button[value=close]");
     page.click("#tab-events");
-    page.wait_for_text("#log", "code 4003 \"asked for\", wasClean true");
+    page.wait_for_text("#log", "code 4003 \"requested on the lab page\", wasClean true");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn the_server_sends_what_it_is_asked_for() {
     assert_eq!(ask("bytes&count=65537").0, 400);
     assert_eq!(ask("close&code=1006").0, 400);
     assert_eq!(ask("close&code=4001").0, 200);
-    assert_eq!(raw.close(), (4001, "asked for".to_owned()));
+    assert_eq!(raw.close(), (4001, "requested on the lab page".to_owned()));
     raw.send_close(4001, "");
     raw.expect_end();
     server.wait_for_stats("its end", |stats| stats["clients"] == 0);

@@ -69,7 +69,7 @@ pub(super) fn perform(
             unfragmented(Opcode::Binary, (0..count).map(|n| n as u8).collect())
         }
         DemoAction::Close(code) => {
-            client.close(code, "asked for", Instant::now());
+            client.close(code, "requested on the lab page", Instant::now());
             return Ok(());
         }
     };
