@@ -162,6 +162,17 @@ pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
 /// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
 pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
 
+/// How long the dispatcher waits for the next event without sleeping, while one client alone sends: longer than such
+/// a client takes to send its next message, and short enough to waste little.
+pub(crate) const SPIN_TIME: Duration = Duration::from_micros(50);
+
+/// A snapshot for `/stats` that takes no longer than this is taken anew for each request.
+pub(crate) const CHEAP_SNAPSHOT: Duration = Duration::from_millis(1);
+
+/// A snapshot that takes longer is shown again for this many times the time it took. So the dispatcher spends at most
+/// a twentieth of its time on snapshots.
+pub(crate) const SNAPSHOT_PAUSE: u32 = 20;
+
 // The outbox: the only way out to a client.
 
 /// Bytes that each message counts for in addition to its payload while it is not sent, so that a flood of empty
@@ -171,6 +182,16 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 /// Bytes below which a payload is copied behind its frame header. The socket gets a larger payload without a copy, as
 /// a second piece; for a smaller one the copy is cheaper than the piece.
 pub(crate) const COPY_BELOW: usize = 8 * 1024;
+
+/// Bytes that a drain thread offers the socket in one write: enough to fill it, and few enough that progress is
+/// visible (to the heartbeat and to lingering close) while a large message leaves.
+pub(crate) const DRAIN_BYTES: usize = 64 * 1024;
+
+/// Pieces in one write. Operating systems take at most 1,024, and 64 small frames fill a packet.
+pub(crate) const MAX_PIECES: usize = 64;
+
+/// Stack of a drain thread in bytes: none of its calls goes deep.
+pub(crate) const DRAIN_STACK: usize = 64 * 1024;
 
 // The tap and the wire view: what crosses the wire, for those who watch.
 

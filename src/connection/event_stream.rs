@@ -36,7 +36,7 @@ pub(super) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
         };
         // When the page does not read, this thread waits for a while. The watcher counts the events
         // that the page misses meanwhile.
-        if !outbox.wait_some_time_for_room(WATCHER_PATIENCE) {
+        if !outbox.wait_for_room_at_most(WATCHER_PATIENCE) {
             outbox.abort(AbortReason::CloseTimeout);
             return false;
         }

@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn outbox() -> Arc<Outbox> {
-        Outbox::new(Memory::endless() as _, Arc::default(), ConnectionId(1), 100)
+        Outbox::new(Memory::unlimited() as _, Arc::default(), ConnectionId(1), 100)
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! `classroom.v1`: who is in a room, speaking to all, whispering to one. JSON text messages.
+//! The subprotocol `classroom.v1`: members of a room have names, speak to all, and whisper to one.
+//! Each message is a JSON text. This file knows neither sockets nor threads: requests go in, and
+//! texts for members come out.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,26 +11,26 @@ use crate::sys::ConnectionId;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Request {
-    /// Take part under this name. Comes first, and once.
+    /// Take part under a name. A client sends this first, and once.
     Join {
-        /// 1 to 32 characters, not in use in the room.
+        /// 1 to 32 characters. No other member may have the same name.
         name: String,
     },
-    /// Speak to all.
+    /// Speak to all members.
     Say {
-        /// What is said.
+        /// The words.
         text: String,
     },
-    /// Speak to one.
+    /// Speak to one member.
     Whisper {
-        /// The name of a member.
+        /// The name of that member.
         to: String,
-        /// What is said.
+        /// The words.
         text: String,
     },
 }
 
-/// What the room tells its members.
+/// What members are told.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Notice<'a> {
@@ -43,38 +45,39 @@ enum Notice<'a> {
 /// A text message for some of the clients.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Their numbers.
+    /// Their connections.
     pub to: Vec<ConnectionId>,
-    /// The message: JSON.
+    /// The message, as JSON.
     pub text: String,
 }
 
-/// Reads a request.
+/// Parses a request.
 ///
 /// # Errors
-/// The reason why it is none, as a sentence for the client.
+/// When `text` is not a request; the error is a sentence for the client.
 pub fn parse(text: &str) -> Result<Request, String> {
     if text.len() > MAX_CLASSROOM_MESSAGE {
-        return Err(format!("a message has at most {MAX_CLASSROOM_MESSAGE} bytes here"));
+        return Err(format!("a message may have at most {MAX_CLASSROOM_MESSAGE} bytes here"));
     }
     serde_json::from_str(text).map_err(|error| format!("not a classroom.v1 message: {error}"))
 }
 
-/// One room.
+/// One room and its members.
 #[derive(Debug)]
 pub struct Classroom {
     room: String,
-    /// Clients that have joined, in that order, with their names.
+    /// The clients that have joined, with their names, in the order in which they joined.
     members: Vec<(ConnectionId, String)>,
 }
 
 impl Classroom {
-    /// An empty room of this name.
+    /// Creates an empty room with this name.
     pub fn new(room: &str) -> Classroom {
         Classroom { room: room.to_owned(), members: Vec::new() }
     }
 
-    /// Does what a client asks for, or refuses it; the connection stays.
+    /// Does what a client asks for, or refuses it and says why. A refusal does not close the
+    /// connection.
     pub fn take(
         &mut self,
         client: ConnectionId,
@@ -123,7 +126,7 @@ impl Classroom {
         Ok(vec![delivery(vec![client], &welcome), delivery(others, &Notice::Joined { name })])
     }
 
-    /// The client has left; the others are told, if it had joined.
+    /// Removes a client that has left. If it was a member, the result tells the others.
     pub fn leave(&mut self, client: ConnectionId) -> Option<Delivery> {
         let at = self.members.iter().position(|(member, _)| *member == client)?;
         let (_, name) = self.members.remove(at);
@@ -149,14 +152,14 @@ fn delivery(to: Vec<ConnectionId>, notice: &Notice<'_>) -> Delivery {
 mod tests {
     use super::*;
 
-    /// What each of the deliveries says, and to whom.
-    fn sent(deliveries: Vec<Delivery>) -> Vec<(Vec<u64>, String)> {
+    /// The numbers of the receivers and the text of each delivery.
+    fn readable(deliveries: Vec<Delivery>) -> Vec<(Vec<u64>, String)> {
         let numbers = |to: Vec<ConnectionId>| to.iter().map(|client| client.0).collect();
         deliveries.into_iter().map(|d| (numbers(d.to), d.text)).collect()
     }
 
     fn ask(room: &mut Classroom, client: u64, text: &str) -> Vec<(Vec<u64>, String)> {
-        sent(room.take(ConnectionId(client), parse(text)))
+        readable(room.take(ConnectionId(client), parse(text)))
     }
 
     fn blue_with_ana_and_ben() -> Classroom {
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn joining_tells_the_one_and_the_others() {
+    fn a_member_that_joins_is_welcomed_and_the_others_are_told() {
         let mut room = Classroom::new("blue");
         ask(&mut room, 1, r#"{"type":"join","name":"Ana"}"#);
         let welcome = r#"{"type":"welcome","room":"blue","you":"Ben","members":["Ana","Ben"]}"#;
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn speaking_and_whispering() {
+    fn all_hear_what_is_said_and_two_hear_a_whisper() {
         let mut room = blue_with_ana_and_ben();
         assert_eq!(
             ask(&mut room, 1, r#"{"type":"say","text":"你好 \"all\""}"#),
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_tells_the_others_and_frees_the_name() {
+    fn when_a_member_leaves_the_others_are_told_and_its_name_is_free() {
         let mut room = blue_with_ana_and_ben();
         let left = room.leave(ConnectionId(1)).expect("she had joined");
         assert_eq!(
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_taken_is_refused_with_a_reason() {
+    fn a_refusal_gives_the_reason() {
         let mut room = blue_with_ana_and_ben();
         for (client, text, reason) in [
             (3, r#"{"type":"say","text":"hi"}"#, "join first"),

@@ -1,4 +1,4 @@
-//! Everything the dispatcher is ever told.
+//! Everything that the dispatcher can be told.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,91 +8,81 @@ use std::time::Instant;
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 
-use crate::dispatcher::classroom;
-use crate::dispatcher::group::Service;
-use crate::dispatcher::stats::Snapshot;
+use super::classroom;
+use super::group::Service;
+use super::on_demand::{DemoAction, DemoError};
+use super::stats::Snapshot;
 use crate::outbox::Outbox;
-use crate::protocol::CloseCode;
 use crate::protocol::Opcode;
 use crate::sys::ConnectionId;
 
-/// What clients' threads and the server tell the dispatcher. A client's events come in the order
-/// in which it caused them, but for a Pong, which does not wait for the messages before it.
+/// What the clients' threads and the server tell the dispatcher.
+///
+/// The events of one client come in the order in which it caused them, except that a Pong does not
+/// wait for the messages before it.
 pub enum Event {
-    /// A handshake is good: the client is to get its answer, and then all that concerns it.
+    /// A client has completed its handshake. The dispatcher sends it the answer, and then all
+    /// messages for it.
     Joined(Box<Joined>),
     /// A client has sent messages.
     Received {
-        /// Its number.
+        /// Its connection.
         client: ConnectionId,
         /// The messages, in order.
         messages: Vec<Received>,
-        /// What they count as until they have been dealt with, in bytes.
+        /// What they cost until the dispatcher has answered them, in bytes.
         cost: usize,
     },
     /// A client has sent a Pong.
     Pong {
-        /// Its number.
+        /// Its connection.
         client: ConnectionId,
-        /// What the Pong carries: what the Ping carried that it answers.
+        /// The payload of the Pong, which repeats that of the Ping.
         payload: Bytes,
-        /// When it was read.
+        /// When the client's thread read it.
         at: Instant,
     },
-    /// A client has no more to say: it has sent a Close, broken a rule, or gone.
+    /// Nothing more comes from a client, because it has sent a Close, broken a rule, or gone away.
     Left {
-        /// Its number.
+        /// Its connection.
         client: ConnectionId,
     },
-    /// Someone asks that this client be sent something.
+    /// The lab page asks the server to send something to a client.
     Demo {
-        /// Its number.
+        /// The connection of the client.
         client: ConnectionId,
-        /// Who asks.
+        /// The address of the page that asks.
         asker: IpAddr,
-        /// What.
-        what: DemoAction,
-        /// Done, or why not.
-        reply: Sender<Result<(), &'static str>>,
+        /// What to send.
+        action: DemoAction,
+        /// Gets the result.
+        reply: Sender<Result<(), DemoError>>,
     },
-    /// Someone asks for the statistics.
+    /// Somebody asks for the statistics.
     Stats(Sender<Arc<Snapshot>>),
-    /// The server ends: say so to everyone.
+    /// The server is shutting down: every client gets a Close.
     Shutdown,
-}
-
-/// What the lab page can ask the server to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DemoAction {
-    /// A Ping.
-    Ping,
-    /// A text in three fragments, with a Ping between them.
-    Fragments,
-    /// A binary message of so many bytes.
-    Bytes(usize),
-    /// A Close with this code.
-    Close(CloseCode),
 }
 
 /// A new client.
 pub struct Joined {
-    /// Its number: the first connection to the server is 1.
+    /// Its connection.
     pub client: ConnectionId,
-    /// Where it connects from.
+    /// The address that it connects from.
     pub peer: SocketAddr,
     /// What it is connected to.
     pub service: Service,
     /// The way out to it.
     pub outbox: Arc<Outbox>,
-    /// Bytes its thread has read: a sign of liveness that costs no clock.
+    /// Bytes that its thread has read, as a sign of life that needs no clock.
     pub bytes_in: Arc<AtomicU64>,
 }
 
-/// One message from a client, in the form its service works with.
+/// One message from a client, in the form that its service works with.
 pub enum Received {
-    /// Text or binary, to be passed on as it came.
+    /// A text or binary message, which is passed on unchanged.
     Message(Opcode, Bytes),
-    /// A `classroom.v1` request, or why it is none. Read in the client's own thread: whoever
-    /// sends the dispatcher a puzzle solves it first.
+    /// A `classroom.v1` request, or why the message is not one. The client's own thread parses it,
+    /// so that an expensive message delays its sender and not the dispatcher.
     Classroom(Result<classroom::Request, String>),
 }

@@ -1,20 +1,20 @@
-//! What a WebSocket is connected to.
+//! What a WebSocket is connected to: an echo, or a group of clients.
 
 use std::fmt;
 
-/// The subprotocol spoken in rooms by clients that ask for it.
+/// The subprotocol of rooms, for clients that ask for it (RFC 6455 section 1.9).
 pub const CLASSROOM: &str = "classroom.v1";
 
-/// What a WebSocket at some path is connected to.
+/// What a WebSocket is connected to, by the path of its handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Service {
     /// Each message goes back to its sender.
     Echo(EchoAt),
-    /// Each message goes to all members of the group, the sender too.
+    /// Each message goes to all members of the group, including the sender.
     Group(Group),
 }
 
-/// The two paths where messages come back.
+/// The two paths of the echo service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EchoAt {
     /// `/`, with `--mode echo`.
@@ -23,17 +23,17 @@ pub enum EchoAt {
     Echo,
 }
 
-/// Clients who hear each other.
+/// Clients that get each other's messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// All at `/`, with `--mode broadcast`.
+    /// All clients at `/`, with `--mode broadcast`.
     Root,
-    /// All at `/broadcast`.
+    /// All clients at `/broadcast`.
     Broadcast,
-    /// All in the room of this name that speak no subprotocol.
+    /// All clients in the room of this name that use no subprotocol.
     Room(String),
-    /// All in the room of this name that speak `classroom.v1`. They would not understand the
-    /// others, nor be understood.
+    /// All clients in the room of this name that use `classroom.v1`. They are a group of their own,
+    /// because the others in the room would not understand their messages.
     Classroom(String),
 }
 
@@ -56,13 +56,24 @@ impl Service {
         }
     }
 
-    /// The path as the statistics count it: all rooms together, or the table could grow without end.
+    /// The path under which the statistics count it.
     pub fn counted_as(&self) -> &'static str {
         match self {
-            Service::Echo(EchoAt::Root) | Service::Group(Group::Root) => "/",
+            Service::Echo(EchoAt::Root) => "/",
             Service::Echo(EchoAt::Echo) => "/echo",
-            Service::Group(Group::Broadcast) => "/broadcast",
-            Service::Group(Group::Room(_) | Group::Classroom(_)) => "/room",
+            Service::Group(group) => group.counted_as(),
+        }
+    }
+}
+
+impl Group {
+    /// The path under which the statistics count it. All rooms count together, because clients
+    /// choose their names and the table must not grow without end.
+    pub fn counted_as(&self) -> &'static str {
+        match self {
+            Group::Root => "/",
+            Group::Broadcast => "/broadcast",
+            Group::Room(_) | Group::Classroom(_) => "/room",
         }
     }
 }
@@ -70,7 +81,7 @@ impl Service {
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // A peer's own words: escaped, so that they cannot disguise themselves in a log.
+            // A client chose this name. Escaped, it cannot forge a line of the log.
             Service::Group(Group::Room(name)) => write!(f, "/room/{}", name.escape_debug()),
             Service::Group(Group::Classroom(name)) => {
                 write!(f, "/room/{} ({CLASSROOM})", name.escape_debug())

@@ -1,44 +1,48 @@
-//! What `/stats` shows.
+//! The statistics that `/stats` shows: the dispatcher counts, and takes a snapshot on request.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::client::Clients;
+use crate::config::{CHEAP_SNAPSHOT, SNAPSHOT_PAUSE};
 use crate::sys::ConnectionId;
 
 /// The server at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Snapshot {
-    /// Seconds since the server began.
+    /// Seconds since the server started.
     pub uptime_seconds: f64,
-    /// WebSockets now open.
+    /// WebSockets that are open now.
     pub clients: usize,
-    /// WebSockets opened since the server began.
+    /// WebSockets that have been opened since the server started.
     pub clients_total: u64,
-    /// Threads of the server now alive.
+    /// Threads of the server that run now.
     pub threads: usize,
     /// Messages from clients.
     pub messages_in: u64,
-    /// Messages to clients; one that goes to ten counts ten times.
+    /// Messages to clients. A message to ten clients counts ten times.
     pub messages_out: u64,
-    /// Bytes of frames from clients, headers included.
+    /// Bytes of frames from clients, with their headers.
     pub bytes_in: u64,
-    /// Bytes that have left for clients, the answer to the handshake included.
+    /// Bytes that have left for clients, with the answers to their handshakes.
     pub bytes_out: u64,
-    /// Clients dropped because they were too slow or did not answer a Ping.
+    /// Clients that were dropped, because they read too slowly or did not answer a Ping.
     pub dropped: u64,
-    /// The same by path; all rooms count as `/room`.
+    /// The same for each path. All rooms count as `/room`.
     pub paths: BTreeMap<&'static str, PathCounts>,
-    /// The clients now connected, in the order in which they came.
+    /// The clients that are connected now, in the order in which they came.
     pub connected: Vec<ClientRow>,
 }
 
-/// What one path has seen.
+/// The counts of one path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PathCounts {
-    /// WebSockets now open.
+    /// WebSockets that are open now.
     pub clients: usize,
-    /// WebSockets opened since the server began.
+    /// WebSockets that have been opened since the server started.
     pub clients_total: u64,
     /// Messages from clients.
     pub messages_in: u64,
@@ -48,7 +52,7 @@ pub struct PathCounts {
     pub bytes_in: u64,
     /// Bytes that have left for clients.
     pub bytes_out: u64,
-    /// Clients dropped.
+    /// Clients that were dropped.
     pub dropped: u64,
 }
 
@@ -59,7 +63,7 @@ pub struct ClientRow {
     pub client: ConnectionId,
     /// Its address and port.
     pub peer: String,
-    /// Its path; behind the name of a room, the subprotocol.
+    /// Its path, and for a room with a subprotocol its name.
     pub path: String,
     /// Seconds since its handshake.
     pub open_seconds: f64,
@@ -71,4 +75,87 @@ pub struct ClientRow {
     pub bytes_out: u64,
     /// Milliseconds from the last answered Ping to its Pong.
     pub round_trip_ms: Option<f64>,
+}
+
+/// What the dispatcher counts.
+pub(super) struct Counters {
+    started: Instant,
+    /// Counts of messages, and of the bytes of clients that have left. The bytes of clients that
+    /// are connected are added in a snapshot.
+    paths: BTreeMap<&'static str, PathCounts>,
+    last_snapshot: Option<TakenSnapshot>,
+}
+
+struct TakenSnapshot {
+    at: Instant,
+    /// How long it took.
+    cost: Duration,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Counters {
+    pub(super) fn new() -> Counters {
+        Counters { started: Instant::now(), paths: BTreeMap::new(), last_snapshot: None }
+    }
+
+    /// The counts of a path.
+    pub(super) fn path(&mut self, path: &'static str) -> &mut PathCounts {
+        self.paths.entry(path).or_default()
+    }
+
+    /// Takes a snapshot, or returns the last one again if it is recent and was expensive.
+    ///
+    /// With thousands of clients a snapshot takes milliseconds. This rule bounds the part of its
+    /// time that the dispatcher spends on snapshots, however often somebody asks.
+    pub(super) fn recent_snapshot(&mut self, clients: &Clients, threads: usize) -> Arc<Snapshot> {
+        if let Some(last) = &self.last_snapshot
+            && last.cost > CHEAP_SNAPSHOT
+            && last.at.elapsed() < SNAPSHOT_PAUSE * last.cost
+        {
+            return Arc::clone(&last.snapshot);
+        }
+        let began = Instant::now();
+        let snapshot = Arc::new(self.snapshot(clients, threads));
+        let at = Instant::now();
+        self.last_snapshot =
+            Some(TakenSnapshot { at, cost: at - began, snapshot: Arc::clone(&snapshot) });
+        snapshot
+    }
+
+    /// Adds up the counts and describes each client.
+    pub(super) fn snapshot(&self, clients: &Clients, threads: usize) -> Snapshot {
+        let mut paths = self.paths.clone();
+        let mut connected = Vec::with_capacity(clients.len());
+        for (id, client) in clients {
+            let bytes_in = client.bytes_in();
+            let bytes_out = client.outbox.bytes_out();
+            let counts = paths.entry(client.service.counted_as()).or_default();
+            counts.bytes_in += bytes_in;
+            counts.bytes_out += bytes_out;
+            connected.push(ClientRow {
+                client: *id,
+                peer: client.peer.to_string(),
+                path: client.service.to_string(),
+                open_seconds: client.joined_at.elapsed().as_secs_f64(),
+                messages_in: client.messages_in,
+                bytes_in,
+                bytes_out,
+                round_trip_ms: client.liveness.round_trip.map(|time| time.as_secs_f64() * 1000.0),
+            });
+        }
+        let sum = |count: fn(&PathCounts) -> u64| paths.values().map(count).sum();
+        Snapshot {
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            clients: connected.len(),
+            clients_total: sum(|path| path.clients_total),
+            threads,
+            messages_in: sum(|path| path.messages_in),
+            messages_out: sum(|path| path.messages_out),
+            bytes_in: sum(|path| path.bytes_in),
+            bytes_out: sum(|path| path.bytes_out),
+            dropped: sum(|path| path.dropped),
+            paths,
+            connected,
+        }
+    }
 }

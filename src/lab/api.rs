@@ -14,7 +14,8 @@ use serde_json::json;
 
 use super::violations::{VIOLATIONS, ViolationError, run_violation};
 use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES};
-use crate::dispatcher::event::{DemoAction, Event};
+use crate::dispatcher::event::Event;
+use crate::dispatcher::on_demand::DemoAction;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
 use crate::protocol::{AcceptKey, CloseCode, Frame, Opcode};
@@ -212,7 +213,7 @@ fn demo(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Res
     };
     let (reply, done) = bounded(1);
     // If the dispatcher has ended, `reply` is gone too, and waiting for it fails at once.
-    events.send(Event::Demo { client, asker, what, reply }).ok();
+    events.send(Event::Demo { client, asker, action: what, reply }).ok();
     match done.recv_timeout(ANSWER_TIMEOUT) {
         Ok(Ok(())) => Ok(json(&json!({ "client": client }))),
         Ok(Err(why)) => Err(ApiError::Refused(why.to_string())),

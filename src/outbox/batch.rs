@@ -1,14 +1,14 @@
-//! Frames from the server, encoded once.
+//! Frames from the server, encoded once for all their receivers.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::config::COPY_BELOW;
 use crate::protocol::{FrameHeader, Opcode, encode_unmasked};
 
-/// Frames from the server, laid end to end, to leave in one system call.
+/// Encoded frames, one behind the other, that leave in one system call.
 ///
-/// Each is encoded once, however many clients it goes to: server frames are not masked, so all
-/// get the same bytes.
+/// Each frame is encoded once, no matter how many clients it goes to. That works because a server
+/// does not mask its frames (RFC 6455 section 5.1), so all clients get the same bytes.
 #[derive(Debug, Default)]
 pub struct FrameBatch {
     pieces: Vec<Bytes>,
@@ -17,7 +17,7 @@ pub struct FrameBatch {
 }
 
 impl FrameBatch {
-    /// Adds a frame: FIN 1, not masked. A large payload is not copied, but lies where it is.
+    /// Adds an unmasked frame with FIN 1. A large payload is shared, and not copied.
     pub fn push(&mut self, opcode: Opcode, payload: Bytes) {
         let before = self.tail.len();
         if payload.len() < COPY_BELOW {
@@ -31,17 +31,17 @@ impl FrameBatch {
         }
     }
 
-    /// The bytes in all.
+    /// The length of all frames together, in bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether no frame has been added.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The pieces, to be sent in this order. The batch is empty again.
+    /// Takes the frames out, as pieces that have to leave in this order. The batch is then empty.
     pub fn take(&mut self) -> Vec<Bytes> {
         if !self.tail.is_empty() {
             self.pieces.push(self.tail.split().freeze());
@@ -57,7 +57,7 @@ mod tests {
     use crate::protocol::Frame;
 
     #[test]
-    fn a_batch_is_its_frames_end_to_end() {
+    fn a_batch_is_its_frames_one_behind_the_other() {
         let mut batch = FrameBatch::default();
         let large = Bytes::from(vec![5; COPY_BELOW]);
         batch.push(Opcode::Text, Bytes::from_static(b"Hello"));

@@ -1,11 +1,11 @@
-//! A transport in memory, for tests: what the outbox and the dispatcher send can be read, and how
-//! much the "socket" takes is up to the test.
+//! A transport in memory, for tests. A test reads what the outbox and the dispatcher have sent, and
+//! decides how many bytes the "socket" takes.
 
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::outbox::transport::Transport;
+use super::transport::Transport;
 use crate::protocol::{Frame, Opcode};
 use crate::sys::lock::lock;
 
@@ -21,21 +21,21 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct State {
     sent: Vec<u8>,
-    /// Bytes it takes before it is full.
+    /// Bytes that still fit.
     room: usize,
-    /// Calls of `send_now` that took something.
+    /// Writes that took at least one byte.
     sends: usize,
-    ended: bool,
-    cut: bool,
+    output_ended: bool,
+    aborted: bool,
 }
 
 impl Memory {
-    /// One that takes everything.
-    pub(crate) fn endless() -> Arc<Memory> {
+    /// Creates a transport that takes everything.
+    pub(crate) fn unlimited() -> Arc<Memory> {
         Memory::with_room(usize::MAX / 2)
     }
 
-    /// One that takes so many bytes, until more room is [given](Self::give_room).
+    /// Creates a transport that takes `room` bytes, until there is [more](Self::give_room).
     pub(crate) fn with_room(room: usize) -> Arc<Memory> {
         let memory = Memory::default();
         lock(&memory.state).room = room;
@@ -47,30 +47,30 @@ impl Memory {
         self.changed.notify_all();
     }
 
-    /// Waits until `ready` says so of the state.
+    /// Waits until `ready` is true of the state. `what` is for the report of a failure.
     fn wait(&self, what: &str, ready: impl Fn(&State) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         let mut state = lock(&self.state);
         while !ready(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited in vain for {what}; sent: {:02x?}", state.sent);
+            assert!(!left.is_zero(), "there was not {what} in time; sent: {:02x?}", state.sent);
             let woken = self.changed.wait_timeout(state, left);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Waits until so many bytes have been sent, and gives all that have.
+    /// Waits until at least `bytes` bytes have been sent, and returns all of them.
     pub(crate) fn wait_for(&self, bytes: usize) -> Vec<u8> {
         self.wait(&format!("{bytes} bytes"), |state| state.sent.len() >= bytes);
         self.sent()
     }
 
     pub(crate) fn wait_for_end(&self) {
-        self.wait("the end of output", |state| state.ended);
+        self.wait("the end of output", |state| state.output_ended);
     }
 
-    pub(crate) fn wait_for_cut(&self) {
-        self.wait("a cut", |state| state.cut);
+    pub(crate) fn wait_for_abort(&self) {
+        self.wait("an abort", |state| state.aborted);
     }
 
     pub(crate) fn sent(&self) -> Vec<u8> {
@@ -81,11 +81,12 @@ impl Memory {
         lock(&self.state).sends
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
-        lock(&self.state).cut
+    pub(crate) fn is_aborted(&self) -> bool {
+        lock(&self.state).aborted
     }
 
-    /// Waits until so many frames have been sent, and gives opcode and payload of all that have.
+    /// Waits until at least `count` frames have been sent, and returns the opcode and payload of all
+    /// of them.
     pub(crate) fn frames(&self, count: usize) -> Vec<(Opcode, String)> {
         self.wait(&format!("{count} frames"), |state| frames_in(&state.sent).len() >= count);
         frames_in(&self.sent())
@@ -105,7 +106,7 @@ fn frames_in(mut bytes: &[u8]) -> Vec<(Opcode, String)> {
 impl Transport for Memory {
     fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = lock(&self.state);
-        if state.cut {
+        if state.aborted {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let mut taken = 0;
@@ -124,17 +125,17 @@ impl Transport for Memory {
     }
 
     fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.wait("room", |state| state.room > 0 || state.cut);
+        self.wait("room", |state| state.room > 0 || state.aborted);
         self.send_now(pieces)
     }
 
     fn end_output(&self) {
-        lock(&self.state).ended = true;
+        lock(&self.state).output_ended = true;
         self.changed.notify_all();
     }
 
     fn abort(&self) {
-        lock(&self.state).cut = true;
+        lock(&self.state).aborted = true;
         self.changed.notify_all();
     }
 }

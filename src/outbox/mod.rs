@@ -1,104 +1,55 @@
 //! The only way out: every byte to a client leaves through its [`Outbox`].
 //!
-//! The dispatcher sends broadcasts, the client's own thread sends what tungstenite writes by itself
-//! (the answer to the handshake, Pong, Close). Behind one lock frames never interleave, order
-//! holds, and one place knows when a Close frame has gone in: after it, nothing does any more.
+//! The dispatcher sends messages to other clients; the client's own thread sends what tungstenite
+//! writes by itself (Pong and Close). One lock keeps frames whole and in order, and one place knows
+//! when a Close frame has been sent, because nothing may follow it (RFC 6455 section 5.5.1).
 //!
-//! A send never waits. What the socket does not take at once goes to the backlog, and a drain
-//! thread waits on that one socket until the backlog is empty: a slow client costs one more
-//! thread, and only while it is slow. (A writer thread for each client instead made a broadcast
-//! to 1,000 clients 2 to 4 times slower: waking a thread costs more than the send itself.)
+//! A send never waits. Bytes that the socket does not take at once go to the backlog
+//! (`backlog.rs`), and a drain thread sends them (`drain.rs`). When a client does not read its own
+//! echoes, flow control stops the server from reading its messages (`flow_control.rs`). When it does
+//! not read what others say, the dispatcher drops it.
 
+mod backlog;
 pub mod batch;
+mod drain;
+mod flow_control;
 #[cfg(test)]
 pub(crate) mod memory;
+mod outcome;
 pub mod transport;
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
-use crate::config::MESSAGE_OVERHEAD;
-use crate::outbox::transport::Transport;
-use crate::protocol::{CloseCode, fit_reason};
-use crate::protocol::{Opcode, encode_unmasked};
+use self::backlog::Backlog;
+use self::flow_control::FlowControl;
+pub use self::outcome::{AbortReason, Cause, SendOutcome};
+use self::transport::Transport;
+use crate::config::MAX_PIECES;
+use crate::protocol::{CloseCode, Opcode, encode_unmasked, fit_reason};
 use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
 use crate::sys::threads::Threads;
 use crate::tap::ConnectionTap;
 
-/// Who caused bytes to be sent to a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The client itself: its echo, an answer to it. When these pile up, it is not read from.
-    Own,
-    /// Other clients. When these pile up, the client is too slow for its company.
-    Others,
-}
-
-/// What became of bytes given to [`Outbox::send`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// They have left, or will as soon as the client reads.
-    Accepted,
-    /// Refused: too many bytes of other people's are waiting for this client.
-    BacklogFull,
-    /// Refused: a Close frame has been sent, or the connection is gone.
-    Closed,
-}
-
-/// Why this side cut a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AbortReason {
-    /// Too many bytes of other people's were waiting.
-    TooSlow,
-    /// No answer to a Ping, and no way to say so.
-    NoPong,
-    /// The peer did not answer a Close, or did not take its last bytes, in time.
-    CloseTimeout,
-    /// The connection was lost in a write.
-    Lost,
-    /// No thread could be had to wait for a slow client.
-    NoThread,
-}
-
-/// Where an outbox stands. It only ever moves down this list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Takes bytes.
-    Open,
-    /// The last byte is in the backlog; takes no more.
-    Closing,
-    /// The last byte has left, and the peer has been told that it was the last.
-    Finished,
-    /// The connection is gone.
-    Aborted(AbortReason),
-}
-
 /// The way out to one client.
 ///
-/// Shared by the client's thread, the dispatcher, and while there is a backlog the drain thread.
+/// Shared by the client's thread, the dispatcher and, while there is a backlog, the drain thread.
 pub struct Outbox {
     transport: Arc<dyn Transport>,
-    /// Where the drain thread is started, and the client's number for its name.
+    /// Starts the drain thread.
     threads: Arc<Threads>,
+    /// For the name of the drain thread.
     client: ConnectionId,
     /// In bytes; see [`Config::max_backlog`](crate::Config::max_backlog).
     max_backlog: usize,
     state: Mutex<State>,
-    /// Woken when something changes for the client's own thread, which alone waits here.
-    changed: Condvar,
-    /// True while it waits, so that nobody else pays for the waking.
-    waiting: AtomicBool,
-    /// Cost of what the client's thread has handed over and the dispatcher has not dealt with.
-    in_flight: AtomicUsize,
-    /// The part of the backlog that is the client's own, in bytes. Written under the lock.
-    own_unsent: AtomicUsize,
-    /// For the eyes of those who watch; set once frames leave here.
+    flow_control: FlowControl,
+    /// Copies frames for those who watch the wire. Set when the handshake's answer has been sent.
     tap: OnceLock<Arc<ConnectionTap>>,
     /// Bytes that have left, for the statistics and as a sign of life. Written under the lock.
     bytes_out: AtomicU64,
@@ -107,29 +58,29 @@ pub struct Outbox {
 struct State {
     stage: Stage,
     /// The answer to the handshake, until it is sent.
-    answer: Option<(Bytes, Arc<ConnectionTap>)>,
-    /// What the socket did not take, in order.
-    backlog: VecDeque<(Bytes, Cause)>,
-    /// The part of the backlog that other clients caused, in bytes.
-    others_unsent: usize,
-    /// A drain thread is at work. While it is, everybody else only adds to the backlog.
-    draining: bool,
-    /// The code of the Close frame that has gone in.
+    handshake_response: Option<(Bytes, Arc<ConnectionTap>)>,
+    backlog: Backlog,
+    /// Whether a drain thread runs. While it does, everyone else only adds to the backlog.
+    is_draining: bool,
+    /// The code of the Close frame that has been sent.
     close_sent: Option<CloseCode>,
 }
 
-/// Bytes that a drain thread offers the socket at once: enough to fill it, little enough that
-/// progress can be seen while a large message leaves.
-const DRAIN_BYTES: usize = 64 * 1024;
-
-/// Pieces in one write. Systems take 1,024 at most; 64 small frames are a good packet already.
-const PIECES: usize = 64;
-
-/// Stack of a drain thread, which calls nothing deep.
-const DRAIN_STACK: usize = 64 * 1024;
+/// How far an outbox has come. It only moves down this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Takes bytes.
+    Open,
+    /// Takes no more bytes; the last one is in the backlog.
+    Closing,
+    /// The last byte has left, and the peer has been told so (TCP: FIN).
+    Finished,
+    /// The connection is gone.
+    Aborted(AbortReason),
+}
 
 impl Outbox {
-    /// The way out over `transport` to the client with this number.
+    /// Creates the outbox of a client. `max_backlog` is in bytes.
     pub fn new(
         transport: Arc<dyn Transport>,
         threads: Arc<Threads>,
@@ -143,57 +94,55 @@ impl Outbox {
             max_backlog,
             state: Mutex::new(State {
                 stage: Stage::Open,
-                answer: None,
-                backlog: VecDeque::new(),
-                others_unsent: 0,
-                draining: false,
+                handshake_response: None,
+                backlog: Backlog::default(),
+                is_draining: false,
                 close_sent: None,
             }),
-            changed: Condvar::new(),
-            waiting: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
-            own_unsent: AtomicUsize::new(0),
+            flow_control: FlowControl::new(max_backlog),
             tap: OnceLock::new(),
             bytes_out: AtomicU64::new(0),
         })
     }
 
     /// Keeps the answer to the handshake until the dispatcher [opens](Self::open) the connection.
-    pub fn set_handshake_response(&self, answer: Bytes, tap: Arc<ConnectionTap>) {
-        lock(&self.state).answer = Some((answer, tap));
+    pub fn set_handshake_response(&self, response: Bytes, tap: Arc<ConnectionTap>) {
+        lock(&self.state).handshake_response = Some((response, tap));
     }
 
-    /// Sends the answer to the handshake. From here on what leaves are frames, and who watches sees
-    /// them. Done by the dispatcher, so that whoever has the answer hears all that is said next.
+    /// Sends the answer to the handshake. All that leaves after it are frames.
+    ///
+    /// The dispatcher calls this when it adds the client to its list, so that a client that has its
+    /// answer gets every message that is sent from then on.
     pub fn open(self: &Arc<Self>) {
         let mut state = lock(&self.state);
-        if let Some((answer, tap)) = state.answer.take()
+        if let Some((response, tap)) = state.handshake_response.take()
             && state.stage == Stage::Open
         {
-            tap.response(answer.clone());
-            self.write_or_queue(&mut state, &[answer], Cause::Own);
+            tap.response(response.clone());
+            self.write_or_queue(&mut state, &[response], Cause::Own);
             let _ = self.tap.set(tap);
         }
     }
 
-    /// Sends `pieces` end to end, without waiting. The limit is held against what is owed
-    /// already, so one message larger than the limit still goes to a client that owes nothing.
-    pub fn send(self: &Arc<Self>, pieces: &[Bytes], whose: Cause) -> SendOutcome {
+    /// Sends `pieces` one behind the other, and never waits.
+    ///
+    /// The limit applies to what is unsent already. So a message larger than the limit still
+    /// reaches a client for which nothing is unsent.
+    pub fn send(self: &Arc<Self>, pieces: &[Bytes], cause: Cause) -> SendOutcome {
         let mut state = lock(&self.state);
         if state.stage != Stage::Open {
             return SendOutcome::Closed;
         }
-        if whose == Cause::Others
-            && state.others_unsent > 0
-            && state.others_unsent >= self.max_backlog
-        {
+        let others_unsent = state.backlog.others_unsent();
+        if cause == Cause::Others && others_unsent > 0 && others_unsent >= self.max_backlog {
             return SendOutcome::BacklogFull;
         }
-        self.write_or_queue(&mut state, pieces, whose);
+        self.write_or_queue(&mut state, pieces, cause);
         SendOutcome::Accepted
     }
 
-    /// Sends a Close frame as the last thing that leaves. Does nothing after another Close.
+    /// Sends a Close frame, after which nothing else leaves. Does nothing after another Close.
     pub fn close(self: &Arc<Self>, code: CloseCode, reason: &str) {
         let mut body = Vec::with_capacity(2 + reason.len());
         body.extend_from_slice(&code.0.to_be_bytes());
@@ -203,7 +152,8 @@ impl Outbox {
         self.send_final(&[frame.freeze()]);
     }
 
-    /// Sends one frame that tungstenite has written by itself: a Pong, or a Close as the last.
+    /// Sends one frame that tungstenite has written by itself: a Pong, or a Close, after which
+    /// nothing else leaves.
     pub fn send_frame(self: &Arc<Self>, frame: &[u8]) {
         let is_close = frame.first().is_some_and(|b| Opcode::from_bits(*b) == Opcode::Close);
         let frame = Bytes::copy_from_slice(frame);
@@ -214,14 +164,15 @@ impl Outbox {
         }
     }
 
-    /// Sends `pieces` as the last thing that leaves; when they have, the peer is told (TCP: FIN).
-    /// A Close frame among them is noted, and without any piece only the end is told.
+    /// Sends `pieces`, and after the last byte tells the peer that nothing follows (TCP: FIN).
+    /// `pieces` may be empty. If the first one is a Close frame, its code is kept for
+    /// [`close_info`](Self::close_info).
     pub fn send_final(self: &Arc<Self>, pieces: &[Bytes]) {
         let mut state = lock(&self.state);
         if state.stage != Stage::Open {
             return;
         }
-        state.close_sent = pieces.first().and_then(code_in);
+        state.close_sent = pieces.first().and_then(close_code_of);
         self.write_or_queue(&mut state, pieces, Cause::Own);
         if state.stage == Stage::Open {
             state.stage = Stage::Closing;
@@ -229,123 +180,71 @@ impl Outbox {
         }
     }
 
-    /// Ends the connection at once; what is still in the backlog is lost.
-    pub fn abort(&self, why: AbortReason) {
-        self.abort_locked(&mut lock(&self.state), why);
+    /// Ends the connection at once. What is in the backlog is lost.
+    pub fn abort(&self, reason: AbortReason) {
+        self.abort_locked(&mut lock(&self.state), reason);
     }
 
-    /// What this side said last, or did: the code of its Close, and why it cut the connection.
+    /// Returns the code of the Close frame that this side sent, and why this side aborted the
+    /// connection, if it did.
     pub fn close_info(&self) -> (Option<CloseCode>, Option<AbortReason>) {
         let state = lock(&self.state);
-        let cut = if let Stage::Aborted(why) = state.stage { Some(why) } else { None };
-        (state.close_sent, cut)
+        let reason = if let Stage::Aborted(reason) = state.stage { Some(reason) } else { None };
+        (state.close_sent, reason)
     }
 
-    /// Whether bytes wait for the client to read.
+    /// Whether bytes are unsent because the client has not read those before them.
     pub fn has_backlog(&self) -> bool {
         !lock(&self.state).backlog.is_empty()
     }
 
-    /// Bytes that have left.
+    /// The number of bytes that have left.
     pub fn bytes_out(&self) -> u64 {
         self.bytes_out.load(Ordering::Relaxed)
     }
 
-    /// The client's thread has handed something over to the dispatcher.
+    /// Counts an event that the client's thread is about to hand over to the dispatcher. `cost` is
+    /// in bytes.
     pub fn add_in_flight(&self, cost: usize) {
-        self.in_flight.fetch_add(cost, Ordering::SeqCst);
+        self.flow_control.add_in_flight(cost);
     }
 
-    /// The dispatcher has dealt with something that was handed over at this cost.
+    /// Counts an event down, after the dispatcher has given all answers to it to the outboxes.
     pub fn release_in_flight(&self, cost: usize) {
-        self.in_flight.fetch_sub(cost, Ordering::SeqCst);
-        self.wake();
+        self.flow_control.release_in_flight(cost);
     }
 
-    /// Waits while the client's own answers fill the backlog. Called before each read, so TCP
-    /// slows the client down. Ends when the client reads, or when its connection does.
+    /// Waits while the client does not read its own answers and they have reached the limit, or
+    /// until the connection is gone. Called before each read, so that TCP slows the client down.
     pub fn wait_for_room(&self) {
-        if self.is_over_limit() {
-            self.wait_until(None, |_| !self.is_over_limit());
-        }
+        self.flow_control.wait_for_room();
     }
 
-    /// The same, for `patience` at most; says whether there is room.
-    pub fn wait_some_time_for_room(&self, patience: Duration) -> bool {
-        self.wait_until(Some(Instant::now() + patience), |_| !self.is_over_limit())
+    /// Does the same for at most `patience`, and returns whether there is room.
+    pub fn wait_for_room_at_most(&self, patience: Duration) -> bool {
+        self.flow_control.wait_for_room_at_most(patience)
     }
 
-    /// Waits until the dispatcher has dealt with all that was handed over, so that what this
-    /// thread says next comes after the answers.
+    /// Waits until the dispatcher has answered all events that were handed over, so that what the
+    /// client's thread sends next comes after the answers.
     pub fn wait_until_idle(&self) {
-        let is_settled = || self.in_flight.load(Ordering::SeqCst) == 0;
-        if !is_settled() {
-            self.wait_until(None, |_| is_settled());
-        }
+        self.flow_control.wait_until_idle();
     }
 
-    /// Waits until the last byte has left, or until `deadline`; says whether it has.
+    /// Waits until the last byte has left, the connection is gone, or `deadline` has passed.
+    /// Returns false only after the deadline.
     pub fn wait_until_over(&self, deadline: Instant) -> bool {
-        self.wait_until(Some(deadline), |state| {
-            matches!(state.stage, Stage::Finished | Stage::Aborted(_))
-        })
+        self.flow_control.wait_until_over(deadline)
     }
 
-    /// Whether so much waits that no more is to be caused. Nobody has to wait who owes nothing.
-    fn is_over_limit(&self) -> bool {
-        let owed = self.outstanding();
-        owed > 0 && owed >= self.max_backlog
-    }
-
-    /// What the client itself has caused and what has not left yet, in bytes.
-    fn outstanding(&self) -> usize {
-        self.in_flight.load(Ordering::SeqCst) + self.own_unsent.load(Ordering::SeqCst)
-    }
-
-    /// Waits for `ready`, for the end of the connection, or until `deadline`; says whether it is ready.
-    ///
-    /// `waiting` is set before `ready` is looked at, and whoever makes it true looks at
-    /// `waiting` after: one of the two sees the other, so no waking is lost.
-    fn wait_until(&self, deadline: Option<Instant>, ready: impl Fn(&State) -> bool) -> bool {
-        let mut state = lock(&self.state);
-        self.waiting.store(true, Ordering::SeqCst);
-        let mut is_late = false;
-        while !ready(&state) && !is_late && !matches!(state.stage, Stage::Aborted(_)) {
-            let Some(deadline) = deadline else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            is_late = left.is_zero();
-            let woken = self.changed.wait_timeout(state, left);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        self.waiting.store(false, Ordering::SeqCst);
-        ready(&state)
-    }
-
-    /// Wakes the client's thread if it waits. Not to be called with the lock held.
-    fn wake(&self) {
-        if self.waiting.load(Ordering::SeqCst) {
-            // Between the waiter's look and its sleep the lock is held; so it sleeps by now.
-            drop(lock(&self.state));
-            self.changed.notify_one();
-        }
-    }
-
-    /// Writes what the socket takes now and keeps the rest.
-    fn write_or_queue(
-        self: &Arc<Self>,
-        state: &mut MutexGuard<'_, State>,
-        pieces: &[Bytes],
-        whose: Cause,
-    ) {
-        // Under the lock: so frames are shown in the order in which they leave.
+    /// Writes what the socket takes now, and adds the rest to the backlog.
+    fn write_or_queue(self: &Arc<Self>, state: &mut State, pieces: &[Bytes], cause: Cause) {
+        // Under the lock, so that frames are shown in the order in which they leave.
         if let Some(tap) = self.tap.get().filter(|tap| tap.is_watched()) {
             tap.frames_out(pieces);
         }
         let mut sent = 0;
-        if state.backlog.is_empty() && !state.draining && !pieces.is_empty() {
+        if state.backlog.is_empty() && !state.is_draining && !pieces.is_empty() {
             match send_pieces_now(&*self.transport, pieces) {
                 Ok(count) => sent = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -353,103 +252,27 @@ impl Outbox {
             }
             self.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
         }
-        for piece in pieces {
-            let gone = sent.min(piece.len());
-            sent -= gone;
-            if gone < piece.len() {
-                let rest = piece.slice(gone..);
-                // A piece costs memory beside its bytes: two bytes of Pong count for more.
-                let cost = rest.len() + MESSAGE_OVERHEAD;
-                match whose {
-                    Cause::Own => _ = self.own_unsent.fetch_add(cost, Ordering::SeqCst),
-                    Cause::Others => state.others_unsent += cost,
-                }
-                state.backlog.push_back((rest, whose));
-            }
+        let own = state.backlog.add(pieces, sent, cause);
+        if own > 0 {
+            self.flow_control.add_own_unsent(own);
         }
-        if !state.backlog.is_empty() && !state.draining {
-            state.draining = true;
-            let outbox = Arc::clone(self);
-            let name = format!("drain {}", self.client.0);
-            if self.threads.spawn(name, DRAIN_STACK, move || outbox.drain()).is_err() {
-                self.abort_locked(state, AbortReason::NoThread);
-            }
-        }
-    }
-
-    /// The drain thread: waits on this one socket until the backlog is empty. It holds no lock
-    /// while it waits, and everyone else only adds behind what it is sending.
-    fn drain(&self) {
-        let mut batch = Vec::new();
-        loop {
-            {
-                let mut state = lock(&self.state);
-                batch.clear();
-                batch.extend(state.backlog.iter().take(PIECES).map(|(piece, _)| piece.clone()));
-                if batch.is_empty() || matches!(state.stage, Stage::Aborted(_)) {
-                    state.draining = false;
-                    self.finish_if_empty(&mut state);
-                    return;
-                }
-            }
-            let mut room = DRAIN_BYTES;
-            let slices: Vec<IoSlice<'_>> = batch
-                .iter()
-                .map(|piece| {
-                    let part = &piece[..piece.len().min(room)];
-                    room -= part.len();
-                    IoSlice::new(part)
-                })
-                .filter(|slice| !slice.is_empty())
-                .collect();
-            match self.transport.send_waiting(&slices) {
-                Ok(0) => self.abort(AbortReason::Lost),
-                Ok(sent) => {
-                    self.take_from_backlog(&mut lock(&self.state), sent);
-                    self.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
-                    self.wake();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.abort(AbortReason::Lost),
-            }
-        }
-    }
-
-    /// The first `sent` bytes of the backlog have left.
-    fn take_from_backlog(&self, state: &mut State, mut sent: usize) {
-        while let Some((piece, whose)) = state.backlog.front_mut() {
-            let gone = sent.min(piece.len());
-            let is_done = gone == piece.len();
-            let cost = if is_done { gone + MESSAGE_OVERHEAD } else { gone };
-            match whose {
-                Cause::Own => _ = self.own_unsent.fetch_sub(cost, Ordering::SeqCst),
-                Cause::Others => state.others_unsent -= cost,
-            }
-            piece.advance(gone);
-            sent -= gone;
-            if !is_done {
-                return;
-            }
-            state.backlog.pop_front();
-        }
+        self.start_draining(state);
     }
 
     fn finish_if_empty(&self, state: &mut State) {
-        if state.stage == Stage::Closing && state.backlog.is_empty() && !state.draining {
+        if state.stage == Stage::Closing && state.backlog.is_empty() && !state.is_draining {
             state.stage = Stage::Finished;
             self.transport.end_output();
-            self.changed.notify_one();
+            self.flow_control.finish();
         }
     }
 
-    fn abort_locked(&self, state: &mut State, why: AbortReason) {
+    fn abort_locked(&self, state: &mut State, reason: AbortReason) {
         if !matches!(state.stage, Stage::Aborted(_)) {
-            state.stage = Stage::Aborted(why);
-            state.backlog.clear();
-            state.others_unsent = 0;
-            self.own_unsent.store(0, Ordering::SeqCst);
+            state.stage = Stage::Aborted(reason);
+            state.backlog = Backlog::default();
             self.transport.abort();
-            self.changed.notify_one();
+            self.flow_control.abort();
         }
     }
 }
@@ -458,16 +281,17 @@ fn send_pieces_now(transport: &dyn Transport, pieces: &[Bytes]) -> io::Result<us
     if let [piece] = pieces {
         return transport.send_now(&[IoSlice::new(piece)]);
     }
-    let mut slices = [IoSlice::new(&[]); PIECES];
-    let count = pieces.len().min(PIECES);
+    let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+    let count = pieces.len().min(MAX_PIECES);
     for (slice, piece) in slices.iter_mut().zip(pieces) {
         *slice = IoSlice::new(piece);
     }
     transport.send_now(&slices[..count])
 }
 
-/// The close code of a Close frame that the server has encoded; 1005 when it has none.
-fn code_in(frame: &Bytes) -> Option<CloseCode> {
+/// Reads the close code from a frame that the server has encoded. Returns `None` if it is not a
+/// Close frame, and 1005 (no status received) if it is a Close frame without a code.
+fn close_code_of(frame: &Bytes) -> Option<CloseCode> {
     match frame[..] {
         [0x88, 0, ..] => Some(CloseCode::NO_STATUS_RECEIVED),
         [0x88, _, high, low, ..] => Some(CloseCode(u16::from_be_bytes([high, low]))),

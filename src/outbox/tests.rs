@@ -1,5 +1,8 @@
+//! The outbox by itself: bytes in, and out into memory. Without a socket.
+
+use super::memory::{DEADLINE, Memory};
 use super::*;
-use crate::outbox::memory::{DEADLINE, Memory};
+use crate::config::MESSAGE_OVERHEAD;
 
 const LIMIT: usize = 100;
 
@@ -15,8 +18,8 @@ fn bytes(length: usize, fill: u8) -> Bytes {
 }
 
 #[test]
-fn what_fits_leaves_at_once_and_needs_no_thread() {
-    let memory = Memory::endless();
+fn bytes_that_fit_leave_at_once_without_a_thread() {
+    let memory = Memory::unlimited();
     let (outbox, threads) = outbox(&memory);
     assert_eq!(outbox.send(&[bytes(3, 1), bytes(2, 2)], Cause::Others), SendOutcome::Accepted);
     assert_eq!(memory.sent(), [1, 1, 1, 2, 2]);
@@ -24,7 +27,7 @@ fn what_fits_leaves_at_once_and_needs_no_thread() {
 }
 
 #[test]
-fn what_does_not_fit_leaves_later_in_order_and_complete() {
+fn bytes_that_do_not_fit_leave_later_in_order_and_complete() {
     let memory = Memory::with_room(10);
     let (outbox, threads) = outbox(&memory);
     let mut expected = Vec::new();
@@ -38,22 +41,22 @@ fn what_does_not_fit_leaves_later_in_order_and_complete() {
         memory.give_room(1);
     }
     assert_eq!(memory.wait_for(expected.len()), expected);
-    threads.join_all();
+    threads.wait_for_all();
     assert!(!outbox.has_backlog());
-    // And the next goes the short way again.
+    // The next one goes to the socket at once again.
     memory.give_room(1);
     outbox.send(&[bytes(1, 9)], Cause::Own);
     assert_eq!(threads.live(), 0);
 }
 
 #[test]
-fn others_bytes_are_refused_once_the_limit_is_owed() {
+fn bytes_of_others_are_refused_once_the_unsent_ones_reach_the_limit() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
-    // Owes nothing yet: even what is larger than the limit is taken.
+    // Nothing is unsent yet, so even a message larger than the limit is accepted.
     assert_eq!(outbox.send(&[bytes(3 * LIMIT, 1)], Cause::Others), SendOutcome::Accepted);
     assert_eq!(outbox.send(&[bytes(1, 2)], Cause::Others), SendOutcome::BacklogFull);
-    // Its own answers are not held against it.
+    // The limit for the bytes of others does not apply to its own answers.
     assert_eq!(outbox.send(&[bytes(LIMIT, 3)], Cause::Own), SendOutcome::Accepted);
     memory.give_room(3 * LIMIT);
     memory.wait_for(3 * LIMIT);
@@ -62,21 +65,21 @@ fn others_bytes_are_refused_once_the_limit_is_owed() {
     }
     memory.give_room(10 * LIMIT);
     assert_eq!(memory.wait_for(4 * LIMIT + 1).last(), Some(&4));
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
-fn own_bytes_alone_never_make_a_client_too_slow() {
+fn a_client_is_not_too_slow_because_of_its_own_bytes() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
     outbox.send(&[bytes(5 * LIMIT, 1)], Cause::Own);
     assert_eq!(outbox.send(&[bytes(1, 2)], Cause::Others), SendOutcome::Accepted);
     outbox.abort(AbortReason::TooSlow);
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
-fn the_clients_thread_waits_while_its_own_answers_do() {
+fn the_clients_thread_waits_while_its_own_answers_are_unsent() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
     outbox.wait_for_room();
@@ -84,26 +87,26 @@ fn the_clients_thread_waits_while_its_own_answers_do() {
     let (waited, done) = crossbeam_channel::bounded(1);
     let waiter = Arc::clone(&outbox);
     threads
-        .spawn("client 1".to_owned(), 64 * 1024, move || {
+        .spawn("conn 1".to_owned(), 64 * 1024, move || {
             waiter.wait_for_room();
             waited.send(()).unwrap();
         })
         .unwrap();
-    while !outbox.waiting.load(Ordering::SeqCst) {
+    while !outbox.flow_control.is_waiting() {
         std::thread::yield_now();
     }
-    // The dispatcher has dealt with it, but the answer does not leave.
+    // The dispatcher has answered, but the answer does not leave.
     outbox.send(&[bytes(LIMIT, 1)], Cause::Own);
     outbox.release_in_flight(LIMIT);
     assert!(done.recv_timeout(Duration::from_millis(50)).is_err(), "it should still wait");
     memory.give_room(1 + MESSAGE_OVERHEAD);
     done.recv_timeout(DEADLINE).expect("room again");
     outbox.abort(AbortReason::TooSlow);
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
-fn a_cut_ends_every_wait() {
+fn an_abort_ends_every_wait() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
     outbox.send(&[bytes(2 * LIMIT, 1)], Cause::Own);
@@ -113,17 +116,17 @@ fn a_cut_ends_every_wait() {
         waiter.wait_for_room();
         waiter.wait_until_idle();
     };
-    threads.spawn("client 1".to_owned(), 64 * 1024, body).unwrap();
+    threads.spawn("conn 1".to_owned(), 64 * 1024, body).unwrap();
     outbox.abort(AbortReason::NoPong);
-    threads.join_all();
-    assert!(memory.is_cut());
+    threads.wait_for_all();
+    assert!(memory.is_aborted());
     assert_eq!(outbox.close_info(), (None, Some(AbortReason::NoPong)));
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Own), SendOutcome::Closed);
 }
 
 #[test]
-fn after_a_close_nothing_leaves() {
-    let memory = Memory::endless();
+fn nothing_leaves_after_a_close() {
+    let memory = Memory::unlimited();
     let (outbox, _threads) = outbox(&memory);
     outbox.close(CloseCode::GOING_AWAY, "bye");
     memory.wait_for_end();
@@ -142,14 +145,14 @@ fn a_close_waits_for_the_backlog_before_it() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
     outbox.send(&[bytes(20, 7)], Cause::Others);
-    // As tungstenite writes it, in answer to the client's.
+    // The bytes of a Close that tungstenite writes when it answers one of the client.
     outbox.send_frame(&[0x88, 2, 0x03, 0xe8]);
     assert!(!outbox.wait_until_over(Instant::now() + Duration::from_millis(20)));
     memory.give_room(1000);
     memory.wait_for_end();
     assert_eq!(memory.sent(), [vec![7; 20], vec![0x88, 2, 0x03, 0xe8]].concat());
     assert!(outbox.wait_until_over(Instant::now() + DEADLINE));
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
@@ -160,28 +163,28 @@ fn many_pieces_keep_their_order() {
     assert_eq!(outbox.send(&pieces, Cause::Own), SendOutcome::Accepted);
     memory.give_room(1000);
     assert_eq!(memory.wait_for(768), pieces.concat());
-    threads.join_all();
+    threads.wait_for_all();
 }
 
 #[test]
-fn small_pieces_count_for_what_they_cost() {
+fn a_small_piece_counts_for_its_overhead_too() {
     let memory = Memory::with_room(0);
     let (outbox, threads) = outbox(&memory);
-    let mut taken = 0;
+    let mut accepted = 0;
     while outbox.send(&[bytes(1, 1)], Cause::Others) == SendOutcome::Accepted {
-        taken += 1;
+        accepted += 1;
     }
-    assert_eq!(taken, 2, "1 byte and its overhead, twice, is more than {LIMIT}");
-    // And all of it is given back.
+    assert_eq!(accepted, 2, "1 byte and its overhead, twice, are more than {LIMIT}");
+    // When they have left, all of that cost is released.
     memory.give_room(1000);
-    memory.wait_for(taken);
-    threads.join_all();
-    assert_eq!(lock(&outbox.state).others_unsent, 0);
+    memory.wait_for(accepted);
+    threads.wait_for_all();
+    assert_eq!(lock(&outbox.state).backlog.others_unsent(), 0);
 }
 
 #[test]
-fn without_any_backlog_allowed_a_client_that_owes_nothing_is_still_served() {
-    let memory = Memory::endless();
+fn with_a_limit_of_0_a_client_that_reads_is_served() {
+    let memory = Memory::unlimited();
     let outbox = Outbox::new(Arc::clone(&memory) as _, Arc::default(), ConnectionId(1), 0);
     outbox.wait_for_room();
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Others), SendOutcome::Accepted);

@@ -1,28 +1,28 @@
-//! What an outbox writes to.
+//! What an outbox writes to: a socket, in a write that does not wait and one that does.
 
 use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, TcpStream};
 #[cfg(unix)]
 use std::time::Duration;
 
-/// What an outbox writes to: a socket, or in tests a piece of memory.
+/// The far end of an outbox: a socket, or in tests memory.
 pub trait Transport: Send + Sync {
-    /// Writes what fits without waiting.
+    /// Writes what fits without waiting, and returns the number of bytes.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing fits; anything else means that the connection is lost.
+    /// `WouldBlock` when nothing fits. Any other error means that the connection is lost.
     fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Writes at least one byte, and waits for that if need be.
+    /// Waits until at least one byte fits, writes what fits, and returns the number of bytes.
     ///
     /// # Errors
-    /// When the connection is lost or was [`cut`](Self::cut).
+    /// When the connection is lost or was [aborted](Self::abort).
     fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Tells the peer that nothing more comes (TCP: FIN). Reading goes on.
+    /// Tells the peer that nothing follows (TCP: FIN). This side can still read.
     fn end_output(&self);
 
-    /// Ends both directions at once. Whoever waits in a read or a write of it, returns.
+    /// Ends both directions at once. A read or write that waits in another thread returns.
     fn abort(&self);
 }
 
@@ -38,7 +38,7 @@ impl Transport for TcpStream {
         }
     }
 
-    /// Without such a call everything takes the way over the drain thread; only speed differs.
+    /// `std` has no such call, so here the drain thread sends everything. Only the speed differs.
     #[cfg(not(unix))]
     fn send_now(&self, _pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
@@ -50,15 +50,15 @@ impl Transport for TcpStream {
     }
 
     fn end_output(&self) {
-        // Fails only when the peer is gone already.
+        // This fails only when the peer is gone already.
         let _ = self.shutdown(Shutdown::Write);
     }
 
     fn abort(&self) {
-        // The peer learns of it by a reset when the socket is closed. Without one, a peer in the
-        // middle of a long write would not learn at all for a minute: after the shutdown the
-        // system tells it no more of the room there is. And what we could not send would stay in
-        // the system's memory just as long.
+        // With a linger time of zero, the system sends a reset when the socket is closed. Without the
+        // reset a peer in the middle of a long write would learn of the end only after a minute,
+        // because after the shutdown the system no longer tells it how much it may send. And our
+        // unsent bytes would stay in the system's memory for as long.
         #[cfg(unix)]
         let _ = rustix::net::sockopt::set_socket_linger(self, Some(Duration::ZERO));
         let _ = self.shutdown(Shutdown::Both);

@@ -141,6 +141,6 @@ mod tests {
         acceptor.stack = CLIENT_STACK;
         assert!(answer_to_client(&acceptor, &server.listener).starts_with("HTTP/1.1 200 "));
         drop(acceptor);
-        threads.join_all();
+        threads.wait_for_all();
     }
 }

@@ -145,7 +145,7 @@ impl Server {
         // With the acceptor goes the last sender of events, because all clients have gone. Then the
         // dispatcher ends as well.
         drop(acceptor);
-        threads.join_all();
+        threads.wait_for_all();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The number of a TCP connection, from `accept` to its end: the first that the server accepts is 1.
+/// The number of a TCP connection, from `accept` to its end. The first that the server accepts is 1.
 ///
 /// The log, the wire view and `/stats` all call a connection by this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -12,7 +12,7 @@ use serde::Serialize;
 pub struct ConnectionId(pub u64);
 
 impl ConnectionId {
-    /// Stands for bytes that came over no connection, such as those that somebody types.
+    /// Stands for bytes that did not come over a connection, such as those that somebody types.
     pub const NONE: ConnectionId = ConnectionId(0);
 }
 

@@ -1,9 +1,9 @@
-//! Locks that outlive a panic.
+//! Locks a mutex, even after a panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks `mutex`. If a thread panicked while it held the lock, that thread has been reported
-/// already and its client is gone; the others go on.
+/// Locks `mutex`. A thread that panicked while it held the lock does not stop the others: its panic
+/// has been reported and its own connection has ended.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! What the server needs of the system: threads, locks, a semaphore, sockets.
+//! What the server needs from the operating system: threads, locks, a semaphore and sockets; and
+//! the number by which all rooms name a connection.
 
 pub mod connection_id;
 pub mod lock;

@@ -1,30 +1,31 @@
-//! Lets a limited number in at the same time.
+//! A counting semaphore that never waits: a permit is free now, or the caller is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A count with a limit.
+/// Gives out a limited number of permits at the same time.
 #[derive(Debug)]
 pub struct Semaphore {
     in_use: AtomicUsize,
     limit: usize,
 }
 
-/// A place in_use; given back when dropped.
+/// A permit of a [`Semaphore`], which gets it back when this is dropped.
 #[derive(Debug)]
 pub struct Permit(Arc<Semaphore>);
 
 impl Semaphore {
-    /// A semaphore that lets `limit` in.
+    /// Creates a semaphore with `limit` permits.
     pub fn new(limit: usize) -> Arc<Semaphore> {
         Arc::new(Semaphore { in_use: AtomicUsize::new(0), limit })
     }
 
-    /// A place in_use, if one is free.
+    /// Takes a permit if one is free, and does not wait.
     pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
-        let free = |in_use| (in_use < self.limit).then_some(in_use + 1);
-        let entered = self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
-        entered.ok().map(|_| Permit(Arc::clone(self)))
+        let one_more = |in_use| (in_use < self.limit).then_some(in_use + 1);
+        // The count is all that is shared, so no other memory needs an order.
+        let acquired = self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        acquired.ok().map(|_| Permit(Arc::clone(self)))
     }
 }
 
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_more_than_the_limit_waits_outside() {
+    fn a_permit_is_refused_at_the_limit_until_another_is_dropped() {
         let semaphore = Semaphore::new(2);
         let first = semaphore.try_acquire();
         let second = semaphore.try_acquire();

@@ -1,14 +1,15 @@
-//! What sockets do differently on each system, in one place.
+//! Small helpers for sockets, where systems differ or `std` leaves something to the caller.
 
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
-/// Unix says `WouldBlock` when a read has timed out, Windows says `TimedOut`.
+/// Returns whether a read failed because its timeout ran out: Unix reports `WouldBlock`, Windows
+/// reports `TimedOut`.
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// Reads once, again when a signal came between.
+/// Reads once, and tries again when a signal interrupted the read.
 pub(crate) fn read_uninterrupted(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match socket.read(buffer) {
@@ -18,8 +19,8 @@ pub(crate) fn read_uninterrupted(mut socket: &TcpStream, buffer: &mut [u8]) -> i
     }
 }
 
-/// The address under which a server that listens at `address` is reached from this machine:
-/// nobody can connect to "all addresses".
+/// Returns the address at which this machine reaches a server that listens at `address`. A server
+/// can listen at "all addresses" (`0.0.0.0` or `::`), but a client cannot connect to them.
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

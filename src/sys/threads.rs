@@ -1,93 +1,107 @@
-//! Every thread of the server starts here: named, counted, and joined at the end.
+//! Starts every thread of the server: each has a name, is counted while it runs, and is waited for
+//! at the end.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
+
+use crossbeam_utils::sync::WaitGroup;
 
 use super::lock::lock;
 
 /// The server's threads.
+///
+/// They are detached: the system frees the stack of a thread as soon as the thread ends, and no
+/// list of handles grows while clients come and go.
 #[derive(Debug, Default)]
 pub struct Threads {
     live: Arc<AtomicUsize>,
-    /// Handles of threads that run, and of some that have ended since the last look.
-    handles: Mutex<Vec<JoinHandle<()>>>,
+    /// Each thread holds a clone. [`wait_for_all`](Self::wait_for_all) takes the group away and
+    /// leaves an empty one for the threads that are started after that.
+    group: Mutex<WaitGroup>,
 }
 
 impl Threads {
-    /// Starts a thread. `name` is its role and, where it has one, the client's number; the log
-    /// and debuggers show it. `stack` is in bytes.
+    /// Starts a thread. `name` is its role and, where it serves a connection, the number of that
+    /// connection; the log and debuggers show it. `stack` is in bytes.
+    ///
+    /// A panic ends this thread only, and the log reports it.
     ///
     /// # Errors
-    /// When the system has no room for another thread.
+    /// When the system cannot start another thread.
     pub fn spawn(
         &self,
         name: String,
         stack: usize,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let live = Live::enter(&self.live);
-        let handle = thread::Builder::new().name(name).stack_size(stack).spawn(move || {
-            let _live = live;
-            body();
+        let running = Running::new(self);
+        thread::Builder::new().name(name).stack_size(stack).spawn(move || {
+            if catch_unwind(AssertUnwindSafe(body)).is_err() {
+                // Rust's panic hook has printed the message and the line of code already.
+                log::error!("thread {:?} panicked", thread::current().name().unwrap_or_default());
+            }
+            drop(running);
         })?;
-        let mut handles = lock(&self.handles);
-        // The stack of an ended thread is kept until its handle is let go of. So that is done when a small
-        // part of the list has ended: one of n is looked through once in n/32 starts.
-        let live = self.live();
-        if handles.len() > live + live / 32 + 16 {
-            handles.retain(|handle| !handle.is_finished());
-        }
-        handles.push(handle);
         Ok(())
     }
 
-    /// How many threads there are now.
+    /// The number of threads that run now.
     pub fn live(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
+        self.live.load(Ordering::Acquire)
     }
 
-    /// Waits until all have ended, also those that are started meanwhile.
-    pub fn join_all(&self) {
-        loop {
-            let Some(handle) = lock(&self.handles).pop() else { return };
-            if let Err(panic) = handle.join() {
-                log::error!("a thread ended in a panic: {panic:?}");
-            }
+    /// Waits until all threads have ended, including those that are started meanwhile.
+    pub fn wait_for_all(&self) {
+        while self.live() > 0 {
+            let group = std::mem::take(&mut *lock(&self.group));
+            group.wait();
         }
     }
 }
 
-/// Counts its thread while it lives, also when the thread ends in a panic.
-struct Live(Arc<AtomicUsize>);
+/// Stands for one running thread.
+struct Running {
+    live: Arc<AtomicUsize>,
+    /// Dropped after `live` has been counted down, so that the count is right when `wait_for_all`
+    /// has waited for the group.
+    _group: WaitGroup,
+}
 
-impl Live {
-    fn enter(count: &Arc<AtomicUsize>) -> Live {
-        count.fetch_add(1, Ordering::Relaxed);
-        Live(Arc::clone(count))
+impl Running {
+    fn new(threads: &Threads) -> Running {
+        // Counted before it joins the group: `wait_for_all` must not find an empty group and a
+        // count of zero while a thread is being started.
+        threads.live.fetch_add(1, Ordering::AcqRel);
+        Running { live: Arc::clone(&threads.live), _group: lock(&threads.group).clone() }
     }
 }
 
-impl Drop for Live {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.live.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
+    const STACK: usize = 64 * 1024;
+
     #[test]
-    fn threads_are_named_counted_and_joined() {
+    fn threads_have_names_and_are_counted_and_waited_for() {
         let threads = Threads::default();
         let (sender, receiver) = crossbeam_channel::bounded::<()>(0);
         let (names, seen) = crossbeam_channel::unbounded();
         for n in 0..3 {
             let (receiver, names) = (receiver.clone(), names.clone());
             threads
-                .spawn(format!("client {n}"), 64 * 1024, move || {
+                .spawn(format!("conn {n}"), STACK, move || {
                     names.send(thread::current().name().map(str::to_owned)).unwrap();
                     let _ = receiver.recv();
                 })
@@ -95,23 +109,41 @@ mod tests {
         }
         let mut names: Vec<_> = (0..3).filter_map(|_| seen.recv().unwrap()).collect();
         names.sort();
-        assert_eq!(names, ["client 0", "client 1", "client 2"]);
+        assert_eq!(names, ["conn 0", "conn 1", "conn 2"]);
         assert_eq!(threads.live(), 3);
         drop(sender);
-        threads.join_all();
+        threads.wait_for_all();
         assert_eq!(threads.live(), 0);
     }
 
     #[test]
-    fn handles_of_ended_threads_are_let_go_of() {
+    fn a_panic_ends_its_own_thread_only() {
         let threads = Threads::default();
-        for _ in 0..500 {
-            threads.spawn("short".to_owned(), 64 * 1024, || {}).unwrap();
-            while threads.live() > 0 {
-                thread::yield_now();
-            }
-        }
-        let kept = lock(&threads.handles).len();
-        assert!(kept < 100, "{kept} handles of ended threads");
+        threads.spawn("panics".to_owned(), STACK, || panic!("on purpose")).unwrap();
+        threads.wait_for_all();
+        assert_eq!(threads.live(), 0);
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        threads.spawn("next".to_owned(), STACK, move || sender.send(7).unwrap()).unwrap();
+        assert_eq!(receiver.recv(), Ok(7));
+        threads.wait_for_all();
+    }
+
+    /// Starts the next thread of a chain; the last one sets `reached_end`.
+    fn start_chain(threads: &Arc<Threads>, left: usize, reached_end: &Arc<AtomicBool>) {
+        let (more, flag) = (Arc::clone(threads), Arc::clone(reached_end));
+        let body = move || match left {
+            0 => flag.store(true, Ordering::Relaxed),
+            _ => start_chain(&more, left - 1, &flag),
+        };
+        threads.spawn(format!("link {left}"), STACK, body).unwrap();
+    }
+
+    #[test]
+    fn threads_that_are_started_during_the_wait_are_waited_for_too() {
+        let threads = Arc::new(Threads::default());
+        let reached_end = Arc::new(AtomicBool::new(false));
+        start_chain(&threads, 200, &reached_end);
+        threads.wait_for_all();
+        assert!(reached_end.load(Ordering::Relaxed));
     }
 }

@@ -98,7 +98,7 @@ fn the_lab_reconnects_when_the_server_is_back() {
     let page = Page::open(&browser, &format!("http://{address}/"));
     page.wait_for_text("#states [aria-current]", "1 open");
     server.end();
-    page.wait_for_text("#log", "code 1001 \"the server ends\", wasClean true");
+    page.wait_for_text("#log", "code 1001 \"the server is shutting down\", wasClean true");
     page.wait_for_text("#notice", "Trying again");
     let again = serve_at(&address.to_string(), Config::default());
     page.wait_for_text("#states [aria-current]", "1 open");
@@ -370,7 +370,7 @@ fn the_tools_compute_and_break_and_ask() {
     page.fill("#ask-code", "4003");
     page.click("#ask-form button[value=close]");
     page.click("#tab-events");
-    page.wait_for_text("#log", "code 4003 \"asked for\", wasClean true");
+    page.wait_for_text("#log", "code 4003 \"requested on the lab page\", wasClean true");
 }
 
 #[test]

@@ -136,5 +136,5 @@ fn the_browsers_websocket_behaves_as_the_standard_says() {
     page.value("window.farewell = new Promise((r) => kept.addEventListener('close', r)); 0");
     server.stop();
     let farewell = page.value("farewell.then((e) => [e.code, e.reason, e.wasClean].join())");
-    assert_eq!(farewell, "1001,the server ends,true");
+    assert_eq!(farewell, "1001,the server is shutting down,true");
 }

@@ -132,7 +132,7 @@ fn the_server_sends_what_the_page_asks_for() {
         assert!(body.as_str().is_some_and(|body| body.contains(why)), "{what}: {body}");
     }
     assert_eq!(ask("close&code=4001").0, 200);
-    assert_eq!(raw.close(), (4001, "asked for".to_owned()));
+    assert_eq!(raw.close(), (4001, "requested on the lab page".to_owned()));
     raw.send_close(4001, "");
     raw.expect_end();
     server.wait_for_stats("its end", |stats| stats["clients"] == 0);

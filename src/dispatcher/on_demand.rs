@@ -1,0 +1,103 @@
+//! What the lab page asks the server to send to one client, so that a learner sees it arrive.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::client::Client;
+use crate::outbox::batch::FrameBatch;
+use crate::outbox::{Cause, SendOutcome};
+use crate::protocol::{CloseCode, Frame, Opcode};
+
+/// What the lab page can ask the server to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoAction {
+    /// A Ping.
+    Ping,
+    /// A text in three fragments, with a Ping between them.
+    Fragments,
+    /// A binary message with this number of payload bytes.
+    Bytes(usize),
+    /// A Close with this code.
+    Close(CloseCode),
+}
+
+/// Why the server does not send what the lab page asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoError {
+    /// No client has this number.
+    NoSuchClient,
+    /// The client is connected from another address than the page.
+    OtherAddress,
+    /// Too many bytes are unsent, because the client does not read.
+    BacklogFull,
+    /// The connection is closing, or gone.
+    Closed,
+}
+
+impl fmt::Display for DemoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DemoError::NoSuchClient => "there is no such client",
+            DemoError::OtherAddress => "that client is connected from another address",
+            DemoError::BacklogFull => "that client has not read what was sent to it before",
+            DemoError::Closed => "that connection is closing",
+        })
+    }
+}
+
+/// Sends a client what a page at the address `asker` asks for.
+///
+/// The client must be connected from the same address, so that nobody closes the connections of
+/// other people. What is unsent is limited as if other clients had sent it, because asking costs the
+/// page nothing.
+pub(super) fn perform(
+    client: Option<&mut Client>,
+    asker: IpAddr,
+    action: DemoAction,
+) -> Result<(), DemoError> {
+    let client = client.ok_or(DemoError::NoSuchClient)?;
+    if client.peer.ip() != asker {
+        return Err(DemoError::OtherAddress);
+    }
+    let pieces = match action {
+        DemoAction::Ping => unfragmented(Opcode::Ping, Bytes::from_static(b"asked")),
+        DemoAction::Fragments => vec![fragments()],
+        DemoAction::Bytes(count) => {
+            unfragmented(Opcode::Binary, (0..count).map(|n| n as u8).collect())
+        }
+        DemoAction::Close(code) => {
+            client.close(code, "requested on the lab page", Instant::now());
+            return Ok(());
+        }
+    };
+    match client.outbox.send(&pieces, Cause::Others) {
+        SendOutcome::Accepted => Ok(()),
+        SendOutcome::BacklogFull => Err(DemoError::BacklogFull),
+        SendOutcome::Closed => Err(DemoError::Closed),
+    }
+}
+
+fn unfragmented(opcode: Opcode, payload: Bytes) -> Vec<Bytes> {
+    let mut batch = FrameBatch::default();
+    batch.push(opcode, payload);
+    batch.take()
+}
+
+/// A control frame may stand between the fragments of a message (RFC 6455 section 5.4).
+fn fragments() -> Bytes {
+    let frame = |opcode, fin, payload: &str| {
+        let mut frame = Frame::new(opcode, None, payload.as_bytes());
+        frame.header.fin = fin;
+        frame.encode()
+    };
+    let frames = [
+        frame(Opcode::Text, false, "one message "),
+        frame(Opcode::Continuation, false, "in three "),
+        frame(Opcode::Ping, true, "between"),
+        frame(Opcode::Continuation, true, "fragments"),
+    ];
+    frames.concat().into()
+}
