@@ -129,7 +129,7 @@ pub(crate) const MAX_MEMBER_NAME: usize = 32;
 pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
 
 /// Crossings that may wait for the watch thread. Past that they are counted instead of shown.
-pub(crate) const RAW_EVENTS_WAITING: usize = 4096;
+pub(crate) const CROSSINGS_WAITING: usize = 4096;
 
 /// Events that may wait for one watcher. Past that they are counted instead of shown.
 pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
@@ -137,7 +137,7 @@ pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
 /// Watchers at the same time: browser tabs of the class, and the terminal.
 pub(crate) const MAX_WATCHERS: usize = 64;
 
-/// Connections whose frames the watch thread remembers, to say how they hang together. Only those
+/// Connections whose frames the wire view remembers, to show how they belong together. Only those
 /// whose end it has missed can fill this.
 pub(crate) const MAX_TRACKED_CONNECTIONS: usize = 16 * 1024;
 
@@ -151,3 +151,7 @@ pub(crate) const KEPT_END: usize = 64;
 
 /// How long a peer may take to read an answer to its end.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Unanswered Pings that the wire view remembers for each direction of a connection. A Pong to an older
+/// one is shown without a round-trip time.
+pub(crate) const PINGS_KEPT: usize = 16;

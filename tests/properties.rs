@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn the_cursor_leaves_tungstenite_nothing_to_find(size in any::<u8>(), bytes in stream()) {
+    fn the_validator_leaves_tungstenite_nothing_to_find(size in any::<u8>(), bytes in stream()) {
         invariants::read_path(&[&[size], &*bytes].concat());
     }
 }

@@ -256,7 +256,7 @@ fn answers_key(target: &Target, key: &str) -> Outcome {
                 None => format!(
                     "This is not the base64 of the SHA-1 of key and GUID. The GUID is {GUID}; the SHA-1 of \
                      both is {}.",
-                    steps.sha1
+                    crate::text::hex(&steps.sha1)
                 ),
             };
             let browser =

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
-use crate::tap::Tap;
-use crate::wire::watch::Watcher;
+use crate::wire::watch::WatchList;
 
 /// The head of an answer that goes on for as long as somebody watches.
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
@@ -24,9 +23,8 @@ const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 /// Sends what crosses the wire until the page or the server goes away; false when the page had to be
 /// cut off. Each event has `run` as its id: connections are counted anew when the server starts anew,
 /// and a page that watches both must be able to tell.
-pub(crate) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
-    let (watcher, events) = Watcher::new();
-    tap.watch(watcher);
+pub(crate) fn send_events(outbox: &Arc<Outbox>, watch_list: &WatchList, run: &str) -> bool {
+    let events = watch_list.add();
     outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
     loop {
         let line = match events.recv_timeout(STILL_HERE_EVERY) {

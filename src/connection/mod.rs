@@ -156,7 +156,7 @@ impl Connection {
     fn refuse(&self, request: Bytes, asked: &str, response: &Response) {
         log::info!("{self} {asked}-> {}", response.line());
         self.tap.request(request);
-        self.tap.response(response.encode().swap_remove(0));
+        self.tap.response(response.encode().swap_remove(0), None);
         self.answer(response);
         self.tap.end(&format!("refused: {}", response.line()));
     }
@@ -169,8 +169,8 @@ impl Connection {
 
     /// Shows what crosses the wire until the page or the server goes away.
     fn show_events(&self) {
-        let Shared { tap, run, .. } = &*self.shared;
-        if event_stream::send_events(&self.outbox, tap, run) {
+        let Shared { watch_list, run, .. } = &*self.shared;
+        if event_stream::send_events(&self.outbox, watch_list, run) {
             self.outbox.send_final(&[]);
             self.linger(ANSWER_TIMEOUT);
         }

@@ -151,7 +151,7 @@ fn read_request(opcode: Opcode, payload: &[u8]) -> Result<classroom::Request, St
 /// What an error from tungstenite means. A peer that goes away is not an error.
 fn ending_of(error: Error, stream: &mut ClientStream) -> Ending {
     let fault = match error {
-        // What the cursor has stopped at. Another error is about a frame before that.
+        // What the validator has stopped at. Another error is about a frame before that.
         Error::Io(_) if let Some(stop) = stream.take_fault() => {
             return Ending::Fault { fault: stop.fault, frame: Some(stop.frame) };
         }

@@ -11,6 +11,7 @@ use crate::http::origin::Origins;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
+use crate::wire::watch::WatchList;
 
 /// What all clients' threads share.
 pub(crate) struct Shared {
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) watchers: Arc<Semaphore>,
     /// For the eyes of those who watch.
     pub(crate) tap: Arc<Tap>,
+    /// Those who watch the wire.
+    pub(crate) watch_list: WatchList,
     /// A word for this run of the server, by which pages tell it from the one before.
     pub(crate) run: String,
     /// To the dispatcher. It ends when the last of these is gone.

@@ -16,7 +16,7 @@ use crate::protocol::validator::{FaultAt, FrameValidator};
 use crate::sys::ConnectionId;
 use crate::sys::socket::read_uninterrupted;
 use crate::tap::ConnectionTap;
-use crate::tap::capture::{CapturedFrame, FrameCapture};
+use crate::tap::capture::FrameCapture;
 
 /// The two directions of one client, for tungstenite.
 ///
@@ -38,13 +38,13 @@ pub struct ClientStream {
     unread: Range<usize>,
     /// Whether the last read brought so much that the next may be a large one.
     busy: bool,
-    cursor: FrameValidator,
+    validator: FrameValidator,
     /// The rule that was broken. Nothing is read any more.
     stop: Option<FaultAt>,
     /// For the eyes of those who watch.
     tap: Arc<ConnectionTap>,
-    /// Cuts out frames to show; there only while somebody watches.
-    cutter: Option<FrameCapture>,
+    /// Captures frames to show; there only while somebody watches.
+    capture: Option<FrameCapture>,
     /// Messages decoded since the last hand-over, and what they cost.
     staged: Vec<Received>,
     staged_cost: usize,
@@ -73,10 +73,10 @@ impl ClientStream {
             unread: 0..leftover.len(),
             ahead: leftover,
             busy: false,
-            cursor: FrameValidator::new(config.max_message, config.max_fragments),
+            validator: FrameValidator::new(config.max_message, config.max_fragments),
             stop: None,
             tap,
-            cutter: None,
+            capture: None,
             staged: Vec::new(),
             staged_cost: 0,
             bytes_in: Arc::default(),
@@ -175,56 +175,43 @@ impl ClientStream {
             count
         };
         self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
-        self.start_or_stop_showing();
-        let result = self.cursor.advance(&buffer[..count]);
-        self.show(&buffer[..count], result.as_ref().err());
-        match result {
+        match self.validate(&buffer[..count]) {
             Ok(()) => Ok(count),
             // Frames before the faulty one are still to be read, and count.
             Err(stop) => {
-                let good = stop.good;
+                let valid = stop.valid;
                 self.stop = Some(stop);
-                if good > 0 { Ok(good) } else { Err(stopped()) }
+                if valid > 0 { Ok(valid) } else { Err(stopped()) }
             }
         }
     }
 }
 
-/// What is shown of the frames that come in.
+/// The frames that come in are validated, and captured while somebody watches.
 impl ClientStream {
-    /// To be called before the cursor moves on: showing begins where it is.
-    fn start_or_stop_showing(&mut self) {
-        match (self.tap.is_watched(), &self.cutter) {
-            (true, None) => self.cutter = Some(FrameCapture::beginning_at(&self.cursor)),
-            (false, Some(_)) => self.cutter = None,
-            _ => {}
+    fn validate(&mut self, bytes: &[u8]) -> Result<(), FaultAt> {
+        if !self.tap.is_watched() {
+            self.capture = None;
+            return self.validator.advance(bytes, |_| {});
         }
-    }
-
-    /// Shows the frames that are complete with these bytes, and the faulty one as far as it came.
-    fn show(&mut self, bytes: &[u8], stop: Option<&FaultAt>) {
-        let Some(cutter) = &mut self.cutter else { return };
-        let tap = &self.tap;
-        let Some(stop) = stop else {
-            return cutter.feed(bytes, |frame| tap.frame(Side::Client, frame));
-        };
-        let (good, rest) = bytes.split_at(stop.good);
-        cutter.feed(good, |frame| tap.frame(Side::Client, frame));
-        let mut faulty = None;
-        cutter.feed(rest, |frame| {
-            faulty.get_or_insert(frame);
+        let capture = self.capture.get_or_insert_default();
+        let show = |frame| self.tap.frame(Side::Client, frame);
+        let result = self.validator.advance(bytes, |part| {
+            if let Some(frame) = capture.take(part) {
+                show(frame);
+            }
         });
-        if let Some(frame) = faulty {
-            tap.frame(Side::Client, CapturedFrame { fault: Some(stop.fault.clone()), ..frame });
-        } else if let Some(frame) = cutter.unfinished(Some(stop.fault.clone())) {
-            tap.frame(Side::Client, frame);
+        if let Err(FaultAt { parsed, fault, .. }) = &result
+            && let Some(frame) = capture.take_faulty(fault.clone(), &bytes[*parsed..])
+        {
+            show(frame);
         }
-        self.cutter = Some(FrameCapture::default());
+        result
     }
 
     /// Shows the beginning of a frame that was never finished, and the end of the connection.
     pub fn show_end(&mut self, how: &str) {
-        if let Some(frame) = self.cutter.as_mut().and_then(|cutter| cutter.unfinished(None)) {
+        if let Some(frame) = self.capture.as_mut().and_then(FrameCapture::take_unfinished) {
             self.tap.frame(Side::Client, frame);
         }
         self.tap.end(how);

@@ -61,7 +61,8 @@ fn json(value: &impl Serialize) -> Response {
 }
 
 fn explain(hex: &str) -> Result<Response, String> {
-    bytes_in(hex).and_then(|bytes| events_in(&bytes)).map(|events| json(&events))
+    let events = bytes_in(hex).and_then(|bytes| events_in(&bytes));
+    events.map(|events| json(&events)).map_err(|error| error.to_string())
 }
 
 /// A frame from its fields: `text`, `mask` (hex, may be left out), `opcode`, `fin`, `rsv`, and `code`,
@@ -75,7 +76,8 @@ fn put_together(head: &RequestHead) -> Result<Frame, String> {
         },
     };
     let mask = head.query_param("mask").filter(|mask| !mask.is_empty());
-    let key = mask.as_deref().map(masking_key_in).transpose()?;
+    let key = mask.as_deref().map(masking_key_in).transpose();
+    let key = key.map_err(|error| error.to_string())?;
     let opcode = Opcode::from_bits(number("opcode", 1, 15)?);
     let text = head.query_param("text").unwrap_or_default();
     let code = match head.query_param("code").filter(|code| !code.is_empty()) {

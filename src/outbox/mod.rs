@@ -170,7 +170,7 @@ impl Outbox {
         if let Some((answer, tap)) = state.answer.take()
             && state.stage == Stage::Open
         {
-            tap.response(answer.clone());
+            tap.response(answer.clone(), None);
             self.write_or_queue(&mut state, &[answer], Cause::Own);
             let _ = self.tap.set(tap);
         }

@@ -91,7 +91,7 @@ impl Acceptor {
     /// Says goodbye to everyone and sees them off, at most for the close timeout.
     pub(super) fn end_all(&self) {
         let _ = self.shared.events.send(Event::Shutdown);
-        self.shared.tap.stop();
+        self.shared.watch_list.stop();
         // A tenth of the time is for the threads to end in.
         let deadline = Instant::now() + self.shared.config.close_timeout.mul_f32(0.9);
         self.registry.end_handshakes();

@@ -23,9 +23,10 @@ use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
-use crate::tap::{Raw, Tap};
+use crate::tap::Tap;
+use crate::tap::crossing::TimedCrossing;
 use crate::wire;
-use crate::wire::watch::{self, Watcher};
+use crate::wire::watch::{self, WatchList, WatchRequest};
 
 /// A server that listens, and serves once it is [`run`](Server::run).
 ///
@@ -45,7 +46,8 @@ pub struct Server {
     address: SocketAddr,
     shared: Shared,
     events: Receiver<Event>,
-    crossings: Receiver<Raw>,
+    crossings: Receiver<TimedCrossing>,
+    watch_requests: Receiver<WatchRequest>,
     stop: Arc<Stop>,
 }
 
@@ -67,6 +69,7 @@ impl Server {
         let address = listener.local_addr()?;
         let (sender, events) = bounded(EVENTS_WAITING);
         let (tap, crossings) = Tap::new();
+        let (watch_list, watch_requests) = WatchList::new();
         let shared = Shared {
             origins: Origins::new(listen, &config.allow_origin),
             address: reachable(address),
@@ -74,13 +77,15 @@ impl Server {
             clients: Semaphore::new(config.max_clients),
             watchers: Semaphore::new(MAX_WATCHERS),
             tap,
+            watch_list,
             run: run_id(),
             events: sender,
             config,
         };
         let spare = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
         let stop = Stop { requested: AtomicBool::new(false), spare: Mutex::new(spare) };
-        Ok(Server { listener, address, shared, events, crossings, stop: Arc::new(stop) })
+        let stop = Arc::new(stop);
+        Ok(Server { listener, address, shared, events, crossings, watch_requests, stop })
     }
 
     /// The address it listens at, with the port that was picked.
@@ -96,11 +101,9 @@ impl Server {
     /// What crosses the wire once it runs, live. The channel is bounded: who reads too slowly misses
     /// events, and is told how many. It closes when the server ends.
     pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
-        let (watcher, events) = Watcher::new();
         // At once, not only when the watch thread runs: nothing is to be missed.
         self.shared.tap.set_watching(true);
-        self.shared.tap.watch(watcher);
-        events
+        self.shared.watch_list.add()
     }
 
     /// Serves until it is stopped. When this returns, every thread has ended.
@@ -119,9 +122,10 @@ impl Server {
                 stopper.stop();
             }
         })?;
-        let (tap, crossings) = (Arc::downgrade(&self.shared.tap), self.crossings);
+        let tap = Arc::downgrade(&self.shared.tap);
+        let (crossings, requests) = (self.crossings, self.watch_requests);
         let began = Instant::now();
-        let watch = move || watch::run(tap, &crossings, began);
+        let watch = move || watch::run(tap, &crossings, requests, began);
         threads.spawn("watch".to_owned(), CLIENT_STACK, watch)?;
         let (refused, to_refuse) = bounded(REFUSALS_WAITING);
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;

@@ -1,21 +1,32 @@
-//! Wire events as text for a terminal: 80 columns, plain ASCII around what the peer has said, and
-//! nothing of that unescaped: no client can send terminal codes to the teacher's screen.
+//! Wire events as text for a terminal: 80 columns, and plain ASCII around the words of the peers.
+//!
+//! Those words are always escaped, because a client could otherwise send control codes to the
+//! teacher's screen.
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Elided, Field, FrameView, HeadView, WireEvent, WireEventKind};
+use super::event::{WireEvent, WireEventKind};
+use super::fields::Field;
+use super::frame::{CloseView, Elided, FrameView};
+use super::head::HeadView;
 use crate::protocol::{AcceptKey, Side};
 use crate::sys::ConnectionId;
-use crate::text::{COLUMNS, count, fit, printable, wrap};
+use crate::text::{COLUMNS, count, fit, hex, printable, wants_color, wrap};
 
-/// Columns of the bytes on the left of a block: four of them, as the masking key has.
-const BYTES: usize = 14;
+/// Columns for the bytes on the left of a block. The masking key needs 11; a payload of five bytes, as in
+/// the RFC's "Hello", needs 14.
+const BYTES_COLUMNS: usize = 14;
 
-/// Bytes of a payload in a block, from its start and from its end.
+/// Bytes in a row of payload.
+const ROW: usize = 16;
+
+/// Bytes of a long payload that a block shows from its start.
 const SHOWN_START: usize = 32;
+
+/// Bytes of a long payload that a block shows from its end.
 const SHOWN_END: usize = 8;
 
-/// One line for an event.
+/// An event in one line; in two if a gap came before it.
 pub fn summary(event: &WireEvent) -> String {
     let start = match event.connection {
         ConnectionId::NONE => format!("#{}", event.number),
@@ -23,17 +34,17 @@ pub fn summary(event: &WireEvent) -> String {
     };
     let line = match &event.what {
         WireEventKind::Request(head) => {
-            format!("{start}  {}  {}", arrow(Side::Client), sentence_of_head(head))
+            format!("{start}  {}  {}", arrow(Side::Client), printable(&head.line))
         }
         WireEventKind::Response(head) => {
-            format!("{start}  {}  {}", arrow(Side::Server), sentence_of_head(head))
+            format!("{start}  {}  {}", arrow(Side::Server), printable(&head.line))
         }
         WireEventKind::Frame(frame) => {
             let start = format!("{start}  {}  ", arrow(frame.from));
             let rest = describe(frame, COLUMNS.saturating_sub(start.len()));
             return format!("{}{start}{rest}", gap(event));
         }
-        // Ours, with what the peer has said escaped in it.
+        // The server's own words; those of the peer are escaped in them already.
         WireEventKind::End { how } => format!("{start}  END  {how}"),
         WireEventKind::Missed { events } => {
             format!("{:.3}s  {events} events came too fast to show", event.seconds)
@@ -42,7 +53,7 @@ pub fn summary(event: &WireEvent) -> String {
     format!("{}{}", gap(event), fit(&line, COLUMNS))
 }
 
-/// A block of lines for an event: everything there is to see.
+/// An event in a block of lines, with everything that there is to see.
 pub fn full(event: &WireEvent) -> String {
     let mut lines = vec![summary(event)];
     match &event.what {
@@ -62,76 +73,61 @@ pub fn full(event: &WireEvent) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The same text in colour, where standard output is a terminal that wants it (`NO_COLOR`). Colour
-/// only repeats what the words say.
+/// Adds colour to the first line of `text`, if standard output is a terminal that wants it. Colour only
+/// repeats what the words say.
 pub fn colorize(text: &str, event: &WireEvent) -> String {
-    use std::io::IsTerminal;
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if plain || !std::io::stdout().is_terminal() {
+    if !wants_color() {
         return text.to_owned();
     }
-    let colour = match &event.what {
+    let color = match &event.what {
         WireEventKind::Frame(frame) if frame.fault.is_some() => "31",
+        WireEventKind::Response(head) if head.broken_rule.is_some() => "31",
         WireEventKind::Frame(frame) if frame.from == Side::Client => "36",
         WireEventKind::Request(_) => "36",
         WireEventKind::Frame(_) | WireEventKind::Response(_) => "33",
         WireEventKind::End { .. } | WireEventKind::Missed { .. } => "35",
     };
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    format!("\x1b[1;{colour}m{first}\x1b[0m\n{rest}")
+    format!("\x1b[1;{color}m{first}\x1b[0m\n{rest}")
 }
 
-/// How the answer to a key is made.
+/// The steps from a key to its answer, as lines.
 pub fn accept_lines(accept: &AcceptKey) -> Vec<String> {
     vec![
         "  how the answer is made                                        RFC 6455 4.2.2".to_owned(),
         format!("  = key + GUID  {}", printable(&accept.key_and_guid)),
-        format!("  = SHA-1       {}", accept.sha1),
+        format!("  = SHA-1       {}", hex(&accept.sha1)),
         format!("  = base64      {}", accept.accept),
     ]
 }
 
-/// The block of a frame without its first line.
-pub fn frame_lines(frame: &FrameView) -> Vec<String> {
+/// The lines of a frame below the first.
+fn frame_lines(frame: &FrameView) -> Vec<String> {
     let mut lines = Vec::new();
-    let header: Vec<&str> = frame.header.split(' ').collect();
-    let mut shown_up_to = 0;
+    let mut shown = 0;
     for field in &frame.fields {
-        let is_new = field.at >= shown_up_to;
-        let end = (field.at + field.bytes).min(header.len());
-        let bytes = if is_new { header[field.at.min(end)..end].join(" ") } else { String::new() };
-        shown_up_to = shown_up_to.max(end);
-        lines.extend(field_lines(field, &bytes));
+        // Bytes stand beside the first of the fields that share them.
+        let end = (field.at + field.bytes).min(frame.header.len());
+        let bytes = if field.at >= shown { &frame.header[field.at.min(end)..end] } else { &[] };
+        shown = shown.max(end);
+        lines.extend(field_lines(field, &hex(bytes)));
     }
-    let length = frame.payload_length;
+    let said = match &frame.text {
+        Some(text) => format!("  \"{}\"", printable(text)),
+        None => String::new(),
+    };
     if frame.masking_key.is_some() {
         lines.extend(payload_lines("  ", &frame.wire, "payload as it crossed the wire"));
-        let label = match &frame.text {
-            Some(text) => format!("payload XOR key  \"{}\"", printable(text)),
-            None => "payload XOR key".to_owned(),
-        };
-        lines.extend(payload_lines("= ", &frame.payload, &label));
-    } else if length > 0 {
-        let label = match &frame.text {
-            Some(text) => format!("payload  \"{}\"", printable(text)),
-            None => "payload".to_owned(),
-        };
-        lines.extend(payload_lines("  ", &frame.payload, &label));
+        lines.extend(payload_lines("= ", &frame.payload, &format!("payload XOR key{said}")));
+    } else {
+        lines.extend(payload_lines("  ", &frame.payload, &format!("payload{said}")));
     }
     if let Some(close) = &frame.close {
-        let reason = match &*close.reason {
-            "" => String::new(),
-            reason => format!("  \"{}\"", printable(reason)),
-        };
-        lines.extend(wrap(
-            "= ",
-            "  ",
-            &format!("close code {} {}{reason}", close.code, close.name),
-        ));
+        let code = format!("close code {} {}: {}", close.code, close.name, close.meaning);
+        lines.extend(wrap("= ", "  ", &format!("{code}{}", reason_of(close, "  "))));
     }
-    if frame.missing > 0 {
-        let bytes = if frame.missing == 1 { "byte" } else { "bytes" };
-        lines.push(format!("  {} {bytes} of payload never came", frame.missing));
+    if frame.never_received > 0 {
+        lines.push(format!("  {} of payload never came", count(frame.never_received, "byte")));
     }
     if let Some(fault) = &frame.fault {
         lines.extend(wrap("! ", "  ", &format!("{} -> close {}", fault.sentence, fault.code)));
@@ -140,6 +136,13 @@ pub fn frame_lines(frame: &FrameView) -> Vec<String> {
         lines.extend(wrap("  ", "  ", note));
     }
     lines
+}
+
+fn reason_of(close: &CloseView, space: &str) -> String {
+    match &*close.reason {
+        "" => String::new(),
+        reason => format!("{space}\"{}\"", printable(reason)),
+    }
 }
 
 fn arrow(from: Side) -> &'static str {
@@ -156,14 +159,10 @@ fn gap(event: &WireEvent) -> String {
     }
 }
 
-fn sentence_of_head(head: &HeadView) -> String {
-    printable(&head.line)
-}
-
-/// A frame in so many columns: what it is, what it says, how it belongs to others.
+/// A frame in at most `columns`: its type, its text, and how it belongs to other frames.
 fn describe(frame: &FrameView, columns: usize) -> String {
     let mut name = frame.name.clone();
-    let mut after = format!(", {}", count(frame.length));
+    let mut after = format!(", {}", count(frame.length, "byte"));
     if let Some(part) = &frame.part {
         let last = if part.last { " and last" } else { "" };
         name = format!("{name} part {}{last}", part.part);
@@ -173,7 +172,7 @@ fn describe(frame: &FrameView, columns: usize) -> String {
         if let Some(message) = &part.message {
             after.push_str(&format!(" = \"{}\"", printable(message)));
         } else if part.last {
-            after.push_str(&format!(" = {}", count(part.message_length)));
+            after.push_str(&format!(" = {}", count(part.message_length, "byte")));
         }
     }
     if let Some(fault) = &frame.fault {
@@ -181,17 +180,14 @@ fn describe(frame: &FrameView, columns: usize) -> String {
     }
     if let Some(close) = &frame.close {
         let answer = if close.answer { ", the answer" } else { "" };
-        let reason = match &*close.reason {
-            "" => String::new(),
-            reason => format!(" \"{}\"", printable(reason)),
-        };
+        let reason = reason_of(close, " ");
         return fit(&format!("CLOSE {} {}{reason}{answer}", close.code, close.name), columns);
     }
     if let Some(answer) = &frame.answers {
         after = format!(", answers #{} after {:.1} ms", answer.ping, answer.milliseconds);
     }
-    if frame.missing > 0 {
-        after = format!(", {} never came", count(frame.missing));
+    if frame.never_received > 0 {
+        after = format!(", {} never came", count(frame.never_received, "byte"));
     }
     if let Some((_, short)) = frame.note.as_deref().and_then(|note| note.split_once("; ")) {
         after = format!("; {short}");
@@ -224,6 +220,10 @@ fn head_lines(head: &HeadView) -> Vec<String> {
             None => lines.push(fit(&line, COLUMNS)),
         }
     }
+    if let Some(rule) = &head.broken_rule {
+        let sentence = printable(&rule.sentence);
+        lines.extend(wrap("! ", "  ", &format!("{sentence} (RFC 6455 {})", rule.rfc)));
+    }
     lines
 }
 
@@ -236,49 +236,45 @@ fn field_lines(field: &Field, bytes: &str) -> Vec<String> {
     };
     let mut lines = Vec::new();
     let mut left = bytes;
-    if bytes.len() > BYTES {
+    if bytes.len() > BYTES_COLUMNS {
         lines.push(format!("  {bytes}"));
         left = "";
     }
     match what.rsplit_once(", ") {
         // The largest lengths need a line for themselves.
-        Some((start, end)) if BYTES + 4 + what.len() > COLUMNS => {
-            lines.push(format!("  {left:<BYTES$}  {start},"));
-            lines.push(format!("  {:<BYTES$}  {end}", ""));
+        Some((start, end)) if BYTES_COLUMNS + 4 + what.len() > COLUMNS => {
+            lines.push(format!("  {left:<BYTES_COLUMNS$}  {start},"));
+            lines.push(format!("  {:<BYTES_COLUMNS$}  {end}", ""));
         }
-        _ => lines.push(format!("  {left:<BYTES$}  {what}")),
+        _ => lines.push(format!("  {left:<BYTES_COLUMNS$}  {what}")),
     }
     lines
 }
 
-/// Payload in rows of 16 bytes, with its label beside it where it is short.
+/// The bytes of a payload in rows, with the label beside them if they are few.
 fn payload_lines(mark: &str, payload: &Elided, label: &str) -> Vec<String> {
-    let all: Vec<&str> = payload.start.split_ascii_whitespace().collect();
-    let end: Vec<&str> = payload.end.split_ascii_whitespace().collect();
-    let total = all.len() as u64 + payload.hidden + end.len() as u64;
+    let Elided { start, omitted, end } = payload;
+    let total = (start.len() + end.len()) as u64 + omitted;
     if total == 0 {
         return Vec::new();
     }
-    if total <= 16 {
-        let bytes = all.join(" ");
-        let line = format!("{mark}{bytes:<BYTES$}  {label}");
+    if total <= ROW as u64 {
+        let line = format!("{mark}{:<BYTES_COLUMNS$}  {label}", hex(start));
         if line.width() <= COLUMNS {
             return vec![line];
         }
     }
+    let row = |bytes: &[u8]| format!("{mark}{}", hex(bytes));
     let mut lines = vec![fit(&format!("{mark}{label}"), COLUMNS)];
-    let mut rows = |bytes: &[&str]| {
-        lines.extend(bytes.chunks(16).map(|row| format!("{mark}{}", row.join(" "))));
-    };
     if total <= (SHOWN_START + SHOWN_END) as u64 {
-        rows(&all);
+        lines.extend(start.chunks(ROW).map(row));
     } else {
-        rows(&all[..SHOWN_START]);
-        let last = if end.is_empty() { &all } else { &end };
+        lines.extend(start[..SHOWN_START].chunks(ROW).map(row));
+        let last = if end.is_empty() { start } else { end };
         let last = &last[last.len() - SHOWN_END.min(last.len())..];
         let hidden = total - (SHOWN_START + last.len()) as u64;
         lines.push(format!("{mark}... {hidden} bytes not shown ..."));
-        lines.push(format!("{mark}{}", last.join(" ")));
+        lines.push(row(last));
     }
     lines
 }
