@@ -1,4 +1,4 @@
-//! `chalkwire explain`, held against the examples of RFC 6455.
+//! `chalkwire explain`, compared with the examples of RFC 6455.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn run(arguments: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    // It need not read what it does not want.
+    // The program may end before it has read all input.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     let output = child.wait_with_output().expect("its output");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -27,13 +27,13 @@ fn explain(arguments: &[&str]) -> String {
     stdout
 }
 
-/// The first lines of each block: one a frame.
+/// The first line of each block: one for each frame.
 fn summaries(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with('#')).collect()
 }
 
 #[test]
-fn the_masked_hello_of_section_5_7() {
+fn the_masked_hello_of_section_5_7_is_explained() {
     let expected = "\
 #1  CLIENT -> SERVER  TEXT \"Hello\", 11 bytes
   81              1... ....  FIN 1        last frame of this message
@@ -59,7 +59,7 @@ fn the_masked_hello_of_section_5_7() {
 }
 
 #[test]
-fn the_other_examples_of_section_5_7_and_more() {
+fn each_frame_has_its_summary() {
     let zeros = |count: usize| "00 ".repeat(count);
     for (hex, lines) in [
         ("81 05 48 65 6c 6c 6f".to_owned(), vec!["#1  SERVER -> CLIENT  TEXT \"Hello\", 7 bytes"]),
@@ -95,7 +95,10 @@ fn the_other_examples_of_section_5_7_and_more() {
         ("89 80 37 fa 21 3d 8a 00".to_owned(), vec!["#1  CLIENT -> SERVER  PING, 6 bytes", "#2"]),
         ("88 02 03 e8".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1000 normal closure"]),
         ("88 82 37 fa 21 3d 34 12".to_owned(), vec!["#1  CLIENT -> SERVER  CLOSE 1000"]),
-        ("88 80 37 fa 21 3d".to_owned(), vec!["#1  CLIENT -> SERVER  CLOSE 1005 no status received"]),
+        (
+            "88 80 37 fa 21 3d".to_owned(),
+            vec!["#1  CLIENT -> SERVER  CLOSE 1005 no status received"],
+        ),
         (
             "88 85 37 fa 21 3d 34 13 43 44 52".to_owned(),
             vec!["#1  CLIENT -> SERVER  CLOSE 1001 going away \"bye\""],
@@ -116,7 +119,7 @@ fn the_other_examples_of_section_5_7_and_more() {
             assert!(found.starts_with(expected), "{found}\nshould start with\n{expected}");
         }
     }
-    // 64 KiB do not fit a command line; they come on standard input.
+    // 64 KiB are too long for a command line, so they come on standard input.
     let large = format!("82 7f 00 00 00 00 00 01 00 00 {}", zeros(65536));
     let (code, text, _) = run(&[], large.as_bytes());
     assert_eq!(
@@ -127,7 +130,7 @@ fn the_other_examples_of_section_5_7_and_more() {
 }
 
 #[test]
-fn every_form_of_a_length() {
+fn every_form_of_a_length_is_explained() {
     for (header, length) in [
         ("82 00", 0_u64),
         ("82 7d", 125),
@@ -150,9 +153,9 @@ fn every_form_of_a_length() {
     }
 }
 
-/// Frames that break a rule which only their payload or their neighbours show.
+/// Some of these rules show only in the payload, or in the frames before.
 #[test]
-fn what_is_wrong_is_marked_where_it_is() {
+fn a_fault_is_marked_at_its_frame() {
     for (hex, faulty, why) in [
         ("81 03 ed a0 80", "#1", "text that is not UTF-8 (RFC 6455 8.1) -> close 1007"),
         ("81 02 e2 82", "#1", "text that is not UTF-8"),
@@ -174,12 +177,12 @@ fn what_is_wrong_is_marked_where_it_is() {
         let joined = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         assert!(joined.contains(why), "{hex}:\n{text}");
     }
-    // Cut inside a character, but good as a whole.
+    // Cut inside a character, but valid as a whole.
     assert!(!explain(&["01 02 e2 82 80 01 ac 88 02 03 e8"]).contains('!'));
 }
 
 #[test]
-fn the_key_of_section_1_3() {
+fn the_key_of_section_1_3_is_explained() {
     let text = explain(&["--key", "dGhlIHNhbXBsZSBub25jZQ=="]);
     for step in [
         "= key + GUID  dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
@@ -194,7 +197,7 @@ fn the_key_of_section_1_3() {
 }
 
 #[test]
-fn a_request_is_taken_apart_too() {
+fn a_request_is_explained() {
     let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Origin: http://example.com\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -207,7 +210,7 @@ fn a_request_is_taken_apart_too() {
 }
 
 #[test]
-fn what_cannot_be_explained_is_named_with_its_place() {
+fn an_error_names_what_is_wrong_and_its_position() {
     for (arguments, why) in [
         (&["81 0g"][..], "expected a second hex digit at position 5, found 'g'"),
         (&["81 05 zz"], "expected a hex digit at position 7, found 'z'"),

@@ -1,4 +1,4 @@
-//! The wire view: what watchers see is what crossed the wire, and costs those who talk nothing.
+//! The wire view: watchers see what crossed the wire, and a slow watcher delays nobody.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use chalkwire::protocol::{Frame, Opcode};
 use common::*;
 use serde_json::Value;
 
-/// One who watches over Server-Sent Events, as the page does.
+/// A watcher that receives Server-Sent Events, as the page does.
 struct Watching {
     lines: BufReader<TcpStream>,
 }
@@ -29,15 +29,15 @@ impl Watching {
         socket.write_all(request.as_bytes()).unwrap();
         let mut lines = BufReader::new(socket);
         let mut head = String::new();
-        // Up to the id of this run, by when it is on the list of watchers, or soon is.
+        // Up to the id of this run. The watch thread adds the watcher at about the same time.
         while !head.contains("\nid: ") {
             assert!(lines.read_line(&mut head).unwrap() > 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
-        // The blank line behind it, so that whatever comes next is an event.
+        // The blank line behind it, so that the next bytes are an event.
         lines.read_line(&mut head).unwrap();
         let mut watching = Watching { lines };
-        // Watching has begun when something is seen.
+        // The watcher is on the list when it sees something.
         let mut probe = server.connect("/room/probe");
         wait_until("the first event", || {
             probe.send_text("probe");
@@ -56,8 +56,8 @@ impl Watching {
     fn next(&mut self) -> Option<Value> {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            // Comments come also when nothing happens.
-            assert!(Instant::now() < deadline, "waited in vain for an event");
+            // The server sends comments while nothing happens.
+            assert!(Instant::now() < deadline, "no event came");
             let mut line = String::new();
             if self.lines.read_line(&mut line).expect("a line") == 0 {
                 return None;
@@ -68,7 +68,7 @@ impl Watching {
         }
     }
 
-    /// All events up to the first that is wanted, and that.
+    /// All events up to and including the first that is `wanted`.
     fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut seen = Vec::new();
         loop {
@@ -87,7 +87,7 @@ fn frames(events: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn the_bytes_seen_are_the_bytes_that_crossed() {
+fn a_watcher_sees_the_bytes_that_crossed_the_wire() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     let mut raw = server.connect("/echo");
@@ -127,7 +127,7 @@ fn the_bytes_seen_are_the_bytes_that_crossed() {
 }
 
 #[test]
-fn fragments_are_one_message_and_a_pong_knows_its_ping() {
+fn the_view_joins_fragments_and_matches_a_pong_with_its_ping() {
     let server =
         serve(Config { ping_interval: Some(Duration::from_millis(50)), ..Config::default() });
     let mut watching = Watching::begin(&server);
@@ -151,7 +151,7 @@ fn fragments_are_one_message_and_a_pong_knows_its_ping() {
 }
 
 #[test]
-fn a_broken_rule_is_shown_where_it_was_broken() {
+fn a_broken_rule_is_shown_at_the_frame_that_broke_it() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     for (bytes, rule, missing) in [
@@ -166,9 +166,9 @@ fn a_broken_rule_is_shown_where_it_was_broken() {
         ),
     ] {
         let mut raw = server.connect("/echo");
-        // A good frame in front, in the same write.
-        let good = Frame::new(Opcode::Text, Some(KEY), b"good").encode();
-        raw.send_bytes(&[good, bytes.clone()].concat());
+        // A valid frame in front, in the same write.
+        let valid = Frame::new(Opcode::Text, Some(KEY), b"good").encode();
+        raw.send_bytes(&[valid, bytes.clone()].concat());
         assert_eq!(raw.text(), "good");
         let code = raw.close().0;
         drop(raw);
@@ -182,7 +182,7 @@ fn a_broken_rule_is_shown_where_it_was_broken() {
         let header = faulty["header"].as_str().unwrap();
         assert!(chalkwire::text::hex(&bytes).starts_with(header), "{header}");
     }
-    // Half a frame, then nothing.
+    // Half a frame, then the end of the connection.
     let mut raw = server.connect("/echo");
     raw.send_bytes(&Frame::new(Opcode::Text, Some(KEY), b"Hello").encode()[..8]);
     drop(raw);
@@ -191,7 +191,7 @@ fn a_broken_rule_is_shown_where_it_was_broken() {
 }
 
 #[test]
-fn a_refusal_is_shown_but_the_view_does_not_show_itself() {
+fn a_refusal_is_shown_but_the_requests_of_the_page_are_not() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     server.get("/", "");
@@ -206,7 +206,7 @@ fn a_refusal_is_shown_but_the_view_does_not_show_itself() {
 }
 
 #[test]
-fn who_comes_later_still_sees_the_handshake_and_whole_frames() {
+fn a_watcher_that_comes_later_sees_the_handshake_and_whole_frames() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     let frame = Frame::new(Opcode::Binary, Some(KEY), &[7; 3000]).encode();
@@ -234,13 +234,13 @@ fn who_comes_later_still_sees_the_handshake_and_whole_frames() {
     let from_client: Vec<_> =
         frames(&events).into_iter().filter(|frame| frame["from"] == "client").cloned().collect();
     let texts: Vec<_> = from_client.iter().map(|frame| frame["text"].as_str().unwrap()).collect();
-    assert_eq!(texts, expected, "from a frame boundary on, and nothing left out");
+    assert_eq!(texts, expected, "the view begins with a whole frame and leaves nothing out");
     let gap = events.iter().find_map(|event| event["gap"].as_str());
     assert_eq!(gap, Some("what came before was not watched"));
 }
 
 #[test]
-fn where_nothing_came_before_no_gap_is_told() {
+fn a_connection_without_earlier_frames_has_no_gap() {
     let server = serve(Config::default());
     let mut raw = server.connect("/echo");
     server.wait_for_stats("the client", |stats| stats["clients"] == 1);
@@ -251,7 +251,7 @@ fn where_nothing_came_before_no_gap_is_told() {
 }
 
 #[test]
-fn only_this_servers_own_page_may_watch() {
+fn only_pages_of_this_server_may_watch() {
     let server = serve(Config::default());
     for headers in ["Origin: https://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
         let answer = server.get("/wire/events", headers);
@@ -262,7 +262,7 @@ fn only_this_servers_own_page_may_watch() {
 }
 
 #[test]
-fn a_watcher_that_stops_reading_costs_nothing_and_is_told_what_it_missed() {
+fn a_watcher_that_stops_reading_delays_nobody_and_is_told_how_much_it_missed() {
     const ECHOES: usize = 200_000;
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
@@ -281,14 +281,14 @@ fn a_watcher_that_stops_reading_costs_nothing_and_is_told_what_it_missed() {
     raw.send_close(1000, "");
     raw.close();
     drop(raw);
-    // Now it reads again, and finds the frames it could be shown, and counts of the others.
+    // Now it reads again. It gets the frames for which there was room, and the number of the others.
     let mut shown = 0_u64;
     let mut told = 0_u64;
     let enough = Arc::new(AtomicBool::new(false));
     let wake = std::thread::spawn({
         let (address, enough) = (server.address, Arc::clone(&enough));
         move || {
-            // Something must happen for it to be told.
+            // The server tells the number with the next event, so something has to happen.
             while !enough.load(Ordering::Relaxed) {
                 let mut raw = Raw::open(address, "/room/wake", "");
                 raw.send_text("wake");
@@ -303,19 +303,19 @@ fn a_watcher_that_stops_reading_costs_nothing_and_is_told_what_it_missed() {
     while !(woken && told > 0) {
         let event = watching.next().expect("an event");
         woken |= event["line"] == "GET /room/wake HTTP/1.1";
-        // What this watcher was too slow for; what the watch thread was too slow for is told as
-        // a gap of the connection.
+        // The events that this watcher was too slow for. When the watch thread is too slow, the
+        // connection has a gap instead.
         told += event["events"].as_u64().unwrap_or_default();
         shown += u64::from(event["kind"] == "frame");
     }
     enough.store(true, Ordering::Relaxed);
     wake.join().unwrap();
-    assert!(shown > 100, "it saw some: {shown}");
-    assert!(told > 1000, "and was told of the others: {told}");
+    assert!(shown > 100, "it saw only {shown} frames");
+    assert!(told > 1000, "it was told of only {told} others");
 }
 
 #[test]
-fn one_watcher_more_than_there_is_room_for() {
+fn one_watcher_too_many_gets_503() {
     let server = serve(Config::default());
     let host = server.address;
     let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
@@ -334,17 +334,17 @@ fn one_watcher_more_than_there_is_room_for() {
 }
 
 #[test]
-fn the_end_of_the_server_is_the_end_of_watching() {
+fn watching_ends_with_the_server() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     server.stop();
     while watching.next().is_some() {}
-    // Long before the close timeout: nobody is waited for.
+    // That is long before the close timeout, because the server waits for no client here.
     drop(watching);
     server.end();
 }
 
-/// The program with `--wire`, and one client that says hostile things.
+/// The output of the program with `--wire`, and a client whose messages are hostile to a terminal.
 fn terminal(view: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
         .args(["--listen", "127.0.0.1:0", "--wire", view])
@@ -380,7 +380,7 @@ fn terminal(view: &str) -> String {
 }
 
 #[test]
-fn the_terminal_shows_all_in_80_columns_and_lets_nothing_through() {
+fn the_terminal_shows_all_in_80_columns_and_escapes_what_clients_send() {
     use unicode_width::UnicodeWidthStr;
     let summary = terminal("summary");
     let full = terminal("full");
@@ -390,7 +390,7 @@ fn the_terminal_shows_all_in_80_columns_and_lets_nothing_through() {
             assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
         }
     }
-    assert_eq!(summary.lines().count(), 19, "a line for each:\n{summary}");
+    assert_eq!(summary.lines().count(), 19, "one line for each event:\n{summary}");
     assert!(summary.contains("CLIENT -> SERVER  TEXT \"Hello\", 11 bytes"), "{summary}");
     assert!(summary.contains("TEXT \"ping\"; not a PING frame"), "{summary}");
     assert!(full.contains("= 48 65 6c 6c 6f  payload XOR key  \"Hello\""), "{full}");

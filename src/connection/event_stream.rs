@@ -1,4 +1,4 @@
-//! What watchers see, as Server-SendOutcome Events: one connection for each page that watches.
+//! What watchers see, as Server-Sent Events: one connection for each page that watches.
 
 use std::sync::Arc;
 use std::time::Duration;
