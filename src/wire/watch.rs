@@ -212,6 +212,31 @@ mod tests {
     }
 
     #[test]
+    fn a_crossing_that_waits_in_the_channel_is_shown_once_or_not_at_all() {
+        let (tap, crossings) = Tap::new();
+        let (list, requests) = WatchList::new();
+        tap.set_watching(true);
+        let connection = tap.connection(ConnectionId(1));
+        connection.request(Bytes::from_static(b"before"));
+        connection.end("before");
+        let events = list.add();
+        connection.response(Bytes::from_static(b"after"), None);
+        connection.end("after");
+        // All of these wait when the thread starts.
+        let weak = Arc::downgrade(&tap);
+        let thread = thread::spawn(move || run(weak, &crossings, requests, Instant::now()));
+        let line = || match &events.recv_timeout(DEADLINE).expect("an event").what {
+            WireEventKind::Request(head) | WireEventKind::Response(head) => head.line.clone(),
+            WireEventKind::End { how } => format!("end {how}"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([line(), line(), line()], ["before", "after", "end after"]);
+        drop((list, connection, tap));
+        thread.join().expect("no panic");
+        assert!(events.is_empty());
+    }
+
+    #[test]
     fn the_tap_is_open_only_while_somebody_watches() {
         let watching = Watching::begin();
         let connection = watching.tap.connection(ConnectionId(1));
