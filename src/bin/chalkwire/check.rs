@@ -10,6 +10,7 @@ use chalkwire::check::Only;
 use chalkwire::check::finding::Verdict;
 use chalkwire::check::report::{self, Report};
 use chalkwire::check::target::Target;
+use chalkwire::text::wants_color;
 
 /// Test a WebSocket server that you wrote, in any language, and learn what is wrong with it. It should
 /// send every message back. Exit code: 0 all is well, 1 a step failed, 2 it could not be tested.
@@ -78,8 +79,7 @@ impl Check {
         let mut target = Target::new(url, timeout, !self.no_echo)?;
         check::reach(&mut target)?;
 
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let mut report = Report::new(&target, std::io::stdout().is_terminal() && !plain);
+        let mut report = Report::new(&target, wants_color());
         if !self.json {
             say(&report.start(&only, &target));
         }
