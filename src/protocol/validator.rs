@@ -88,23 +88,14 @@ impl FrameValidator {
         let mut valid = 0;
         let FrameValidator { parser, rules, frame } = self;
         parser.try_feed(bytes, |part, end| {
-            let mut is_end = false;
-            match part {
-                FramePart::Header(_) => *frame += 1,
-                FramePart::Payload(_) => {}
-                FramePart::End => is_end = true,
-            }
-            if !is_end {
+            let is_end = matches!(part, FramePart::End);
+            *frame += u64::from(matches!(part, FramePart::Header(_)));
+            let checked = rules.check(part);
+            if checked.is_ok() || !is_end {
                 observe(part);
             }
-            rules.check(part).map_err(|fault| FaultAt {
-                valid,
-                parsed: end,
-                frame: *frame,
-                fault,
-            })?;
+            checked.map_err(|fault| FaultAt { valid, parsed: end, frame: *frame, fault })?;
             if is_end {
-                observe(part);
                 valid = end;
             }
             Ok(())
