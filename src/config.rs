@@ -197,7 +197,7 @@ pub(crate) const DRAIN_STACK: usize = 64 * 1024;
 
 /// Crossings that may wait for the watch thread. The tap counts further ones instead of copying them, so that
 /// watching delays nobody.
-pub(crate) const RAW_EVENTS_WAITING: usize = 4096;
+pub(crate) const CROSSINGS_WAITING: usize = 4096;
 
 /// Handshakes that the tap keeps for watchers who come later.
 pub(crate) const HANDSHAKES_KEPT: usize = 64;

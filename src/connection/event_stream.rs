@@ -7,8 +7,7 @@ use crossbeam_channel::RecvTimeoutError;
 
 use crate::config::{STILL_HERE_EVERY, WATCHER_PATIENCE};
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
-use crate::tap::Tap;
-use crate::wire::watch::Watcher;
+use crate::wire::watch::WatchList;
 
 /// The head of an answer whose body goes on for as long as the page watches.
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
@@ -20,9 +19,8 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
 ///
 /// Each event has `run` as its id. A server that is started again counts its connections from 1 again,
 /// so a page that sees both runs must be able to tell them apart.
-pub(super) fn send_events(outbox: &Arc<Outbox>, tap: &Tap, run: &str) -> bool {
-    let (watcher, events) = Watcher::new();
-    tap.watch(watcher);
+pub(super) fn send_events(outbox: &Arc<Outbox>, watch_list: &WatchList, run: &str) -> bool {
+    let events = watch_list.add();
     outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
     loop {
         let line = match events.recv_timeout(STILL_HERE_EVERY) {

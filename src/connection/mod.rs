@@ -246,7 +246,7 @@ impl Connection {
         }
         log::info!("{self} {asked}-> {}", response.line());
         self.tap.request(Bytes::copy_from_slice(bytes));
-        self.tap.response(response.encode().swap_remove(0));
+        self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
         self.answer(&response);
         self.tap.end(&format!("refused: {}", response.line()));
     }
@@ -260,7 +260,7 @@ impl Connection {
     /// Sends what crosses the wire, until the page leaves or the server shuts down.
     #[inline(never)]
     fn send_wire_events(&self) {
-        if event_stream::send_events(&self.outbox, &self.shared.tap, &self.shared.run) {
+        if event_stream::send_events(&self.outbox, &self.shared.watch_list, &self.shared.run) {
             self.outbox.send_final(&[]);
             self.linger(ANSWER_TIMEOUT);
         }

@@ -11,6 +11,7 @@ use crate::http::origin::Origins;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
+use crate::wire::watch::WatchList;
 
 /// What the threads of all connections share.
 pub(crate) struct Shared {
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     /// Places for pages that watch the wire.
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) tap: Arc<Tap>,
+    /// The watchers of the wire.
+    pub(crate) watch_list: WatchList,
     /// Names this run of the server, so that a page notices when the server was started again.
     pub(crate) run: String,
     /// The way to the dispatcher. The dispatcher ends when the last of these senders is gone.

@@ -16,7 +16,7 @@ use crate::protocol::validator::{FaultAt, FrameValidator};
 use crate::sys::ConnectionId;
 use crate::sys::socket::read_uninterrupted;
 use crate::tap::ConnectionTap;
-use crate::tap::capture::{CapturedFrame, FrameCapture};
+use crate::tap::capture::FrameCapture;
 
 /// The two directions of one client, as tungstenite sees them.
 ///
@@ -132,59 +132,43 @@ impl ClientStream {
         let socket = &self.socket;
         let count = self.read_ahead.read(buffer, |into| read_uninterrupted(socket, into))?;
         self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
-        self.start_or_stop_showing();
-        let result = self.validator.advance(&buffer[..count]);
-        if self.capture.is_some() {
-            self.show(&buffer[..count], result.as_ref().err());
-        }
-        match result {
+        match self.validate(&buffer[..count]) {
             Ok(()) => Ok(count),
             // tungstenite still gets the frames before the faulty one.
             Err(fault) => {
-                let good = fault.good;
+                let valid = fault.valid;
                 self.fault = Some(fault);
-                if good > 0 { Ok(good) } else { Err(stopped()) }
+                if valid > 0 { Ok(valid) } else { Err(stopped()) }
             }
         }
     }
 }
 
-/// The wire view of the frames that come in.
+/// The frames that come in are validated, and captured while somebody watches.
 impl ClientStream {
-    /// Must run before the validator moves on, because the view begins where the validator is.
-    fn start_or_stop_showing(&mut self) {
-        match (self.tap.is_watched(), &self.capture) {
-            (true, None) => self.capture = Some(FrameCapture::beginning_at(&self.validator)),
-            (false, Some(_)) => self.capture = None,
-            _ => {}
+    fn validate(&mut self, bytes: &[u8]) -> Result<(), FaultAt> {
+        if !self.tap.is_watched() {
+            self.capture = None;
+            return self.validator.advance(bytes, |_| {});
         }
-    }
-
-    /// Shows the frames that these bytes complete, and the part of a faulty frame that came.
-    #[inline(never)]
-    fn show(&mut self, bytes: &[u8], stop: Option<&FaultAt>) {
-        let Some(cutter) = &mut self.capture else { return };
-        let tap = &self.tap;
-        let Some(stop) = stop else {
-            return cutter.feed(bytes, |frame| tap.frame(Side::Client, frame));
-        };
-        let (good, rest) = bytes.split_at(stop.good);
-        cutter.feed(good, |frame| tap.frame(Side::Client, frame));
-        let mut faulty = None;
-        cutter.feed(rest, |frame| {
-            faulty.get_or_insert(frame);
+        let capture = self.capture.get_or_insert_default();
+        let show = |frame| self.tap.frame(Side::Client, frame);
+        let result = self.validator.advance(bytes, |part| {
+            if let Some(frame) = capture.take(part) {
+                show(frame);
+            }
         });
-        if let Some(frame) = faulty {
-            tap.frame(Side::Client, CapturedFrame { fault: Some(stop.fault.clone()), ..frame });
-        } else if let Some(frame) = cutter.unfinished(Some(stop.fault.clone())) {
-            tap.frame(Side::Client, frame);
+        if let Err(FaultAt { parsed, fault, .. }) = &result
+            && let Some(frame) = capture.take_faulty(fault.clone(), &bytes[*parsed..])
+        {
+            show(frame);
         }
-        self.capture = Some(FrameCapture::default());
+        result
     }
 
     /// Shows the start of a frame that was never completed, and the end of the connection.
     pub fn show_end(&mut self, how: &str) {
-        if let Some(frame) = self.capture.as_mut().and_then(|cutter| cutter.unfinished(None)) {
+        if let Some(frame) = self.capture.as_mut().and_then(FrameCapture::take_unfinished) {
             self.tap.frame(Side::Client, frame);
         }
         self.tap.end(how);

@@ -7,6 +7,7 @@ use ::http::StatusCode;
 
 use super::origin::{OriginError, PrivateError};
 use super::response::Response;
+use crate::tap::crossing::BrokenRule;
 
 /// Why a request gets no page and no WebSocket.
 ///
@@ -130,6 +131,13 @@ impl Refusal {
         self.verdict().1
     }
 
+    /// The rule of WebSocket that the request broke, for the wire view.
+    pub fn broken_rule(&self) -> Option<BrokenRule> {
+        let section = self.rfc_section()?;
+        let sentence = std::fmt::from_fn(|f| self.write_sentence(f)).to_string();
+        Some(BrokenRule { sentence, section })
+    }
+
     /// The answer: the status, and the sentence as its body.
     pub fn response(&self) -> Response {
         let response = Response::refusal(self.status(), &self.to_string());
@@ -143,10 +151,8 @@ impl Refusal {
             _ => response,
         }
     }
-}
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::HeadTooLate => f.write_str("the request head did not end in time"),
             Refusal::RequestLineTooLong(limit) => {
@@ -190,8 +196,8 @@ impl fmt::Display for Refusal {
             Refusal::InvalidKey => f.write_str("Sec-WebSocket-Key is not 16 bytes in base64"),
             Refusal::NoVersion => f.write_str("the request has no \"Sec-WebSocket-Version: 13\""),
             Refusal::OtherVersion => f.write_str("Sec-WebSocket-Version must be 13"),
-            Refusal::Origin(error) => error.fmt(f),
-            Refusal::Private(error) => error.fmt(f),
+            Refusal::Origin(error) => write!(f, "{error}"),
+            Refusal::Private(error) => write!(f, "{error}"),
             Refusal::TooManyHandshakes => f.write_str(WHEN_FULL),
             Refusal::TooManyClients(limit) => {
                 write!(f, "this server has room for {limit} WebSockets, and all are taken")
@@ -201,7 +207,13 @@ impl fmt::Display for Refusal {
             }
             Refusal::ShuttingDown => f.write_str("this server is shutting down"),
             Refusal::Busy => f.write_str("the dispatcher is too busy to answer"),
-        }?;
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
         match self.rfc_section() {
             Some(section) => write!(f, " (RFC 6455 {section})"),
             None => Ok(()),

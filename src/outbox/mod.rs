@@ -119,7 +119,7 @@ impl Outbox {
         if let Some((response, tap)) = state.handshake_response.take()
             && state.stage == Stage::Open
         {
-            tap.response(response.clone());
+            tap.response(response.clone(), None);
             self.write_or_queue(&mut state, &[response], Cause::Own);
             let _ = self.tap.set(tap);
         }

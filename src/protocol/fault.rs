@@ -1,4 +1,4 @@
-//! What a peer can do wrong: one list of faults, each with its close code.
+//! Faults: everything a peer can do wrong, each with its close code and its section of RFC 6455.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,50 +6,49 @@ use std::time::Duration;
 use super::close_code::CloseCode;
 use super::opcode::Opcode;
 
-/// What a peer can do that ends its connection. Each fault has one close code, and its text is
-/// the reason that travels in the Close frame.
+/// A broken rule that ends the connection. Each fault has one close code, and its text is the reason
+/// in the Close frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// RSV1, RSV2 or RSV3 is set: the three bits, as they stand in the frame's first byte >> 4.
+    /// RSV1, RSV2 or RSV3 is set: the three bits as a number from 1 to 7.
     ReservedBits(u8),
-    /// An opcode that RFC 6455 gives no meaning to.
+    /// A reserved opcode.
     ReservedOpcode(u8),
     /// A frame from a client without a masking key.
     NotMasked,
     /// A control frame with FIN 0.
     FragmentedControl(Opcode),
-    /// A control frame with more than 125 bytes: how many.
+    /// A control frame with more than 125 bytes of payload: its opcode and its length.
     LongControl(Opcode, u64),
-    /// A length in more bytes than it needs: the length, and the bits it was written in.
+    /// A length in more bits than it needs: the length, and the number of bits.
     LengthNotMinimal(u64, u8),
     /// A 64-bit length whose highest bit is set.
     LengthTopBit,
-    /// A message of more bytes than the limit, which is named.
+    /// A message of more bytes than the limit: the limit.
     MessageTooBig(usize),
     /// A continuation frame while no message is open.
     NothingToContinue,
     /// A new text or binary frame while a message is open.
     MessageStillOpen,
-    /// A message in more frames than the limit, which is named.
+    /// A message in more frames than the limit: the limit.
     TooManyFragments(u32),
     /// A text, or the reason in a Close frame, that is not UTF-8.
     InvalidUtf8,
-    /// A Close frame with a body of one byte: a code has two.
+    /// A Close frame with a body of one byte, although a close code has two.
     CloseBody,
-    /// A Close frame with a code that must not be sent, or that means nothing.
+    /// A Close frame with a code that must not be sent, or that is not defined.
     CloseCode(u16),
-    /// No answer to a Ping in the time given.
+    /// No Pong within this time after a Ping.
     NoPong(Duration),
-    /// Something went wrong here, not there.
+    /// An error of the server, not of the peer.
     ServerFault,
-    /// Anything else that tungstenite refuses, in its words.
+    /// Any other error that tungstenite reports, in its words.
     Other(String),
 }
 
 impl Fault {
-    /// The one table from what went wrong to the close code that says so, with the section of
-    /// RFC 6455 that has the rule.
-    fn verdict(&self) -> (CloseCode, &'static str) {
+    /// The only table from faults to close codes, with the section of RFC 6455 that has the rule.
+    fn code_and_section(&self) -> (CloseCode, &'static str) {
         match self {
             Fault::ReservedBits(_) => (CloseCode::PROTOCOL_ERROR, "5.2"),
             Fault::ReservedOpcode(_) => (CloseCode::PROTOCOL_ERROR, "5.2"),
@@ -71,14 +70,14 @@ impl Fault {
         }
     }
 
-    /// The close code that tells the peer.
+    /// The close code for the Close frame to the peer.
     pub fn close_code(&self) -> CloseCode {
-        self.verdict().0
+        self.code_and_section().0
     }
 
-    /// The section of RFC 6455 that has the rule.
+    /// The section of RFC 6455 that has the rule, such as `5.5.1`.
     pub fn rfc_section(&self) -> &'static str {
-        self.verdict().1
+        self.code_and_section().1
     }
 }
 
@@ -117,10 +116,10 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Holds the body of a Close against the rules (RFC 6455 section 5.5.1).
+/// Checks the unmasked body of a Close (RFC 6455 section 5.5.1).
 ///
 /// # Errors
-/// The rule that it breaks.
+/// The rule that it breaks: half a code, a code that must not be sent, or a reason that is not UTF-8.
 pub fn check_close_body(body: &[u8]) -> Result<(), Fault> {
     let (code, reason) = match body {
         [] => return Ok(()),
@@ -136,10 +135,10 @@ pub fn check_close_body(body: &[u8]) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::MAX_REASON;
+    use crate::protocol::close_code::MAX_REASON;
 
     #[test]
-    fn the_longest_sentences_fit_a_close_frame() {
+    fn the_longest_texts_fit_a_close_frame() {
         for fault in [
             Fault::ReservedBits(7),
             Fault::LongControl(Opcode::Close, u64::MAX),
@@ -149,7 +148,7 @@ mod tests {
             Fault::CloseBody,
             Fault::NoPong(Duration::MAX),
         ] {
-            // The reader puts "frame 18446744073709551615: " in front.
+            // The session puts the number of the frame in front.
             let sentence = format!("frame {}: {fault}", u64::MAX);
             assert!(sentence.len() <= MAX_REASON, "{} bytes: {sentence}", sentence.len());
         }

@@ -1,4 +1,4 @@
-//! One frame, by hand: its header, its masking, in bytes and back (RFC 6455 section 5.2).
+//! One whole frame: from bytes to fields and back, and masking (RFC 6455 section 5.2).
 //!
 //! ```text
 //!   0                   1                   2                   3
@@ -15,16 +15,16 @@
 //!  +---------------------------------------------------------------+
 //! ```
 //!
-//! Decoding describes what stands there, also when it breaks a rule; [`FrameHeader::check`]
-//! says which. The server's messages are read by tungstenite; this module writes what the server
-//! sends, and watches over what tungstenite is given (see [`cursor`](crate::protocol::validator)).
+//! Decoding accepts frames that break a rule, so that the wire view can show them;
+//! [`FrameHeader::check`] and the [validator](super::validator) name the rule. tungstenite reads the
+//! clients' messages; this module encodes the frames that the server sends.
 
 use bytes::BytesMut;
 
 use super::header::FrameHeader;
 use super::opcode::Opcode;
 
-/// Masks `payload`, or unmasks it: the same XOR does both (RFC 6455 section 5.3).
+/// Masks or unmasks `payload`: the same XOR does both (RFC 6455 section 5.3).
 ///
 /// ```
 /// let mut payload = *b"Hello";
@@ -37,18 +37,18 @@ pub fn mask(payload: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// A frame with its payload, not masked.
+/// A frame with its payload, unmasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Everything but the payload.
+    /// Every field but the payload.
     pub header: FrameHeader,
-    /// What the frame carries, as its receiver sees it.
+    /// The payload after unmasking.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// A frame that is a whole message, or a control frame. A client gives a masking key, a
-    /// server none.
+    /// A frame that is a whole message, or a control frame. A client passes a masking key, a server
+    /// `None`.
     pub fn new(opcode: Opcode, masking_key: Option<[u8; 4]>, payload: &[u8]) -> Frame {
         Frame {
             header: FrameHeader::new(opcode, masking_key, payload.len() as u64),
@@ -56,7 +56,7 @@ impl Frame {
         }
     }
 
-    /// The frame's bytes as they cross the wire.
+    /// The bytes of the frame as they cross the wire.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FrameHeader::MAX_LEN + self.payload.len());
         self.header.encode(&mut bytes);
@@ -68,8 +68,8 @@ impl Frame {
         bytes
     }
 
-    /// Reads the frame at the start of `bytes`, and says how many of them it took. `None` when
-    /// it is not all there yet.
+    /// Reads the frame at the start of `bytes`, and returns it with its own length in bytes. `None`
+    /// while the frame is not complete.
     pub fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
         let (header, payload_at) = FrameHeader::decode(bytes)?;
         let length = usize::try_from(header.payload_length).ok()?;
@@ -82,7 +82,7 @@ impl Frame {
     }
 }
 
-/// Appends a whole frame from the server: FIN 1, not masked.
+/// Appends a whole frame from the server to `out`: FIN 1, not masked.
 pub fn encode_unmasked(opcode: Opcode, payload: &[u8], out: &mut BytesMut) {
     out.reserve(FrameHeader::MAX_LEN + payload.len());
     FrameHeader::new(opcode, None, payload.len() as u64).encode(out);
@@ -97,13 +97,13 @@ mod tests {
     /// The masking key of RFC 6455 section 5.7.
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-    /// Bytes written as in the RFC: "81 05 48 65".
+    /// Bytes from hex as the RFC prints it: "81 05 48 65".
     fn hex(text: &str) -> Vec<u8> {
         text.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
     }
 
-    /// Encodes to just these bytes, and decodes from them to the same frame.
-    fn both_ways(frame: Frame, bytes: &[u8]) {
+    /// Asserts that the frame encodes to exactly these bytes, and that they decode to the same frame.
+    fn assert_both_ways(frame: Frame, bytes: &[u8]) {
         assert_eq!(frame.encode(), bytes);
         assert_eq!(Frame::decode(bytes), Some((frame, bytes.len())));
     }
@@ -115,31 +115,46 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_section_5_7() {
+    fn frames_match_the_examples_of_section_5_7() {
         use Opcode::*;
-        both_ways(Frame::new(Text, None, b"Hello"), &hex("81 05 48 65 6c 6c 6f"));
-        both_ways(Frame::new(Text, Some(KEY), b"Hello"), &hex("81 85 37 fa 21 3d 7f 9f 4d 51 58"));
-        both_ways(fragment(Text, false, None, b"Hel"), &hex("01 03 48 65 6c"));
-        both_ways(fragment(Continuation, true, None, b"lo"), &hex("80 02 6c 6f"));
-        both_ways(Frame::new(Ping, None, b"Hello"), &hex("89 05 48 65 6c 6c 6f"));
-        both_ways(Frame::new(Pong, Some(KEY), b"Hello"), &hex("8a 85 37 fa 21 3d 7f 9f 4d 51 58"));
+        assert_both_ways(Frame::new(Text, None, b"Hello"), &hex("81 05 48 65 6c 6c 6f"));
+        assert_both_ways(
+            Frame::new(Text, Some(KEY), b"Hello"),
+            &hex("81 85 37 fa 21 3d 7f 9f 4d 51 58"),
+        );
+        assert_both_ways(fragment(Text, false, None, b"Hel"), &hex("01 03 48 65 6c"));
+        assert_both_ways(fragment(Continuation, true, None, b"lo"), &hex("80 02 6c 6f"));
+        assert_both_ways(Frame::new(Ping, None, b"Hello"), &hex("89 05 48 65 6c 6c 6f"));
+        assert_both_ways(
+            Frame::new(Pong, Some(KEY), b"Hello"),
+            &hex("8a 85 37 fa 21 3d 7f 9f 4d 51 58"),
+        );
         let small = vec![7; 256];
         let large = vec![9; 65536];
-        both_ways(Frame::new(Binary, None, &small), &[hex("82 7e 01 00"), small.clone()].concat());
-        both_ways(
+        assert_both_ways(
+            Frame::new(Binary, None, &small),
+            &[hex("82 7e 01 00"), small.clone()].concat(),
+        );
+        assert_both_ways(
             Frame::new(Binary, None, &large),
             &[hex("82 7f 00 00 00 00 00 01 00 00"), large.clone()].concat(),
         );
     }
 
     #[test]
-    fn the_mask_starts_anew_in_each_fragment() {
+    fn the_masking_key_starts_again_in_each_fragment() {
         use Opcode::*;
-        both_ways(fragment(Text, false, Some(KEY), b"Hel"), &hex("01 83 37 fa 21 3d 7f 9f 4d"));
-        both_ways(fragment(Continuation, true, Some(KEY), b"lo"), &hex("80 82 37 fa 21 3d 5b 95"));
+        assert_both_ways(
+            fragment(Text, false, Some(KEY), b"Hel"),
+            &hex("01 83 37 fa 21 3d 7f 9f 4d"),
+        );
+        assert_both_ways(
+            fragment(Continuation, true, Some(KEY), b"lo"),
+            &hex("80 82 37 fa 21 3d 5b 95"),
+        );
         // The euro sign, cut inside the character.
-        both_ways(fragment(Text, false, Some(KEY), b"\xe2"), &hex("01 81 37 fa 21 3d d5"));
-        both_ways(
+        assert_both_ways(fragment(Text, false, Some(KEY), b"\xe2"), &hex("01 81 37 fa 21 3d d5"));
+        assert_both_ways(
             fragment(Continuation, true, Some(KEY), b"\x82\xac"),
             &hex("80 82 37 fa 21 3d b5 56"),
         );
@@ -148,12 +163,15 @@ mod tests {
     #[test]
     fn control_frames() {
         use Opcode::*;
-        both_ways(Frame::new(Ping, Some(KEY), b""), &hex("89 80 37 fa 21 3d"));
-        both_ways(Frame::new(Pong, None, b""), &hex("8a 00"));
-        both_ways(Frame::new(Close, None, &[0x03, 0xe8]), &hex("88 02 03 e8"));
-        both_ways(Frame::new(Close, Some(KEY), &[0x03, 0xe8]), &hex("88 82 37 fa 21 3d 34 12"));
-        both_ways(Frame::new(Close, Some(KEY), b""), &hex("88 80 37 fa 21 3d"));
-        both_ways(
+        assert_both_ways(Frame::new(Ping, Some(KEY), b""), &hex("89 80 37 fa 21 3d"));
+        assert_both_ways(Frame::new(Pong, None, b""), &hex("8a 00"));
+        assert_both_ways(Frame::new(Close, None, &[0x03, 0xe8]), &hex("88 02 03 e8"));
+        assert_both_ways(
+            Frame::new(Close, Some(KEY), &[0x03, 0xe8]),
+            &hex("88 82 37 fa 21 3d 34 12"),
+        );
+        assert_both_ways(Frame::new(Close, Some(KEY), b""), &hex("88 80 37 fa 21 3d"));
+        assert_both_ways(
             Frame::new(Close, Some(KEY), b"\x03\xe9bye"),
             &hex("88 85 37 fa 21 3d 34 13 43 44 52"),
         );
@@ -161,7 +179,7 @@ mod tests {
         {
             let code: u16 = code;
             let bytes = hex(&format!("88 02 03 {bytes}"));
-            both_ways(Frame::new(Close, None, &code.to_be_bytes()), &bytes);
+            assert_both_ways(Frame::new(Close, None, &code.to_be_bytes()), &bytes);
         }
     }
 
@@ -193,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_not_all_there_is_no_frame_yet() {
+    fn an_incomplete_frame_is_not_decoded() {
         for frame in [
             Frame::new(Opcode::Text, Some(KEY), b"Hello"),
             Frame::new(Opcode::Binary, Some(KEY), &[1; 300]),
@@ -207,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_checked_in_their_order() {
+    fn the_rules_for_a_header_are_checked_in_order() {
         let check = |text: &str| FrameHeader::decode(&hex(text)).unwrap().0.check();
         assert_eq!(check("81 85 37 fa 21 3d"), Ok(()));
         assert_eq!(check("c3 05"), Err(Fault::ReservedBits(0b100)));

@@ -1,11 +1,11 @@
-//! Everything in a frame but its payload.
+//! The header of a frame: every field but the payload, and the rules for a single header.
 
 use bytes::BufMut;
 
 use super::fault::Fault;
 use super::opcode::Opcode;
 
-/// How a frame's length is written: in the 7 bits, or in the 16 or 64 bits behind them.
+/// How a header encodes the payload length: in its own 7 bits, or in 16 or 64 bits behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LengthForm {
     /// 0 to 125, in the second byte itself.
@@ -17,7 +17,7 @@ pub enum LengthForm {
 }
 
 impl LengthForm {
-    /// The shortest form that holds `length`, the only one that may be sent.
+    /// The shortest form that holds `length`. RFC 6455 forbids the longer ones.
     pub fn shortest(length: u64) -> LengthForm {
         match length {
             0..=125 => LengthForm::Bits7,
@@ -36,25 +36,25 @@ impl LengthForm {
     }
 }
 
-/// Everything in a frame but its payload.
+/// The header of a frame: every field but the payload (RFC 6455 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeader {
     /// 1 in the last frame of a message, and in every control frame.
     pub fin: bool,
     /// RSV1, RSV2 and RSV3, as a number from 0 to 7. 0 unless an extension was agreed on.
     pub rsv: u8,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: Opcode,
-    /// The key the payload is masked with: always there from a client, never from a server.
+    /// The key that masks the payload. A client always sends one, a server never.
     pub masking_key: Option<[u8; 4]>,
-    /// How the length is written.
+    /// How the header encodes the length.
     pub length_form: LengthForm,
     /// The length of the payload in bytes.
     pub payload_length: u64,
 }
 
 impl FrameHeader {
-    /// The longest header there is: two bytes, eight of length, four of masking key.
+    /// Bytes of the longest header: two, then eight of length and four of masking key.
     pub const MAX_LEN: usize = 14;
 
     /// The header of a frame that is a whole message, or a control frame.
@@ -63,7 +63,7 @@ impl FrameHeader {
         FrameHeader { fin: true, rsv: 0, opcode, masking_key, length_form, payload_length }
     }
 
-    /// Writes the header, from 2 to 14 bytes, as its fields say: also what no peer may send.
+    /// Writes the header, from 2 to 14 bytes, exactly as its fields say, even if they break a rule.
     pub fn encode(&self, out: &mut impl BufMut) {
         out.put_u8(u8::from(self.fin) << 7 | (self.rsv & 0x7) << 4 | self.opcode.bits());
         let mask = u8::from(self.masking_key.is_some()) << 7;
@@ -83,8 +83,9 @@ impl FrameHeader {
         }
     }
 
-    /// Reads the header at the start of `bytes`, and says how long it is. `None` when it is not
-    /// all there yet.
+    /// Reads the header at the start of `bytes`, and returns it with its own length in bytes. `None`
+    /// while the header is not complete.
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Option<(FrameHeader, usize)> {
         let &[first, second, ref rest @ ..] = bytes else { return None };
         let (length_form, payload_length, rest) = match second & 0x7f {
@@ -115,11 +116,12 @@ impl FrameHeader {
         Some((header, bytes.len() - rest.len()))
     }
 
-    /// The rules that hold for a frame from a client by itself, whatever came before it.
+    /// Checks the rules that hold for each frame from a client, whatever came before it.
     ///
     /// # Errors
-    /// The first rule broken, in this order: reserved bits, opcode, mask, control frame,
-    /// length form. One frame that breaks several is told of the first.
+    /// The first rule that the header breaks, in this order: reserved bits, opcode, mask, control
+    /// frame, length form.
+    #[inline]
     pub fn check(&self) -> Result<(), Fault> {
         if self.rsv != 0 {
             return Err(Fault::ReservedBits(self.rsv));

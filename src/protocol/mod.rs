@@ -1,12 +1,13 @@
-//! RFC 6455 in memory: opcodes, headers, frames, close codes and faults, without any input or output.
+//! RFC 6455 in memory: opcodes, headers, frames, close codes and faults, without input or output.
 //!
-//! | file | what it has |
+//! | file | contents |
 //! |---|---|
-//! | [`opcode`], [`header`], [`frame`] | one frame, by hand: bytes to fields and back, masking |
-//! | [`close_code`], [`fault`] | why connections end: the codes, and the rules that were broken |
-//! | [`validator`] | checks each frame of a client before tungstenite sees it |
+//! | [`opcode`], [`header`], [`frame`] | one frame: bytes to fields and back, masking |
+//! | [`parser`] | splits a stream of bytes into the parts of frames |
+//! | [`validator`] | checks each frame of a client before tungstenite reads it |
+//! | [`close_code`], [`fault`] | why connections end: the codes, and the rules that peers break |
 //! | [`utf8`] | checks text piece by piece |
-//! | [`accept_key`] | how the answer to a `Sec-WebSocket-Key` is made |
+//! | [`accept_key`] | the server's answer to `Sec-WebSocket-Key` |
 //! | [`side`] | client or server |
 
 pub mod accept_key;
@@ -15,11 +16,12 @@ pub mod fault;
 pub mod frame;
 pub mod header;
 pub mod opcode;
+pub mod parser;
 pub mod side;
 pub mod utf8;
 pub mod validator;
 
-pub use accept_key::{AcceptKey, GUID};
+pub use accept_key::{AcceptKey, GUID, is_valid_key};
 pub use close_code::{CloseCode, MAX_REASON, fit_reason};
 pub use fault::{Fault, check_close_body};
 pub use frame::{Frame, encode_unmasked, mask};

@@ -1,28 +1,28 @@
-//! What a frame is: its opcode.
+//! The opcode: the type of a frame.
 
 use std::fmt;
 
-/// What a frame is (RFC 6455 section 5.2, section 11.8).
+/// The type of a frame (RFC 6455 sections 5.2 and 11.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Opcode {
-    /// A further fragment of the open message.
+    /// A fragment that continues the open message.
     Continuation,
     /// A text message, or its first fragment.
     Text,
     /// A binary message, or its first fragment.
     Binary,
-    /// The end of the connection.
+    /// The closing handshake: the first Close asks for the end, the second answers it.
     Close,
-    /// A question that a Pong answers.
+    /// Asks the peer for a Pong.
     Ping,
-    /// The answer to a Ping.
+    /// Answers a Ping, with the same payload.
     Pong,
-    /// 3 to 7 and 11 to 15 have no meaning yet.
+    /// 3 to 7 and 11 to 15, to which RFC 6455 gives no meaning.
     Reserved(u8),
 }
 
 impl Opcode {
-    /// The opcode of four bits; higher bits are ignored.
+    /// The opcode that the low four bits encode. Ignores the high four.
     pub fn from_bits(bits: u8) -> Opcode {
         match bits & 0x0f {
             0x0 => Opcode::Continuation,

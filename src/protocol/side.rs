@@ -1,6 +1,6 @@
 //! The two sides of a connection.
 
-/// Who a frame comes from.
+/// The side that a frame comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {

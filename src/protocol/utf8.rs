@@ -1,28 +1,30 @@
-//! Holds bytes against UTF-8 piece by piece: a text may be cut inside a character, by the network or
-//! into fragments, and may be wrong long before it is complete (RFC 6455 section 8.1).
+//! Checks UTF-8 piece by piece (RFC 6455 section 8.1).
+//!
+//! The network or the sender's fragments may cut a text inside a character, so the first bytes of a
+//! character wait here for the rest. A text can also be wrong long before its last byte arrives.
 
-/// A text of which a part has passed.
+/// The check of one text, of which some bytes have passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Utf8Check {
-    /// The character that has begun and is not complete.
-    begun: Vec<u8>,
+    /// The first bytes of a character whose last bytes have not arrived.
+    incomplete: Vec<u8>,
 }
 
-/// What no continuation can make UTF-8 any more.
+/// The error for bytes that are not UTF-8, whatever follows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotUtf8;
 
 impl Utf8Check {
-    /// Takes the next bytes of the text.
+    /// Checks the next bytes of the text.
     ///
     /// # Errors
-    /// When the text cannot become UTF-8 whatever comes next.
+    /// The text is not UTF-8, whatever follows.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), NotUtf8> {
-        while let (false, [first, rest @ ..]) = (self.begun.is_empty(), bytes) {
-            self.begun.push(*first);
+        while let (false, [first, rest @ ..]) = (self.incomplete.is_empty(), bytes) {
+            self.incomplete.push(*first);
             bytes = rest;
-            match std::str::from_utf8(&self.begun) {
-                Ok(_) => self.begun.clear(),
+            match std::str::from_utf8(&self.incomplete) {
+                Ok(_) => self.incomplete.clear(),
                 Err(error) if error.error_len().is_none() => {}
                 Err(_) => return Err(NotUtf8),
             }
@@ -30,19 +32,19 @@ impl Utf8Check {
         match std::str::from_utf8(bytes) {
             Ok(_) => Ok(()),
             Err(error) if error.error_len().is_none() => {
-                self.begun.extend_from_slice(&bytes[error.valid_up_to()..]);
+                self.incomplete.extend_from_slice(&bytes[error.valid_up_to()..]);
                 Ok(())
             }
             Err(_) => Err(NotUtf8),
         }
     }
 
-    /// Says that nothing follows.
+    /// Checks that the text may end here.
     ///
     /// # Errors
-    /// When the text ends inside a character.
+    /// The text ends inside a character.
     pub fn finish(&self) -> Result<(), NotUtf8> {
-        if self.begun.is_empty() { Ok(()) } else { Err(NotUtf8) }
+        if self.incomplete.is_empty() { Ok(()) } else { Err(NotUtf8) }
     }
 }
 
@@ -50,8 +52,8 @@ impl Utf8Check {
 mod tests {
     use super::*;
 
-    /// After how many bytes a text is known to be wrong; one more than it has if only by its end.
-    fn wrong_after(text: &[u8]) -> Option<usize> {
+    /// The number of bytes after which the check fails; one more than `text` has if only its end is wrong.
+    fn fails_after(text: &[u8]) -> Option<usize> {
         let mut check = Utf8Check::default();
         for (at, byte) in text.iter().enumerate() {
             if check.feed(&[*byte]).is_err() {
@@ -62,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn good_text_is_good_however_it_is_cut() {
+    fn valid_text_passes_however_it_is_cut() {
         let text = "κόσμε, 你好, 🦀, \u{10ffff}\u{0}".as_bytes();
         for size in 1..=text.len() {
             let mut check = Utf8Check::default();
@@ -74,8 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn bad_text_is_known_at_the_byte_that_cannot_follow() {
-        for (text, wrong) in [
+    fn the_check_fails_at_the_first_byte_that_cannot_follow() {
+        for (text, length) in [
             (&b"ab\xff"[..], 3),
             (b"\xc0\xaf", 1),
             (b"\xed\xa0\x80", 2),
@@ -85,10 +87,10 @@ mod tests {
             (b"\x80", 1),
             (b"\xe2\x82", 3),
         ] {
-            assert_eq!(wrong_after(text), Some(wrong), "{text:02x?}");
+            assert_eq!(fails_after(text), Some(length), "{text:02x?}");
             let mut whole = Utf8Check::default();
             assert_eq!(whole.feed(text).and_then(|()| whole.finish()), Err(NotUtf8));
         }
-        assert_eq!(wrong_after("5 €".as_bytes()), None);
+        assert_eq!(fails_after("5 €".as_bytes()), None);
     }
 }

@@ -1,156 +1,149 @@
-//! Walks over the bytes a client sends, from frame header to frame header, and stops at the first
-//! that breaks a rule.
+//! Checks each frame of a client against RFC 6455 before tungstenite reads it.
 //!
-//! tungstenite reads the messages. But it lets a few things pass that RFC 6455 forbids (a length
-//! in more bytes than it needs, endless empty fragments), and names others in general words.
-//! The cursor sees each frame before tungstenite does, so a fault costs no memory, and is named
-//! with the number of the frame it is in.
+//! tungstenite assembles the messages. But it accepts a few things that RFC 6455 forbids, such as a
+//! length in more bytes than it needs, or endless empty fragments, and it describes other faults in
+//! general words. The validator sees each frame first. So a faulty frame is refused by its header,
+//! before memory is reserved for its payload, and the close reason names the rule and the number of
+//! the frame.
 
-use crate::protocol::{Fault, check_close_body};
-use crate::protocol::{FrameHeader, Opcode, mask};
+use super::fault::{Fault, check_close_body};
+use super::frame::mask;
+use super::header::FrameHeader;
+use super::opcode::Opcode;
+use super::parser::{FrameParser, FramePart};
 
-/// Where in a client's bytes we are.
+/// The validator of one client's stream.
 #[derive(Debug)]
 pub struct FrameValidator {
-    /// The start of a header that is not all there yet, and how much of it.
-    header: [u8; FrameHeader::MAX_LEN],
-    header_have: usize,
-    /// Bytes of the current frame's payload that are still to come.
-    payload_left: u64,
-    /// The message whose last fragment is still to come.
-    open: Option<OpenMessage>,
-    /// The body so far of a Close frame, the only payload that is looked at here.
-    close: Option<CloseBody>,
+    parser: FrameParser,
+    rules: FrameRules,
     /// Frames begun since the handshake; the first is 1.
     frame: u64,
+}
+
+/// The rules for one frame after another, with what they must remember of the frames so far.
+#[derive(Debug)]
+pub struct FrameRules {
+    /// The message whose last fragment has not begun.
+    open_message: Option<OpenMessage>,
+    /// The body so far of a Close frame, the only payload that the rules look at.
+    close: Option<CloseBody>,
     max_message: usize,
     max_fragments: u32,
 }
 
+/// A message of which some fragments have passed.
 #[derive(Debug)]
 struct OpenMessage {
+    /// Bytes of payload that the fragments so far have announced.
     bytes: u64,
     fragments: u32,
 }
 
+/// The body of a Close frame, as far as it has arrived.
 #[derive(Debug)]
 struct CloseBody {
     masking_key: [u8; 4],
-    bytes: Vec<u8>,
+    /// At most 125 bytes.
+    masked: Vec<u8>,
 }
 
-/// A rule was broken.
+/// The place where a client broke a rule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FaultAt {
-    /// The bytes in front of the faulty frame, which are still good.
-    pub good: usize,
+    /// Bytes in front of the faulty frame. They belong to valid frames.
+    pub valid: usize,
+    /// Bytes up to the place where the fault showed: behind the frame's header, or behind the body of a
+    /// Close frame.
+    pub parsed: usize,
     /// The number of the faulty frame; the first after the handshake is 1.
     pub frame: u64,
-    /// The rule.
+    /// The rule that the client broke.
     pub fault: Fault,
 }
 
 impl FrameValidator {
-    /// A cursor before the first frame. A message may have `max_message` bytes in
-    /// `max_fragments` frames.
+    /// Starts before the first frame. A message may have `max_message` bytes in `max_fragments`
+    /// frames.
     pub fn new(max_message: usize, max_fragments: u32) -> FrameValidator {
         FrameValidator {
-            header: [0; FrameHeader::MAX_LEN],
-            header_have: 0,
-            payload_left: 0,
-            open: None,
-            close: None,
+            parser: FrameParser::default(),
+            rules: FrameRules::new(max_message, max_fragments),
             frame: 0,
-            max_message,
-            max_fragments,
         }
     }
 
-    /// Walks over the next bytes, however they were cut.
+    /// Checks the next bytes of the stream, however they were cut, and shows `observe` each part of a
+    /// frame. Of a faulty frame, that is all up to the fault, but not its end.
     ///
     /// # Errors
-    /// At the first frame that breaks a rule. What follows it has no meaning any more.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<(), FaultAt> {
-        let mut at = 0;
-        // Where the current frame starts in these bytes: at 0 if it started before them.
-        let mut frame_at = 0;
-        while at < bytes.len() {
-            let rest = &bytes[at..];
-            if self.payload_left > 0 {
-                let passed = self.payload_left.min(rest.len() as u64);
-                self.payload_left -= passed;
-                at += passed as usize;
-                self.pass(&rest[..passed as usize]).map_err(|fault| self.stop(frame_at, fault))?;
-                continue;
+    /// The first frame that breaks a rule. The bytes behind it have no meaning any more.
+    #[inline]
+    pub fn advance(
+        &mut self,
+        bytes: &[u8],
+        mut observe: impl FnMut(FramePart<'_>),
+    ) -> Result<(), FaultAt> {
+        // A frame that started before these bytes has nothing valid in front of it here.
+        let mut valid = 0;
+        let FrameValidator { parser, rules, frame } = self;
+        parser.try_feed(bytes, |part, end| {
+            let is_end = matches!(part, FramePart::End);
+            *frame += u64::from(matches!(part, FramePart::Header(_)));
+            let checked = rules.check(part);
+            if checked.is_ok() || !is_end {
+                observe(part);
             }
-            if self.header_have == 0 {
-                frame_at = at;
+            checked.map_err(|fault| FaultAt { valid, parsed: end, frame: *frame, fault })?;
+            if is_end {
+                valid = end;
             }
-            let Some((header, taken)) = self.header(rest) else { return Ok(()) };
-            self.frame += 1;
-            self.enter(&header).map_err(|fault| self.stop(frame_at, fault))?;
-            self.payload_left = header.payload_length;
-            at += taken;
-        }
-        Ok(())
+            Ok(())
+        })
+    }
+}
+
+impl FrameRules {
+    /// The rules before the first frame. A message may have `max_message` bytes in `max_fragments`
+    /// frames.
+    pub fn new(max_message: usize, max_fragments: u32) -> FrameRules {
+        FrameRules { open_message: None, close: None, max_message, max_fragments }
     }
 
-    /// The bytes of a header that is not all there yet.
-    pub fn header_so_far(&self) -> &[u8] {
-        &self.header[..self.header_have]
-    }
-
-    /// Bytes of the current frame's payload that are still to come.
-    pub fn payload_left(&self) -> u64 {
-        self.payload_left
-    }
-
-    fn stop(&self, good: usize, fault: Fault) -> FaultAt {
-        FaultAt { good, frame: self.frame, fault }
-    }
-
-    /// The next header, once its last byte is there, and how many of these bytes belong to it.
-    fn header(&mut self, bytes: &[u8]) -> Option<(FrameHeader, usize)> {
-        if self.header_have == 0
-            && let Some(found) = FrameHeader::decode(bytes)
-        {
-            return Some(found);
-        }
-        // Cut in two by the network: put it together, at most 14 bytes.
-        let before = self.header_have;
-        let added = bytes.len().min(FrameHeader::MAX_LEN - before);
-        self.header[before..before + added].copy_from_slice(&bytes[..added]);
-        match FrameHeader::decode(&self.header[..before + added]) {
-            Some((header, length)) => {
-                self.header_have = 0;
-                Some((header, length - before))
-            }
-            None => {
-                self.header_have = before + added;
-                None
-            }
-        }
-    }
-
-    /// Holds one header against the rules: those of the frame itself, then the size, then what
-    /// the frames before it allow.
+    /// Checks the next part of a frame. The rules for a single header come first, then the limit on
+    /// the size of a message, then what the frames before it allow, and at its end the body of a Close.
     ///
     /// # Errors
-    /// The rule that it breaks.
-    pub fn enter(&mut self, header: &FrameHeader) -> Result<(), Fault> {
+    /// The first rule that the part breaks.
+    #[inline]
+    pub fn check(&mut self, part: FramePart<'_>) -> Result<(), Fault> {
+        match part {
+            FramePart::Header(header) => self.check_header(header),
+            FramePart::Payload(piece) => {
+                if let Some(close) = &mut self.close {
+                    close.masked.extend_from_slice(piece);
+                }
+                Ok(())
+            }
+            FramePart::End => self.check_end(),
+        }
+    }
+
+    #[inline]
+    fn check_header(&mut self, header: &FrameHeader) -> Result<(), Fault> {
         header.check()?;
-        self.close = None;
         if header.opcode.is_control() {
             let masking_key = header.masking_key.filter(|_| header.opcode == Opcode::Close);
-            self.close = masking_key.map(|key| CloseBody { masking_key: key, bytes: Vec::new() });
+            self.close =
+                masking_key.map(|masking_key| CloseBody { masking_key, masked: Vec::new() });
             return Ok(());
         }
-        let before = self.open.as_ref().map_or(0, |message| message.bytes);
+        let before = self.open_message.as_ref().map_or(0, |message| message.bytes);
         let bytes = before.saturating_add(header.payload_length);
         if bytes > self.max_message as u64 {
             return Err(Fault::MessageTooBig(self.max_message));
         }
-        let fragments = match (header.opcode, &self.open) {
+        let fragments = match (header.opcode, &self.open_message) {
             (Opcode::Continuation, None) => return Err(Fault::NothingToContinue),
             (Opcode::Continuation, Some(message)) => message.fragments + 1,
             (_, Some(_)) => return Err(Fault::MessageStillOpen),
@@ -159,22 +152,20 @@ impl FrameValidator {
         if fragments > self.max_fragments {
             return Err(Fault::TooManyFragments(self.max_fragments));
         }
-        self.open = if header.fin { None } else { Some(OpenMessage { bytes, fragments }) };
+        self.open_message = (!header.fin).then_some(OpenMessage { bytes, fragments });
         Ok(())
     }
 
-    /// Passes over payload; a Close is held against its rules when its body is all there
-    /// (RFC 6455 section 5.5.1).
-    fn pass(&mut self, payload: &[u8]) -> Result<(), Fault> {
-        let Some(close) = &mut self.close else { return Ok(()) };
-        close.bytes.extend_from_slice(payload);
-        if self.payload_left > 0 {
-            return Ok(());
+    /// Checks the body of a Close when its frame is complete (RFC 6455 section 5.5.1).
+    #[inline]
+    fn check_end(&mut self) -> Result<(), Fault> {
+        match self.close.take() {
+            None => Ok(()),
+            Some(CloseBody { masking_key, masked: mut body }) => {
+                mask(&mut body, masking_key);
+                check_close_body(&body)
+            }
         }
-        mask(&mut close.bytes, close.masking_key);
-        let body = std::mem::take(&mut close.bytes);
-        self.close = None;
-        check_close_body(&body)
     }
 }
 
@@ -191,8 +182,12 @@ mod tests {
         frame.encode()
     }
 
+    fn validator() -> FrameValidator {
+        FrameValidator::new(1000, 10)
+    }
+
     /// A message in three fragments with a Ping between them, and one of 300 bytes.
-    fn good_stream() -> Vec<u8> {
+    fn valid_stream() -> Vec<u8> {
         [
             fragment(Opcode::Text, false, b"Hel"),
             fragment(Opcode::Ping, true, b"?"),
@@ -203,93 +198,111 @@ mod tests {
         .concat()
     }
 
+    /// The fault in `stream`, given to the validator in pieces of `size` bytes, and the number of
+    /// bytes in front of the faulty frame that had passed by then.
+    fn fault_in(stream: &[u8], size: usize) -> Option<(FaultAt, usize)> {
+        let mut validator = validator();
+        stream.chunks(size).enumerate().find_map(|(n, piece)| {
+            let fault = validator.advance(piece, |_| {}).err()?;
+            let passed = n * size + fault.valid;
+            Some((fault, passed))
+        })
+    }
+
     #[test]
-    fn good_frames_pass_however_they_are_cut() {
-        let stream = good_stream();
+    fn valid_frames_pass_however_they_are_cut() {
+        let stream = valid_stream();
         for size in 1..=stream.len() {
-            let mut cursor = FrameValidator::new(1000, 10);
+            let mut validator = validator();
             for piece in stream.chunks(size) {
-                assert_eq!(cursor.advance(piece), Ok(()), "in pieces of {size}");
+                assert_eq!(validator.advance(piece, |_| {}), Ok(()), "in pieces of {size}");
             }
-            assert_eq!(cursor.frame, 5);
+            assert_eq!(validator.frame, 5);
         }
     }
 
     #[test]
-    fn a_fault_is_found_however_it_is_cut_and_what_stands_before_it_is_good() {
-        let good = good_stream();
-        let bad = fragment(Opcode::Continuation, true, b"nothing to continue");
-        let stream = [good.clone(), bad].concat();
+    fn a_fault_is_found_however_it_is_cut_and_the_frames_before_it_pass() {
+        let valid = valid_stream();
+        let faulty = fragment(Opcode::Continuation, true, b"nothing to continue");
+        let stream = [valid.clone(), faulty].concat();
         for size in 1..=stream.len() {
-            let mut cursor = FrameValidator::new(1000, 10);
-            let mut passed = 0;
-            let stop = stream.chunks(size).find_map(|piece| match cursor.advance(piece) {
-                Ok(()) => {
-                    passed += piece.len();
-                    None
-                }
-                Err(stop) => {
-                    passed += stop.good;
-                    Some(stop)
-                }
-            });
-            let stop = stop.expect("a continuation with nothing open");
-            assert_eq!((stop.frame, stop.fault), (6, Fault::NothingToContinue));
-            // Bytes of the bad header may have passed, while it was not all there.
-            assert!((good.len()..good.len() + 6).contains(&passed), "pieces of {size}: {passed}");
+            let (fault, passed) = fault_in(&stream, size).expect("no message is open");
+            assert_eq!((fault.frame, fault.fault), (6, Fault::NothingToContinue));
+            // The first bytes of the faulty header pass when its last bytes come later.
+            assert!((valid.len()..valid.len() + 6).contains(&passed), "pieces of {size}: {passed}");
         }
+        let (whole, _) = fault_in(&stream, stream.len()).expect("no message is open");
+        assert_eq!((whole.valid, whole.parsed), (valid.len(), valid.len() + 6));
     }
 
     #[test]
-    fn what_the_frames_before_allow() {
-        let fault_in = |frames: &[Vec<u8>], max_message, max_fragments| {
-            let mut cursor = FrameValidator::new(max_message, max_fragments);
-            cursor.advance(&frames.concat()).expect_err("a fault").fault
+    fn an_observer_sees_the_faulty_header_and_nothing_behind_it() {
+        let mut stream = fragment(Opcode::Binary, true, b"x");
+        stream.extend(fragment(Opcode::Continuation, true, b"nothing to continue"));
+        let mut seen = Vec::new();
+        let observe = |part: FramePart<'_>| match part {
+            FramePart::Header(header) => seen.push(header.opcode.to_string()),
+            FramePart::Payload(piece) => seen.push(format!("payload {piece:?}")),
+            FramePart::End => seen.push("end".to_owned()),
         };
-        let first = fragment(Opcode::Text, false, b"abc");
-        let more = fragment(Opcode::Continuation, false, b"abc");
-        let empty = fragment(Opcode::Continuation, false, b"");
-        let whole = fragment(Opcode::Text, true, b"abc");
-        assert_eq!(fault_in(std::slice::from_ref(&more), 9, 9), Fault::NothingToContinue);
-        assert_eq!(fault_in(&[first.clone(), whole], 9, 9), Fault::MessageStillOpen);
-        assert_eq!(fault_in(&[first.clone(), more.clone(), more], 8, 9), Fault::MessageTooBig(8));
-        assert_eq!(
-            fault_in(&[first, empty.clone(), empty.clone(), empty], 9, 3),
-            Fault::TooManyFragments(3)
-        );
+        validator().advance(&stream, observe).expect_err("no message is open");
+        assert_eq!(seen, ["binary", "payload [79]", "end", "continuation"]);
     }
 
     #[test]
-    fn a_close_is_judged_when_its_body_is_there() {
-        let fault_in = |body: &[u8]| {
-            let good = good_stream();
-            let stream = [good.clone(), fragment(Opcode::Close, true, body)].concat();
-            let whole = FrameValidator::new(1000, 10).advance(&stream).err();
-            assert!(whole.as_ref().is_none_or(|stop| stop.good == good.len()));
-            let mut cursor = FrameValidator::new(1000, 10);
-            let bytewise = stream.chunks(1).find_map(|byte| cursor.advance(byte).err());
-            assert_eq!(whole.as_ref().map(|s| &s.fault), bytewise.as_ref().map(|s| &s.fault));
-            whole.map(|stop| stop.fault)
+    fn a_frame_may_break_the_rules_for_its_message() {
+        let fault_in = |frames: &[&[u8]], max_message, max_fragments| {
+            let mut validator = FrameValidator::new(max_message, max_fragments);
+            validator.advance(&frames.concat(), |_| {}).expect_err("a fault").fault
         };
-        assert_eq!(fault_in(b""), None);
-        assert_eq!(fault_in(b"\x03\xe8"), None);
-        assert_eq!(fault_in(b"\x0b\xb8caf\xc3\xa9"), None);
-        // What follows a Close without a body is not its body.
-        let after = [fragment(Opcode::Close, true, b""), fragment(Opcode::Text, true, b"x")];
-        assert_eq!(FrameValidator::new(1000, 10).advance(&after.concat()), Ok(()));
-        assert_eq!(fault_in(b"\x03"), Some(Fault::CloseBody));
-        assert_eq!(fault_in(b"\x03\xe8caf\xc3"), Some(Fault::InvalidUtf8));
+        let first = &*fragment(Opcode::Text, false, b"abc");
+        let more = &*fragment(Opcode::Continuation, false, b"abc");
+        let empty = &*fragment(Opcode::Continuation, false, b"");
+        let whole = &*fragment(Opcode::Text, true, b"abc");
+        assert_eq!(fault_in(&[more], 9, 9), Fault::NothingToContinue);
+        assert_eq!(fault_in(&[first, whole], 9, 9), Fault::MessageStillOpen);
+        assert_eq!(fault_in(&[first, more, more], 8, 9), Fault::MessageTooBig(8));
+        assert_eq!(fault_in(&[first, empty, empty, empty], 9, 3), Fault::TooManyFragments(3));
+    }
+
+    #[test]
+    fn the_body_of_a_close_is_checked_when_it_is_complete() {
+        let fault_of = |body: &[u8]| {
+            let valid = valid_stream();
+            let stream = [valid.clone(), fragment(Opcode::Close, true, body)].concat();
+            let whole = fault_in(&stream, stream.len());
+            assert!(whole.as_ref().is_none_or(|(_, passed)| *passed == valid.len()));
+            let bytewise = fault_in(&stream, 1);
+            assert_eq!(
+                whole.as_ref().map(|(at, _)| &at.fault),
+                bytewise.as_ref().map(|(at, _)| &at.fault)
+            );
+            whole.map(|(at, _)| at.fault)
+        };
+        assert_eq!(fault_of(b""), None);
+        assert_eq!(fault_of(b"\x03\xe8"), None);
+        assert_eq!(fault_of(b"\x0b\xb8caf\xc3\xa9"), None);
+        assert_eq!(fault_of(b"\x03"), Some(Fault::CloseBody));
+        assert_eq!(fault_of(b"\x03\xe8caf\xc3"), Some(Fault::InvalidUtf8));
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
-            assert_eq!(fault_in(&u16::to_be_bytes(code)), Some(Fault::CloseCode(code)));
+            assert_eq!(fault_of(&u16::to_be_bytes(code)), Some(Fault::CloseCode(code)));
         }
+    }
+
+    #[test]
+    fn a_frame_behind_an_empty_close_is_not_its_body() {
+        let frames = [fragment(Opcode::Close, true, b""), fragment(Opcode::Text, true, b"x")];
+        assert_eq!(validator().advance(&frames.concat(), |_| {}), Ok(()));
     }
 
     #[test]
     fn a_length_of_2_to_the_60_is_refused_by_its_header() {
-        let header = FrameHeader::new(Opcode::Binary, KEY, 1 << 60);
         let mut bytes = Vec::new();
-        header.encode(&mut bytes);
-        let stop = FrameValidator::new(1 << 24, 9).advance(&bytes).expect_err("too big");
-        assert_eq!(stop, FaultAt { good: 0, frame: 1, fault: Fault::MessageTooBig(1 << 24) });
+        FrameHeader::new(Opcode::Binary, KEY, 1 << 60).encode(&mut bytes);
+        let fault = FrameValidator::new(1 << 24, 9).advance(&bytes, |_| {}).expect_err("too big");
+        let expected =
+            FaultAt { valid: 0, parsed: 14, frame: 1, fault: Fault::MessageTooBig(1 << 24) };
+        assert_eq!(fault, expected);
     }
 }

@@ -88,7 +88,7 @@ impl Acceptor {
     /// Sends every client a Close, and waits at most for the close timeout until all have left.
     pub(super) fn end_all(&self) {
         let _ = self.shared.events.send(Event::Shutdown);
-        self.shared.tap.stop();
+        self.shared.watch_list.stop();
         // The last tenth of the time is for the threads to end.
         let deadline = Instant::now() + self.shared.config.close_timeout.mul_f32(0.9);
         self.registry.end_handshakes();

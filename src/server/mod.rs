@@ -29,9 +29,10 @@ use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
-use crate::tap::{Raw, Tap};
+use crate::tap::Tap;
+use crate::tap::crossing::TimedCrossing;
 use crate::wire;
-use crate::wire::watch::{self, Watcher};
+use crate::wire::watch::{self, WatchList, WatchRequest};
 
 /// A listening socket that becomes a WebSocket server with [`run`](Server::run).
 ///
@@ -51,7 +52,8 @@ pub struct Server {
     address: SocketAddr,
     shared: Shared,
     events: Receiver<Event>,
-    crossings: Receiver<Raw>,
+    crossings: Receiver<TimedCrossing>,
+    watch_requests: Receiver<WatchRequest>,
     stop: Arc<Stop>,
 }
 
@@ -73,6 +75,7 @@ impl Server {
         let address = listener.local_addr()?;
         let (sender, events) = bounded(EVENTS_WAITING);
         let (tap, crossings) = Tap::new();
+        let (watch_list, watch_requests) = WatchList::new();
         let shared = Shared {
             origins: Origins::new(listen, &config.allow_origin),
             address: reachable(address),
@@ -80,13 +83,15 @@ impl Server {
             clients: Semaphore::new(config.max_clients),
             watchers: Semaphore::new(MAX_WATCHERS),
             tap,
+            watch_list,
             run: run_id(),
             events: sender,
             config,
         };
         let spare = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
         let stop = Stop { requested: AtomicBool::new(false), spare: Mutex::new(spare) };
-        Ok(Server { listener, address, shared, events, crossings, stop: Arc::new(stop) })
+        let stop = Arc::new(stop);
+        Ok(Server { listener, address, shared, events, crossings, watch_requests, stop })
     }
 
     /// The address at which the server listens, with the port that was picked.
@@ -102,11 +107,9 @@ impl Server {
     /// Everything that crosses the wire once the server runs, live. The channel is bounded: a reader
     /// that is too slow misses events, and learns how many. The channel closes when the server ends.
     pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
-        let (watcher, events) = Watcher::new();
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
-        self.shared.tap.watch(watcher);
-        events
+        self.shared.watch_list.add()
     }
 
     /// Serves until it is stopped. When this returns, every thread of the server has ended.
@@ -125,9 +128,10 @@ impl Server {
                 stopper.stop();
             }
         })?;
-        let (tap, crossings) = (Arc::downgrade(&self.shared.tap), self.crossings);
+        let tap = Arc::downgrade(&self.shared.tap);
+        let (crossings, requests) = (self.crossings, self.watch_requests);
         let began = Instant::now();
-        let watch = move || watch::run(tap, &crossings, began);
+        let watch = move || watch::run(tap, &crossings, requests, began);
         threads.spawn("watch".to_owned(), CLIENT_STACK, watch)?;
         let (refused, to_refuse) = bounded(REFUSALS_WAITING);
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;

@@ -1,165 +1,166 @@
-//! Cuts a stream of bytes into frames to look at: long ones shortened in the middle, text held against
-//! UTF-8 as it passes.
+//! Copies frames for those who watch: the header, the first and the last bytes of the payload, and
+//! whether a text is UTF-8.
 //!
-//! What the [cursor](crate::protocol::validator) judges by its header, the server has judged before it gets here;
-//! whether text is UTF-8 only shows in the payload, and the part that is not kept counts too.
+//! The capture takes the parts that the [parser](crate::protocol::parser) finds. What a header shows, the
+//! [validator](crate::protocol::validator) has checked; invalid UTF-8 shows only in the payload, so the
+//! capture checks that itself, also in the bytes that it does not keep.
 
 use crate::config::{KEPT_END, KEPT_START};
-use crate::protocol::Fault;
+use crate::protocol::parser::FramePart;
 use crate::protocol::utf8::Utf8Check;
-use crate::protocol::validator::FrameValidator;
-use crate::protocol::{FrameHeader, Opcode, mask};
+use crate::protocol::{Fault, FrameHeader, Opcode, mask};
 
-/// A frame, or the part of it that came, shortened in the middle if it is long.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A frame, or the part of it that came. The middle of a long payload is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapturedFrame {
-    /// Header and the first bytes of the payload, as they crossed the wire.
+    /// The header.
+    pub header: FrameHeader,
+    /// The first bytes of the payload, as they crossed the wire.
     pub start: Vec<u8>,
-    /// The last bytes of the payload, when there are more than `start` has.
+    /// The last bytes of the payload, when it has more than `start` keeps.
     pub end: Vec<u8>,
-    /// Bytes that came between `start` and `end`.
-    pub hidden: u64,
-    /// Bytes that the header has announced and that never came.
-    pub missing: u64,
+    /// Bytes of payload that came between `start` and `end` and were not kept.
+    pub omitted: u64,
+    /// Bytes of payload that the header announced and that never came.
+    pub never_received: u64,
     /// The rule that the frame breaks.
     pub fault: Option<Fault>,
 }
 
-/// Cuts a stream of bytes, however it comes, into frames.
-#[derive(Default)]
+/// The capture of one direction of a connection.
+///
+/// It may begin anywhere in the stream: it ignores the rest of a frame whose header it has not seen.
+#[derive(Debug, Default)]
 pub struct FrameCapture {
-    /// The frame so far.
-    frame: CapturedFrame,
-    /// Bytes of its payload still to come; `None` while its header is not all there.
-    payload_left: Option<u64>,
-    /// Bytes that belong to a frame whose start was not seen.
-    skip: u64,
-    /// The current frame's masking key, turned to where its next byte of payload is; there only for
-    /// frames of a text.
-    text_key: Option<[u8; 4]>,
-    /// The text that is open, until it is known to be wrong.
-    text: Option<Utf8Check>,
-    /// Whether the current frame is the last of its message.
-    fin: bool,
+    /// The frame so far. `None` until the next header.
+    frame: Option<CapturedFrame>,
+    text: TextCheck,
 }
 
 impl FrameCapture {
-    /// A cutter that begins where `cursor` is: in the middle of a frame it waits for the next.
-    pub fn beginning_at(cursor: &FrameValidator) -> FrameCapture {
-        FrameCapture {
-            frame: CapturedFrame {
-                start: cursor.header_so_far().to_vec(),
-                ..CapturedFrame::default()
-            },
-            skip: cursor.payload_left(),
-            ..FrameCapture::default()
-        }
-    }
-
-    /// Takes the next bytes, and gives each frame that is complete with them.
-    pub fn feed(&mut self, mut bytes: &[u8], mut give: impl FnMut(CapturedFrame)) {
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                bytes = &bytes[take_some(&mut self.skip, bytes)..];
-                continue;
+    /// Takes the next part of a frame, and returns the frame when it is complete.
+    pub fn take(&mut self, part: FramePart<'_>) -> Option<CapturedFrame> {
+        match part {
+            FramePart::Header(header) => {
+                self.frame = Some(CapturedFrame::new(*header));
+                self.text.begin_frame(header);
+                None
             }
-            let taken = match &mut self.payload_left {
-                Some(left) => {
-                    let taken = take_some(left, bytes);
-                    self.frame.keep(&bytes[..taken]);
-                    self.read_text(&bytes[..taken]);
-                    taken
+            FramePart::Payload(piece) => {
+                let frame = self.frame.as_mut()?;
+                frame.keep(piece);
+                if !self.text.is_valid_so_far(piece) {
+                    frame.fault = Some(Fault::InvalidUtf8);
                 }
-                None => {
-                    let before = self.frame.start.len();
-                    let more = bytes.len().min(FrameHeader::MAX_LEN - before);
-                    self.frame.start.extend_from_slice(&bytes[..more]);
-                    let Some((header, length)) = FrameHeader::decode(&self.frame.start) else {
-                        return;
-                    };
-                    self.frame.start.truncate(length);
-                    self.payload_left = Some(header.payload_length);
-                    self.enter(&header);
-                    length - before
+                None
+            }
+            FramePart::End => {
+                let mut frame = self.frame.take()?;
+                if !self.text.is_valid_at_end(&frame.header) {
+                    frame.fault = Some(Fault::InvalidUtf8);
                 }
-            };
-            bytes = &bytes[taken..];
-            if self.payload_left == Some(0) {
-                self.payload_left = None;
-                self.end_text();
-                give(std::mem::take(&mut self.frame));
+                Some(frame)
             }
         }
     }
 
-    /// The frame that has begun and will not be completed, if there is one.
-    pub fn unfinished(&mut self, fault: Option<Fault>) -> Option<CapturedFrame> {
-        let mut frame = std::mem::take(&mut self.frame);
-        frame.missing = self.payload_left.take().unwrap_or_default();
-        frame.fault = fault.or(frame.fault);
-        (!frame.start.is_empty()).then_some(frame)
-    }
-}
-
-/// Text held against UTF-8 (RFC 6455 section 8.1): all of it, also what is not kept.
-impl FrameCapture {
-    fn enter(&mut self, header: &FrameHeader) {
-        match header.opcode {
-            Opcode::Text => self.text = Some(Utf8Check::default()),
-            Opcode::Continuation => {}
-            opcode if opcode.is_control() => return self.text_key = None,
-            _ => self.text = None,
-        }
-        self.text_key = Some(header.masking_key.unwrap_or_default());
-        self.fin = header.fin;
+    /// Returns the frame that broke a rule, with the bytes of it that came: `rest` are those behind the
+    /// place where the fault showed. Nothing follows it that can be captured.
+    pub fn take_faulty(&mut self, fault: Fault, rest: &[u8]) -> Option<CapturedFrame> {
+        let mut frame = self.frame.take()?;
+        let left = usize::try_from(frame.payload_left()).unwrap_or(usize::MAX);
+        frame.keep(&rest[..rest.len().min(left)]);
+        frame.never_received = frame.payload_left();
+        frame.fault = Some(fault);
+        Some(frame)
     }
 
-    fn read_text(&mut self, payload: &[u8]) {
-        let (Some(key), Some(text)) = (&mut self.text_key, &mut self.text) else { return };
-        let mut plain = payload.to_vec();
-        mask(&mut plain, *key);
-        key.rotate_left(payload.len() % 4);
-        if text.feed(&plain).is_err() {
-            self.wrong_text();
-        }
+    /// Returns the frame whose end will never come, if there is one.
+    pub fn take_unfinished(&mut self) -> Option<CapturedFrame> {
+        let mut frame = self.frame.take()?;
+        frame.never_received = frame.payload_left();
+        Some(frame)
     }
-
-    fn end_text(&mut self) {
-        if self.text_key.take().is_some()
-            && self.fin
-            && self.text.take().is_some_and(|text| text.finish().is_err())
-        {
-            self.wrong_text();
-        }
-    }
-
-    /// Said once a message.
-    fn wrong_text(&mut self) {
-        self.frame.fault = Some(Fault::InvalidUtf8);
-        self.text = None;
-    }
-}
-
-/// Takes as many of `bytes` as are left, and says how many that is.
-fn take_some(left: &mut u64, bytes: &[u8]) -> usize {
-    let taken = (*left).min(bytes.len() as u64);
-    *left -= taken;
-    taken as usize
 }
 
 impl CapturedFrame {
-    /// Adds payload: to the start while there is room, then to the end, of which only the last
-    /// bytes are kept.
-    fn keep(&mut self, payload: &[u8]) {
-        let room = (KEPT_START + FrameHeader::MAX_LEN).saturating_sub(self.start.len());
-        let (to_start, rest) = payload.split_at(room.min(payload.len()));
+    /// A frame of which only the header has come.
+    pub fn new(header: FrameHeader) -> CapturedFrame {
+        CapturedFrame {
+            header,
+            start: Vec::new(),
+            end: Vec::new(),
+            omitted: 0,
+            never_received: 0,
+            fault: None,
+        }
+    }
+
+    /// Bytes of payload that have come.
+    pub fn received(&self) -> u64 {
+        (self.start.len() + self.end.len()) as u64 + self.omitted
+    }
+
+    fn payload_left(&self) -> u64 {
+        self.header.payload_length.saturating_sub(self.received())
+    }
+
+    /// Adds payload to `start` until that is full, then to `end`, which keeps the last bytes.
+    fn keep(&mut self, piece: &[u8]) {
+        let room = KEPT_START.saturating_sub(self.start.len());
+        let (to_start, rest) = piece.split_at(room.min(piece.len()));
         self.start.extend_from_slice(to_start);
         let last = &rest[rest.len().saturating_sub(KEPT_END)..];
-        self.hidden += (rest.len() - last.len()) as u64;
         self.end.extend_from_slice(last);
         let surplus = self.end.len().saturating_sub(KEPT_END);
         self.end.drain(..surplus);
-        self.hidden += surplus as u64;
+        self.omitted += (rest.len() - last.len() + surplus) as u64;
+    }
+}
+
+/// Checks whether the text messages of one direction are UTF-8 (RFC 6455 section 8.1).
+#[derive(Debug, Default)]
+struct TextCheck {
+    /// The text message that is open. `None` once it is known to be invalid, so that one fault is shown
+    /// for a message.
+    text: Option<Utf8Check>,
+    /// The masking key of the current frame, rotated to its next byte of payload. `None` in control
+    /// frames, which may stand between the fragments of a text.
+    key: Option<[u8; 4]>,
+}
+
+impl TextCheck {
+    fn begin_frame(&mut self, header: &FrameHeader) {
+        self.key = None;
+        if header.opcode.is_control() {
+            return;
+        }
+        match header.opcode {
+            Opcode::Text => self.text = Some(Utf8Check::default()),
+            Opcode::Continuation => {}
+            _ => self.text = None,
+        }
+        self.key = Some(header.masking_key.unwrap_or_default());
+    }
+
+    fn is_valid_so_far(&mut self, piece: &[u8]) -> bool {
+        let (Some(key), Some(text)) = (&mut self.key, &mut self.text) else { return true };
+        let mut unmasked = piece.to_vec();
+        mask(&mut unmasked, *key);
+        key.rotate_left(piece.len() % 4);
+        let is_valid = text.feed(&unmasked).is_ok();
+        if !is_valid {
+            self.text = None;
+        }
+        is_valid
+    }
+
+    /// A text must not end inside a character.
+    fn is_valid_at_end(&mut self, header: &FrameHeader) -> bool {
+        if self.key.is_none() || !header.fin {
+            return true;
+        }
+        self.text.take().is_none_or(|text| text.finish().is_ok())
     }
 }
 
@@ -167,75 +168,92 @@ impl CapturedFrame {
 mod tests {
     use super::*;
     use crate::protocol::Frame;
+    use crate::protocol::parser::FrameParser;
 
     const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
-    fn cut(stream: &[u8], size: usize) -> Vec<CapturedFrame> {
-        let mut cutter = FrameCapture::default();
+    fn fragment(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Frame::new(opcode, KEY, payload);
+        frame.header.fin = fin;
+        frame.encode()
+    }
+
+    /// The frames that `capture` returns for `bytes`, given to `parser` in pieces of `size`.
+    fn frames_in(
+        parser: &mut FrameParser,
+        capture: &mut FrameCapture,
+        bytes: &[u8],
+        size: usize,
+    ) -> Vec<CapturedFrame> {
         let mut frames = Vec::new();
-        for piece in stream.chunks(size) {
-            cutter.feed(piece, |frame| frames.push(frame));
+        for piece in bytes.chunks(size) {
+            parser.feed(piece, |part| frames.extend(capture.take(part)));
         }
-        assert_eq!(cutter.unfinished(None), None);
+        frames
+    }
+
+    fn captured(bytes: &[u8], size: usize) -> Vec<CapturedFrame> {
+        let mut capture = FrameCapture::default();
+        let frames = frames_in(&mut FrameParser::default(), &mut capture, bytes, size);
+        assert_eq!(capture.take_unfinished(), None);
         frames
     }
 
     #[test]
-    fn frames_are_cut_out_however_they_come() {
+    fn frames_are_captured_however_the_stream_is_cut() {
         let frames = [
-            Frame::new(Opcode::Text, KEY, b"Hello").encode(),
-            Frame::new(Opcode::Ping, KEY, b"").encode(),
-            Frame::new(Opcode::Binary, None, &[7; 300]).encode(),
+            Frame::new(Opcode::Text, KEY, b"Hello"),
+            Frame::new(Opcode::Ping, KEY, b""),
+            Frame::new(Opcode::Binary, None, &[7; 300]),
         ];
+        let stream = frames.each_ref().map(Frame::encode).concat();
         for size in 1..400 {
-            let found = cut(&frames.concat(), size);
-            let starts: Vec<_> = found.into_iter().map(|frame| frame.start).collect();
-            assert_eq!(starts, frames, "in pieces of {size}");
+            let found = captured(&stream, size);
+            assert_eq!(found.len(), frames.len(), "in pieces of {size}");
+            for (found, frame) in found.iter().zip(&frames) {
+                assert_eq!(found.header, frame.header);
+                let mut payload = found.start.clone();
+                mask(&mut payload, found.header.masking_key.unwrap_or_default());
+                assert_eq!(payload, frame.payload);
+            }
         }
     }
 
     #[test]
-    fn long_frames_keep_their_start_and_their_end() {
+    fn a_long_payload_keeps_its_first_and_last_bytes() {
         let payload: Vec<u8> = (0..100_000_u32).map(|n| (n / 7) as u8).collect();
         let whole = Frame::new(Opcode::Binary, None, &payload).encode();
-        for size in [1000, 4096, 100_014] {
-            let frame = cut(&whole, size).remove(0);
-            let start = KEPT_START + FrameHeader::MAX_LEN;
-            assert_eq!(frame.start, whole[..start]);
-            assert_eq!(frame.end, whole[whole.len() - KEPT_END..]);
-            assert_eq!(frame.hidden, (whole.len() - start - KEPT_END) as u64);
+        for size in [1, 1000, 4096, 100_014] {
+            let frame = captured(&whole, size).remove(0);
+            assert_eq!(frame.start, payload[..KEPT_START]);
+            assert_eq!(frame.end, payload[payload.len() - KEPT_END..]);
+            assert_eq!(frame.omitted, (payload.len() - KEPT_START - KEPT_END) as u64);
+            assert_eq!(frame.received(), payload.len() as u64);
         }
     }
 
     #[test]
-    fn watching_that_begins_inside_a_frame_waits_for_the_next() {
+    fn a_capture_that_begins_inside_a_frame_waits_for_the_next() {
         let first = Frame::new(Opcode::Binary, KEY, &[7; 300]).encode();
         let second = Frame::new(Opcode::Text, KEY, b"Hello").encode();
         let stream = [first.clone(), second.clone()].concat();
         for at in 0..stream.len() {
-            let mut cursor = FrameValidator::new(1 << 20, 10);
-            cursor.advance(&stream[..at]).unwrap();
-            let mut cutter = FrameCapture::beginning_at(&cursor);
-            let mut frames = Vec::new();
-            cutter.feed(&stream[at..], |frame| frames.push(frame.start));
-            // Inside the first header nothing is lost yet: the cursor remembers it.
-            let expected = match at {
-                0..8 => vec![first.clone(), second.clone()],
-                8..=308 => vec![second.clone()],
-                309..314 => vec![second.clone()],
-                _ => vec![],
+            let mut parser = FrameParser::default();
+            parser.feed(&stream[..at], |_| {});
+            let frames = frames_in(&mut parser, &mut FrameCapture::default(), &stream[at..], 7);
+            let opcodes: Vec<_> = frames.iter().map(|frame| frame.header.opcode).collect();
+            // Nothing is lost inside a header, because the parser remembers it.
+            let expected: &[_] = match at {
+                0..8 => &[Opcode::Binary, Opcode::Text],
+                8..314 => &[Opcode::Text],
+                _ => &[],
             };
-            assert_eq!(frames, expected, "from byte {at}");
+            assert_eq!(opcodes, expected, "from byte {at}");
         }
     }
 
     #[test]
-    fn text_is_held_against_utf_8_across_fragments_and_whatever_is_not_kept() {
-        let fragment = |opcode, fin, payload: &[u8]| {
-            let mut frame = Frame::new(opcode, KEY, payload);
-            frame.header.fin = fin;
-            frame.encode()
-        };
+    fn text_is_checked_across_fragments_and_in_the_bytes_that_are_not_kept() {
         let mut long = vec![b'x'; 10_000];
         long[5000] = 0xff;
         let stream = [
@@ -253,23 +271,38 @@ mod tests {
         ]
         .concat();
         for size in [1, 3, 1000, stream.len()] {
-            let frames = cut(&stream, size);
-            let wrong: Vec<usize> = frames
+            let invalid: Vec<usize> = captured(&stream, size)
                 .iter()
                 .enumerate()
                 .filter(|(_, frame)| frame.fault == Some(Fault::InvalidUtf8))
                 .map(|(n, _)| n)
                 .collect();
-            assert_eq!(wrong, [5, 7, 9], "in pieces of {size}");
+            assert_eq!(invalid, [5, 7, 9], "in pieces of {size}");
         }
     }
 
     #[test]
-    fn a_frame_that_never_ends_is_shown_as_far_as_it_came() {
+    fn a_frame_that_never_ends_is_returned_as_far_as_it_came() {
         let whole = Frame::new(Opcode::Text, KEY, b"Hello").encode();
-        let mut cutter = FrameCapture::default();
-        cutter.feed(&whole[..8], |_| panic!("not complete"));
-        let frame = cutter.unfinished(None).expect("a part");
-        assert_eq!((frame.start, frame.missing), (whole[..8].to_vec(), 3));
+        let mut capture = FrameCapture::default();
+        let mut parser = FrameParser::default();
+        assert_eq!(frames_in(&mut parser, &mut capture, &whole[..8], 8), []);
+        let frame = capture.take_unfinished().expect("a header and two bytes");
+        assert_eq!((frame.start, frame.never_received), (whole[6..8].to_vec(), 3));
+        assert_eq!(capture.take_unfinished(), None);
+    }
+
+    #[test]
+    fn a_faulty_frame_has_the_bytes_of_its_own_that_came() {
+        let whole = Frame::new(Opcode::Binary, None, b"Hello").encode();
+        for (rest, start, never_received) in
+            [(&b"Hello, and more"[..], &b"Hello"[..], 0), (b"He", b"He", 3), (b"", b"", 5)]
+        {
+            let mut capture = FrameCapture::default();
+            frames_in(&mut FrameParser::default(), &mut capture, &whole[..2], 2);
+            let frame = capture.take_faulty(Fault::NotMasked, rest).expect("a header");
+            assert_eq!((&*frame.start, frame.never_received), (start, never_received));
+            assert_eq!(frame.fault, Some(Fault::NotMasked));
+        }
     }
 }

@@ -1,28 +1,69 @@
-//! What crosses the wire.
+//! Crossings: what the tap hands to the watch thread.
+
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::capture::CapturedFrame;
 use crate::protocol::Side;
+use crate::sys::ConnectionId;
 
-/// What a connection's watchers have not been shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gap {
-    /// Nobody was watching for a while.
-    pub unwatched: bool,
-    /// Frames for which there was no room.
-    pub missed: u64,
+/// Something that crossed the wire, with its connection and time.
+#[derive(Debug, Clone)]
+pub struct TimedCrossing {
+    /// The connection that it crossed on.
+    pub connection: ConnectionId,
+    /// The time at which the server read or wrote it.
+    pub at: Instant,
+    /// What the watch thread has not got of this connection since the crossing before this one.
+    pub gap: Gap,
+    /// What crossed.
+    pub what: Crossing,
 }
 
 /// What can cross the wire.
 #[derive(Debug, Clone)]
 pub enum Crossing {
-    /// A request head, or what was sent in place of one.
+    /// A request head, or the bytes that a client sent in place of one.
     Request(Bytes),
-    /// The head of the answer.
-    Response(Bytes),
-    /// A frame.
+    /// A response head.
+    Response {
+        /// The bytes of the head.
+        head: Bytes,
+        /// The rule that the request broke, when the response refuses it for that.
+        broken_rule: Option<BrokenRule>,
+    },
+    /// A frame, with the side that sent it.
     Frame(Side, CapturedFrame),
-    /// The connection is over; how it ended.
+    /// The connection is over: how it ended, as a sentence.
     End(String),
+}
+
+/// The rule of the opening handshake that a request broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// What is wrong with the request, as a sentence.
+    pub sentence: String,
+    /// The section of RFC 6455 that has the rule, such as `4.2.1`.
+    pub section: &'static str,
+}
+
+/// What the watch thread has not got of a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gap {
+    /// Nobody was watching for a while.
+    pub unwatched: bool,
+    /// Crossings for which the channel had no room.
+    pub missed: u64,
+}
+
+/// One of the last handshakes, kept for watchers who come later.
+#[derive(Debug, Clone)]
+pub struct KeptHandshake {
+    /// The connection of the handshake.
+    pub connection: ConnectionId,
+    /// The request head, and the time at which it came.
+    pub request: (Instant, Bytes),
+    /// The response, and the time at which it left. `None` while the server has not answered.
+    pub response: Option<(Instant, Bytes, Option<BrokenRule>)>,
 }

@@ -1,9 +1,9 @@
-//! The tap: copies what crosses the wire, for eyes only.
+//! The tap: copies what crosses the wire for those who watch.
 //!
-//! It sits at the two ends of a connection's way through the server: where bytes are read, and where
-//! frames go into the outbox. While nobody watches, it costs two relaxed loads a read and a send. While
-//! somebody does, whole frames are [cut out](crate::tap::capture) and handed to the
-//! watch thread without waiting: what does not fit is counted, and the count is told.
+//! A connection's reader and its outbox each call the tap. While nobody watches, that costs two relaxed
+//! loads for each read and each write. While somebody watches, the tap [captures](capture) whole frames and
+//! hands them to the [watch thread](crate::wire::watch) over a bounded channel. It never waits: when the
+//! channel is full, it counts what it leaves out, and the next crossing tells the count.
 
 pub mod capture;
 pub mod crossing;
@@ -17,73 +17,38 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use self::capture::{CapturedFrame, FrameCapture};
-use self::crossing::{Crossing, Gap};
-use crate::config::{HANDSHAKES_KEPT, RAW_EVENTS_WAITING};
+use self::crossing::{BrokenRule, Crossing, Gap, KeptHandshake, TimedCrossing};
+use crate::config::{CROSSINGS_WAITING, HANDSHAKES_KEPT};
 use crate::protocol::Side;
+use crate::protocol::parser::FrameParser;
 use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
-use crate::wire::watch::Watcher;
 
-/// Something that crossed the wire, as it is handed to the watch thread.
-pub enum Raw {
-    /// A part of a connection's life.
-    Crossing {
-        /// The client's number.
-        connection: ConnectionId,
-        /// When.
-        at: Instant,
-        /// Frames of this connection that were not seen since the last that was.
-        gap: Gap,
-        /// What.
-        what: Crossing,
-    },
-    /// Somebody wants to watch.
-    Watch(Watcher),
-    /// The server ends: no more watching.
-    Stop,
-}
-
-/// The server's end of the tap.
+/// The server's end of the tap. Each connection gets a [`ConnectionTap`] from it.
 pub struct Tap {
+    /// Whether anybody watches. The watch thread writes it; every connection reads it.
     watching: AtomicBool,
-    raw: Sender<Raw>,
-    /// The last handshakes: request and answer. Kept also when nobody watches, so that a page can
-    /// be shown its own, which came before it could ask.
+    crossings: Sender<TimedCrossing>,
+    /// The last handshakes, oldest first. The tap keeps them also while nobody watches, because a page
+    /// can ask to watch only after its own handshake.
     handshakes: Mutex<VecDeque<KeptHandshake>>,
 }
 
-/// One of the last handshakes.
-#[derive(Debug, Clone)]
-pub struct KeptHandshake {
-    /// The client's number.
-    pub connection: ConnectionId,
-    /// The request, and when it came.
-    pub request: (Instant, Bytes),
-    /// The answer, and when it left.
-    pub response: Option<(Instant, Bytes)>,
-}
-
 impl Tap {
-    /// A tap, and the end from which the watch thread takes what comes out.
-    pub fn new() -> (Arc<Tap>, Receiver<Raw>) {
-        let (raw, events) = bounded(RAW_EVENTS_WAITING);
-        let tap = Tap { watching: AtomicBool::new(false), raw, handshakes: Mutex::default() };
-        (Arc::new(tap), events)
+    /// A closed tap, and the channel from which the watch thread takes the crossings.
+    pub fn new() -> (Arc<Tap>, Receiver<TimedCrossing>) {
+        let (sender, crossings) = bounded(CROSSINGS_WAITING);
+        let tap = Tap {
+            watching: AtomicBool::new(false),
+            crossings: sender,
+            handshakes: Mutex::default(),
+        };
+        (Arc::new(tap), crossings)
     }
 
-    /// Opens or closes the tap, as watchers come and go.
+    /// Opens the tap when the first watcher comes, and closes it when the last has gone.
     pub fn set_watching(&self, watching: bool) {
         self.watching.store(watching, Ordering::Relaxed);
-    }
-
-    /// Adds a watcher. Waits when the watch thread is behind.
-    pub fn watch(&self, watcher: Watcher) {
-        let _ = self.raw.send(Raw::Watch(watcher));
-    }
-
-    /// Sends all watchers home.
-    pub fn stop(&self) {
-        let _ = self.raw.send(Raw::Stop);
     }
 
     /// The last handshakes, oldest first.
@@ -106,28 +71,29 @@ impl Tap {
 pub struct ConnectionTap {
     tap: Arc<Tap>,
     connection: ConnectionId,
-    /// Whether bytes have passed that nobody watched, since the last that somebody did.
+    /// Whether bytes have passed unwatched since the last crossing that was handed over.
     unwatched: AtomicBool,
-    /// Frames for which there was no room, since the last that was handed over.
+    /// Crossings for which the channel had no room since the last that was handed over.
     missed: AtomicU64,
 }
 
 impl ConnectionTap {
-    /// Whether anybody watches what passes now: all that is asked while nobody does.
+    /// Whether anybody watches. Reader and outbox ask before each read and each write.
     #[inline]
     pub fn is_watched(&self) -> bool {
         let watched = self.tap.watching.load(Ordering::Relaxed);
-        // Written once, so that reader and outbox do not fight for the cache line.
+        // Written once, so that the reader and the outbox do not fight over the cache line.
         if !watched && !self.unwatched.load(Ordering::Relaxed) {
             self.unwatched.store(true, Ordering::Relaxed);
         }
         watched
     }
 
-    /// A request head has come.
+    /// Takes the request head that has come.
     pub fn request(&self, head: Bytes) {
-        let at = Instant::now();
         let mut kept = lock(&self.tap.handshakes);
+        // Under the lock, so that a list of the handshakes has all of an earlier time.
+        let at = Instant::now();
         if kept.len() == HANDSHAKES_KEPT {
             kept.pop_front();
         }
@@ -140,32 +106,38 @@ impl ConnectionTap {
         self.hand_over(at, Crossing::Request(head));
     }
 
-    /// The answer to the request leaves.
-    pub fn response(&self, head: Bytes) {
-        let at = Instant::now();
+    /// Takes the response head that leaves, and the rule that the request broke if the server refuses
+    /// it for that.
+    pub fn response(&self, head: Bytes, broken_rule: Option<BrokenRule>) {
         let mut kept = lock(&self.tap.handshakes);
-        // Among the newest, most likely.
+        let at = Instant::now();
+        // From the newest on, because an answer follows its request soon.
         if let Some(mine) = kept.iter_mut().rev().find(|kept| kept.connection == self.connection) {
-            mine.response = Some((at, head.clone()));
+            mine.response = Some((at, head.clone(), broken_rule.clone()));
         }
         drop(kept);
-        self.hand_over(at, Crossing::Response(head));
+        self.hand_over(at, Crossing::Response { head, broken_rule });
     }
 
-    /// A frame has come, or leaves.
+    /// Takes a frame that has come or leaves.
     pub fn frame(&self, side: Side, frame: CapturedFrame) {
         self.hand_over(Instant::now(), Crossing::Frame(side, frame));
     }
 
-    /// Whole frames leave, laid end to end.
+    /// Takes whole frames that leave. Their bytes lie in `pieces`, one behind the other.
     pub fn frames_out(&self, pieces: &[Bytes]) {
-        let mut cutter = FrameCapture::default();
+        let mut parser = FrameParser::default();
+        let mut capture = FrameCapture::default();
         for piece in pieces {
-            cutter.feed(piece, |frame| self.frame(Side::Server, frame));
+            parser.feed(piece, |part| {
+                if let Some(frame) = capture.take(part) {
+                    self.frame(Side::Server, frame);
+                }
+            });
         }
     }
 
-    /// The connection is over.
+    /// Takes the end of the connection: how it ended, as a sentence.
     pub fn end(&self, how: &str) {
         self.hand_over(Instant::now(), Crossing::End(how.to_owned()));
     }
@@ -178,8 +150,8 @@ impl ConnectionTap {
             unwatched: self.unwatched.swap(false, Ordering::Relaxed),
             missed: self.missed.swap(0, Ordering::Relaxed),
         };
-        let raw = Raw::Crossing { connection: self.connection, at, gap, what };
-        if self.tap.raw.try_send(raw).is_err() {
+        let crossing = TimedCrossing { connection: self.connection, at, gap, what };
+        if self.tap.crossings.try_send(crossing).is_err() {
             self.missed.fetch_add(gap.missed + 1, Ordering::Relaxed);
         }
     }
@@ -188,31 +160,71 @@ impl ConnectionTap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Frame, FrameHeader, Opcode};
+
+    fn ping() -> CapturedFrame {
+        CapturedFrame::new(FrameHeader::new(Opcode::Ping, None, 0))
+    }
 
     #[test]
-    fn what_there_is_no_room_for_is_counted() {
-        let (tap, events) = Tap::new();
+    fn the_tap_counts_what_the_channel_has_no_room_for() {
+        let (tap, crossings) = Tap::new();
         let connection = tap.connection(ConnectionId(1));
         assert!(!connection.is_watched());
-        connection.frame(Side::Client, CapturedFrame::default());
-        assert!(events.is_empty(), "nobody watches");
+        connection.frame(Side::Client, ping());
+        assert!(crossings.is_empty(), "nobody watches");
         tap.set_watching(true);
         assert!(connection.is_watched());
-        for _ in 0..RAW_EVENTS_WAITING + 5 {
-            connection.frame(Side::Client, CapturedFrame::default());
+        for _ in 0..CROSSINGS_WAITING + 5 {
+            connection.frame(Side::Client, ping());
         }
-        let gap = |raw: Raw| match raw {
-            Raw::Crossing { gap, .. } => gap,
-            _ => panic!("a crossing"),
-        };
-        assert_eq!(gap(events.recv().unwrap()), Gap { unwatched: true, missed: 0 });
-        connection.frame(Side::Client, CapturedFrame::default());
-        let gaps: Vec<Gap> = events.try_iter().map(gap).collect();
-        assert_eq!(gaps.len(), RAW_EVENTS_WAITING);
+        let first = crossings.recv().unwrap().gap;
+        assert_eq!(first, Gap { unwatched: true, missed: 0 });
+        connection.frame(Side::Client, ping());
+        let gaps: Vec<Gap> = crossings.try_iter().map(|crossing| crossing.gap).collect();
+        assert_eq!(gaps.len(), CROSSINGS_WAITING);
         assert_eq!(gaps.last(), Some(&Gap { unwatched: false, missed: 5 }));
-        // Where nothing came before, nothing was missed.
+        // A connection on which nothing has crossed before has no gap.
         let newcomer = tap.connection(ConnectionId(2));
-        newcomer.frame(Side::Client, CapturedFrame::default());
-        assert_eq!(gap(events.recv().unwrap()), Gap::default());
+        newcomer.frame(Side::Client, ping());
+        assert_eq!(crossings.recv().unwrap().gap, Gap::default());
+    }
+
+    #[test]
+    fn the_tap_keeps_the_last_handshakes_while_nobody_watches() {
+        let (tap, _crossings) = Tap::new();
+        let rule = BrokenRule { sentence: "no key".to_owned(), section: "4.2.1" };
+        for id in 0..HANDSHAKES_KEPT as u64 + 1 {
+            let connection = tap.connection(ConnectionId(id));
+            connection.request(Bytes::from(format!("request {id}")));
+            connection.response(Bytes::from(format!("response {id}")), Some(rule.clone()));
+        }
+        let kept = tap.handshakes();
+        assert_eq!(kept.len(), HANDSHAKES_KEPT);
+        assert_eq!(kept[0].request.1, "request 1");
+        let (_, head, broken_rule) = kept[0].response.clone().expect("a response");
+        assert_eq!((head, broken_rule), (Bytes::from("response 1"), Some(rule)));
+    }
+
+    #[test]
+    fn frames_that_leave_are_captured_across_pieces() {
+        let (tap, crossings) = Tap::new();
+        tap.set_watching(true);
+        let stream =
+            [Frame::new(Opcode::Text, None, b"Hello"), Frame::new(Opcode::Binary, None, &[7; 300])]
+                .each_ref()
+                .map(Frame::encode)
+                .concat();
+        let (first, second) = stream.split_at(20);
+        let pieces = [Bytes::copy_from_slice(first), Bytes::copy_from_slice(second)];
+        tap.connection(ConnectionId(1)).frames_out(&pieces);
+        let lengths: Vec<_> = crossings
+            .try_iter()
+            .map(|crossing| match crossing.what {
+                Crossing::Frame(Side::Server, frame) => frame.header.payload_length,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(lengths, [5, 300]);
     }
 }

@@ -1,29 +1,75 @@
-//! Takes apart bytes that somebody types, with the code that the wire view uses.
+//! Explains bytes that somebody types, with the code that the wire view uses.
 
+use std::fmt;
 use std::time::Instant;
 
-use crate::protocol::Side;
-use crate::protocol::validator::FrameValidator;
-use crate::protocol::{Fault, check_close_body};
-use crate::protocol::{Frame, FrameHeader, Opcode};
+use super::event::{WireEvent, WireEventKind};
+use super::head::HeadView;
+use super::tracker::Tracker;
+use crate::protocol::parser::{FrameParser, FramePart};
+use crate::protocol::validator::FrameRules;
+use crate::protocol::{Fault, FrameHeader, Side};
 use crate::sys::ConnectionId;
 use crate::tap::capture::{CapturedFrame, FrameCapture};
-use crate::tap::crossing::{Crossing, Gap};
-use crate::wire::tracker::Tracker;
-use crate::wire::{HeadView, WireEvent, WireEventKind};
+use crate::tap::crossing::{Crossing, Gap, TimedCrossing};
+use crate::text::hex;
 
-/// Takes bytes apart: a request, an answer, or frames laid end to end.
+/// The reason why something typed cannot be explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExplainError {
+    /// There are no bytes.
+    Nothing,
+    /// The bytes end inside the header of a frame: the bytes of that header.
+    IncompleteHeader(Vec<u8>),
+    /// A character that is not hex.
+    NotHex {
+        /// The position of the character in the text; the first is 1.
+        position: usize,
+        /// The character, or `None` at the end of the text.
+        found: Option<char>,
+        /// Whether the first digit of a byte came before it.
+        inside_byte: bool,
+    },
+    /// A masking key that does not have four bytes: its number of bytes.
+    KeyLength(usize),
+}
+
+impl fmt::Display for ExplainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExplainError::Nothing => f.write_str("there are no bytes to explain"),
+            ExplainError::IncompleteHeader(bytes) => {
+                write!(f, "the header of a frame is not complete: {} and no more", hex(bytes))
+            }
+            ExplainError::NotHex { position, found, inside_byte } => {
+                let expected = if *inside_byte { "a second hex digit" } else { "a hex digit" };
+                write!(f, "expected {expected} at position {position}, found ")?;
+                match found {
+                    Some(c) => write!(f, "'{}'", c.escape_debug()),
+                    None => f.write_str("the end"),
+                }
+            }
+            ExplainError::KeyLength(length) => {
+                write!(f, "a masking key has 4 bytes, not {length}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ExplainError {}
+
+/// Explains bytes: a request head, a response head, or frames one behind the other.
 ///
 /// # Errors
-/// A sentence that says why they cannot be.
-pub fn events_in(bytes: &[u8]) -> Result<Vec<WireEvent>, String> {
+/// [`ExplainError::Nothing`] and [`ExplainError::IncompleteHeader`].
+pub fn events_in(bytes: &[u8]) -> Result<Vec<WireEvent>, ExplainError> {
     if bytes.is_empty() {
-        return Err("there are no bytes to explain".to_owned());
+        return Err(ExplainError::Nothing);
     }
     if looks_like_head(bytes) { Ok(vec![head(bytes)]) } else { frames(bytes) }
 }
 
-/// Whether these bytes are HTTP, by their first line.
+/// Whether the first line of these bytes is one of HTTP.
 pub fn looks_like_head(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -38,64 +84,106 @@ fn head(bytes: &[u8]) -> WireEvent {
     WireEvent { connection: ConnectionId::NONE, number: 1, seconds: 0.0, gap: None, what }
 }
 
-/// Frames laid end to end. Masked ones are taken to be a client's, others a server's.
-fn frames(bytes: &[u8]) -> Result<Vec<WireEvent>, String> {
-    let mut cutter = FrameCapture::default();
-    let mut cut: Vec<CapturedFrame> = Vec::new();
-    cutter.feed(bytes, |frame| cut.push(frame));
-    if let Some(rest) = cutter.unfinished(None) {
-        if FrameHeader::decode(&rest.start).is_none() {
-            let have = crate::text::hex(&rest.start);
-            return Err(format!("the header of a frame is not complete: {have} and no more"));
+fn frames(bytes: &[u8]) -> Result<Vec<WireEvent>, ExplainError> {
+    let mut parser = FrameParser::default();
+    let mut typed = TypedFrames::default();
+    parser.feed(bytes, |part| typed.take(part));
+    if !parser.header_so_far().is_empty() {
+        return Err(ExplainError::IncompleteHeader(parser.header_so_far().to_vec()));
+    }
+    Ok(typed.events())
+}
+
+/// Frames that somebody types. A masked frame is taken for a client's, another for a server's.
+struct TypedFrames {
+    capture: FrameCapture,
+    client: FrameRules,
+    server: FrameRules,
+    /// The side of the current frame, and the rule that its header breaks.
+    from: Side,
+    fault: Option<Fault>,
+    frames: Vec<(Side, CapturedFrame)>,
+}
+
+impl Default for TypedFrames {
+    fn default() -> TypedFrames {
+        TypedFrames {
+            capture: FrameCapture::default(),
+            client: FrameRules::new(usize::MAX, u32::MAX),
+            server: FrameRules::new(usize::MAX, u32::MAX),
+            from: Side::Client,
+            fault: None,
+            frames: Vec::new(),
         }
-        cut.push(rest);
     }
-    let mut conversation = Tracker::new(Instant::now(), 1);
-    let mut client = FrameValidator::new(usize::MAX, u32::MAX);
-    let mut server = FrameValidator::new(usize::MAX, u32::MAX);
-    let mut events = Vec::new();
-    for mut frame in cut {
-        let masked = frame.start.get(1).is_some_and(|second| second & 0x80 != 0);
-        let (from, cursor) =
-            if masked { (Side::Client, &mut client) } else { (Side::Server, &mut server) };
-        frame.fault = fault_in(&frame, cursor).or(frame.fault);
-        let what = Crossing::Frame(from, frame);
-        events.extend(conversation.take(ConnectionId::NONE, Instant::now(), Gap::default(), what));
-    }
-    Ok(events)
 }
 
-/// The rule that a frame breaks, by itself or after those that `cursor` has seen.
-fn fault_in(frame: &CapturedFrame, cursor: &mut FrameValidator) -> Option<Fault> {
-    let (mut header, _) = FrameHeader::decode(&frame.start)?;
-    // Only a client must mask; not to have done so makes it a server's frame here.
-    header.masking_key.get_or_insert_default();
-    cursor.enter(&header).err().or_else(|| {
-        let (whole, _) = Frame::decode(&frame.start)?;
-        let is_close = whole.header.opcode == Opcode::Close;
-        is_close.then(|| check_close_body(&whole.payload).err())?
-    })
+impl TypedFrames {
+    fn take(&mut self, part: FramePart<'_>) {
+        let checked = match part {
+            FramePart::Header(header) => {
+                let is_masked = header.masking_key.is_some();
+                self.from = if is_masked { Side::Client } else { Side::Server };
+                self.fault = None;
+                // The rules are those for a client, which must mask; a key of zeros masks nothing.
+                let masking_key = header.masking_key.or(Some([0; 4]));
+                self.check(FramePart::Header(&FrameHeader { masking_key, ..*header }))
+            }
+            _ => self.check(part),
+        };
+        self.fault = self.fault.take().or(checked.err());
+        if let Some(frame) = self.capture.take(part) {
+            self.add(frame);
+        }
+    }
+
+    fn check(&mut self, part: FramePart<'_>) -> Result<(), Fault> {
+        match self.from {
+            Side::Client => self.client.check(part),
+            Side::Server => self.server.check(part),
+        }
+    }
+
+    fn add(&mut self, mut frame: CapturedFrame) {
+        frame.fault = self.fault.take().or(frame.fault);
+        self.frames.push((self.from, frame));
+    }
+
+    fn events(mut self) -> Vec<WireEvent> {
+        if let Some(frame) = self.capture.take_unfinished() {
+            self.add(frame);
+        }
+        let mut tracker = Tracker::new(Instant::now(), 1);
+        let crossing = |(side, frame)| TimedCrossing {
+            connection: ConnectionId::NONE,
+            at: Instant::now(),
+            gap: Gap::default(),
+            what: Crossing::Frame(side, frame),
+        };
+        self.frames.into_iter().map(crossing).map(|crossing| tracker.take(crossing)).collect()
+    }
 }
 
-/// A masking key from hex.
+/// Reads a masking key in hex.
 ///
 /// # Errors
-/// WireEventKind is wrong with the hex, or how many bytes it has instead of four.
-pub fn masking_key_in(hex: &str) -> Result<[u8; 4], String> {
-    let bytes = bytes_in(hex)?;
+/// [`ExplainError::NotHex`] and [`ExplainError::KeyLength`].
+pub fn masking_key_in(text: &str) -> Result<[u8; 4], ExplainError> {
+    let bytes = bytes_in(text)?;
     let length = bytes.len();
-    bytes.try_into().map_err(|_| format!("a masking key has 4 bytes, not {length}"))
+    bytes.try_into().map_err(|_| ExplainError::KeyLength(length))
 }
 
-/// Bytes from hex: pairs of digits, with or without space, `0x`, `\x`, `:` or `,` between.
+/// Reads bytes in hex: pairs of digits, with or without space, `0x`, `\x`, `:`, `,` or `-` between
+/// them.
 ///
 /// # Errors
-/// The position of what is no hex, and what was expected there.
-pub fn bytes_in(text: &str) -> Result<Vec<u8>, String> {
+/// [`ExplainError::NotHex`].
+pub fn bytes_in(text: &str) -> Result<Vec<u8>, ExplainError> {
     let mut bytes = Vec::new();
     let mut high: Option<u8> = None;
     let mut chars = text.chars().enumerate().peekable();
-    while let Some((at, c)) = chars.next() {
+    while let Some((index, c)) = chars.next() {
         let next_is_x = chars.peek().is_some_and(|(_, next)| matches!(next, 'x' | 'X'));
         match (c, c.to_digit(16), high) {
             ('0' | '\\', _, None) if next_is_x => {
@@ -108,17 +196,62 @@ pub fn bytes_in(text: &str) -> Result<Vec<u8>, String> {
             (_, Some(digit), None) => high = Some(digit as u8),
             (c, None, None) if c.is_whitespace() || matches!(c, ':' | ',' | '-') => {}
             (c, None, high) => {
-                let expected = if high.is_some() { "a second hex digit" } else { "a hex digit" };
-                let c = c.escape_debug();
-                return Err(format!("expected {expected} at position {}, found '{c}'", at + 1));
+                let inside_byte = high.is_some();
+                let position = index + 1;
+                return Err(ExplainError::NotHex { position, found: Some(c), inside_byte });
             }
         }
     }
     match high {
         None => Ok(bytes),
         Some(_) => {
-            let end = text.chars().count() + 1;
-            Err(format!("expected a second hex digit at position {end}, found the end"))
+            let position = text.chars().count() + 1;
+            Err(ExplainError::NotHex { position, found: None, inside_byte: true })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_read_in_every_common_form() {
+        for text in ["81 05 0f", "81050F", "0x81,0x05,0x0f", r"\x81\x05\x0f", "81:05-0f\n"] {
+            assert_eq!(bytes_in(text), Ok(vec![0x81, 0x05, 0x0f]), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_position() {
+        let error = |text| bytes_in(text).expect_err(text).to_string();
+        assert_eq!(error("81 0g"), "expected a second hex digit at position 5, found 'g'");
+        assert_eq!(error("81 \u{7}"), "expected a hex digit at position 4, found '\\u{7}'");
+        assert_eq!(error("81 0"), "expected a second hex digit at position 5, found the end");
+        assert_eq!(masking_key_in("01 02"), Err(ExplainError::KeyLength(2)));
+    }
+
+    #[test]
+    fn bytes_that_end_inside_a_header_are_an_error() {
+        let error = |bytes: &[u8]| events_in(bytes).map(|_| ()).expect_err("an error");
+        assert_eq!(error(b""), ExplainError::Nothing);
+        assert_eq!(error(b"\x82\x7e\x01"), ExplainError::IncompleteHeader(vec![0x82, 0x7e, 0x01]));
+        let behind_a_frame = error(b"\x81\x00\x82");
+        assert_eq!(behind_a_frame, ExplainError::IncompleteHeader(vec![0x82]));
+    }
+
+    #[test]
+    fn each_side_has_its_own_rules() {
+        // A client's fragment and a server's message between: no rule is broken.
+        let bytes = b"\x01\x81\0\0\0\0a\x81\x01b\x80\x81\0\0\0\0c";
+        let events = events_in(bytes).expect("three frames");
+        let frames: Vec<_> = events
+            .iter()
+            .map(|event| match &event.what {
+                WireEventKind::Frame(frame) => (frame.from, frame.fault.is_some()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(frames, [(Side::Client, false), (Side::Server, false), (Side::Client, false)]);
     }
 }

@@ -1,29 +1,28 @@
-//! The fields of a frame's header, as in the picture of RFC 6455 section 5.2.
+//! The fields of a frame's header, in the order of the picture in RFC 6455 section 5.2.
 
 use serde::Serialize;
 
-use crate::protocol::Side;
-use crate::protocol::{FrameHeader, LengthForm};
+use crate::protocol::{FrameHeader, LengthForm, Side};
 use crate::text::hex;
 
-/// A field of a frame, in the order in which fields cross the wire.
+/// A field of a frame's header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Field {
     /// Its name in RFC 6455 section 5.2.
     pub name: &'static str,
-    /// Where its first byte is in the frame, and how many it has or shares.
+    /// The position of its first byte in the frame; the first is 0.
     pub at: usize,
-    /// See `at`.
+    /// The number of bytes that it fills, or of which it has some bits.
     pub bytes: usize,
-    /// Its bits among those of its byte, as in `1... ....`; empty for fields of whole bytes.
+    /// Its bits within its byte, as in `1... ....`. Empty for a field of whole bytes.
     pub bits: String,
     /// Its value.
     pub value: String,
-    /// WireEventKind that means.
+    /// The meaning of its value.
     pub meaning: String,
 }
 
-/// The fields of a header, as in the picture of RFC 6455 section 5.2.
+/// Takes a header apart.
 pub(super) fn fields_of(header: &FrameHeader, from: Side) -> Vec<Field> {
     let bit = |set: bool| if set { "1" } else { "0" }.to_owned();
     let mut fields = vec![

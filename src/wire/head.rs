@@ -1,35 +1,48 @@
-//! A request head or the head of an answer, with what its lines are for.
+//! A request or response head, with the meaning of each line that belongs to the opening handshake.
 
 use serde::Serialize;
 
 use crate::protocol::AcceptKey;
+use crate::tap::crossing::BrokenRule;
 
-/// A request head, or the head of an answer.
+/// A request or response head.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeadView {
     /// The first line.
     pub line: String,
     /// The header lines, in order.
     pub headers: Vec<HeaderView>,
-    /// Bytes in all, the blank line included.
+    /// The length of the head in bytes, with the blank line.
     pub length: usize,
-    /// In the request of an opening handshake: how its answer is made.
+    /// In the request of an opening handshake: how the server makes its answer to the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept: Option<AcceptKey>,
+    /// In a response that refuses an opening handshake: the rule that the request broke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken_rule: Option<BrokenRuleView>,
 }
 
 /// A header line.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeaderView {
-    /// The line as it came.
+    /// The line as it crossed the wire.
     pub line: String,
-    /// WireEventKind it is for, where it is part of the handshake.
+    /// What the line is for, if it belongs to the handshake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meaning: Option<&'static str>,
 }
 
+/// A broken rule of the opening handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokenRuleView {
+    /// What is wrong with the request, as a sentence.
+    pub sentence: String,
+    /// The section of RFC 6455 that has the rule, such as `4.2.1`.
+    pub rfc: &'static str,
+}
+
 impl HeadView {
-    /// Takes a head apart, also one that is none: it is then one line.
+    /// Takes a head apart. Bytes that are not a head become one line without headers.
     pub fn of(head: &[u8]) -> HeadView {
         let text = String::from_utf8_lossy(head);
         let mut lines = text.trim_end().lines().map(str::to_owned);
@@ -46,7 +59,14 @@ impl HeadView {
             name.eq_ignore_ascii_case("Sec-WebSocket-Key").then(|| value.trim())
         });
         let accept = key.filter(|_| is_request).map(AcceptKey::of);
-        HeadView { line, headers, length: head.len(), accept }
+        HeadView { line, headers, length: head.len(), accept, broken_rule: None }
+    }
+
+    /// Takes the head of a refusal apart, and adds the rule that the request broke.
+    pub fn of_response(head: &[u8], broken_rule: Option<BrokenRule>) -> HeadView {
+        let broken_rule =
+            broken_rule.map(|rule| BrokenRuleView { sentence: rule.sentence, rfc: rule.section });
+        HeadView { broken_rule, ..HeadView::of(head) }
     }
 }
 
@@ -54,7 +74,7 @@ fn meaning_of_header(name: &str) -> Option<&'static str> {
     Some(match name {
         "upgrade" => "the protocol to change to",
         "connection" => "a list; one item is Upgrade",
-        "sec-websocket-key" => "16 random bytes in base64; no secret, no password",
+        "sec-websocket-key" => "16 random bytes in base64, not a password",
         "sec-websocket-version" => "13 is RFC 6455",
         "sec-websocket-extensions" => "offered; declined, so that bytes stay readable",
         "sec-websocket-protocol" => "subprotocols; the server takes one or none",
@@ -62,4 +82,21 @@ fn meaning_of_header(name: &str) -> Option<&'static str> {
         "origin" => "where the page comes from; the server decides if it may",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_rule_that_the_request_broke() {
+        let head = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        let rule = BrokenRule { sentence: "the key is missing".to_owned(), section: "4.2.1" };
+        let json = |rule| serde_json::to_value(HeadView::of_response(head, rule)).unwrap();
+        let refused = json(Some(rule));
+        assert_eq!(refused["line"], "HTTP/1.1 400 Bad Request");
+        assert_eq!(refused["broken_rule"]["sentence"], "the key is missing");
+        assert_eq!(refused["broken_rule"]["rfc"], "4.2.1");
+        assert!(json(None).get("broken_rule").is_none());
+    }
 }

@@ -1,4 +1,4 @@
-//! Properties that hold for any bytes. The property tests and the fuzz targets try to break them.
+//! What holds for any bytes. The property tests and the fuzz targets try to prove it wrong.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -6,6 +6,7 @@ use chalkwire::Config;
 use chalkwire::connection::routes::{self, Route};
 use chalkwire::http::origin::Origins;
 use chalkwire::http::request::{HeadResult, parse_head};
+use chalkwire::protocol::parser::{FrameParser, FramePart};
 use chalkwire::protocol::validator::{FaultAt, FrameValidator};
 use chalkwire::protocol::{Frame, FrameHeader};
 use chalkwire::tap::capture::{CapturedFrame, FrameCapture};
@@ -17,7 +18,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, WebSocket};
 use unicode_width::UnicodeWidthStr;
 
-/// A frame that is decoded and encoded again gives the same bytes, however the bytes are cut.
+/// A frame that is decoded and encoded again has the same bytes, and no cut in them changes the result.
 pub fn frame(bytes: &[u8]) {
     if let Some((header, length)) = FrameHeader::decode(bytes) {
         let mut again = Vec::new();
@@ -32,27 +33,55 @@ pub fn frame(bytes: &[u8]) {
         assert_eq!(frame.encode(), bytes[..length], "{frame:?}");
         assert!(length == bytes.len() || Frame::decode(&bytes[..length]) == Some((frame, length)));
     }
-    let whole = cut(bytes, bytes.len());
+    let whole = parts_of(bytes, bytes.len());
     for size in [1, 2, 3, 7] {
-        assert_eq!(cut(bytes, size), whole, "in pieces of {size}");
+        assert_eq!(parts_of(bytes, size), whole, "in pieces of {size}");
+    }
+    let whole = captured(bytes, bytes.len());
+    for size in [1, 2, 3, 7] {
+        assert_eq!(captured(bytes, size), whole, "in pieces of {size}");
     }
 }
 
-fn cut(bytes: &[u8], size: usize) -> Vec<CapturedFrame> {
-    let mut cutter = FrameCapture::default();
-    let mut frames = Vec::new();
+/// The bytes of each frame as the parser takes them apart, whether the frame ends, and at the end the
+/// bytes of a header that is not complete.
+fn parts_of(bytes: &[u8], size: usize) -> Vec<(Vec<u8>, bool)> {
+    let mut parser = FrameParser::default();
+    let mut frames: Vec<(Vec<u8>, bool)> = Vec::new();
     for piece in bytes.chunks(size.max(1)) {
-        cutter.feed(piece, |frame| frames.push(frame));
+        parser.feed(piece, |part| match (part, frames.last_mut()) {
+            (FramePart::Header(header), None | Some((_, true))) => {
+                let mut bytes = Vec::new();
+                header.encode(&mut bytes);
+                frames.push((bytes, false));
+            }
+            (FramePart::Payload(piece), Some((bytes, false))) => bytes.extend_from_slice(piece),
+            (FramePart::End, Some((_, ended @ false))) => *ended = true,
+            (part, _) => panic!("{part:?} in the wrong place"),
+        });
     }
-    frames.extend(cutter.unfinished(None));
+    frames.push((parser.header_so_far().to_vec(), false));
+    let all: Vec<u8> = frames.iter().flat_map(|(bytes, _)| bytes).copied().collect();
+    assert_eq!(all, bytes, "every byte is in one part");
     frames
 }
 
-/// The limit for request heads in these tests. It is small, so that inputs reach it.
+fn captured(bytes: &[u8], size: usize) -> Vec<CapturedFrame> {
+    let mut parser = FrameParser::default();
+    let mut capture = FrameCapture::default();
+    let mut frames = Vec::new();
+    for piece in bytes.chunks(size.max(1)) {
+        parser.feed(piece, |part| frames.extend(capture.take(part)));
+    }
+    frames.extend(capture.take_unfinished());
+    frames
+}
+
+/// The limit of a request head in these tests: small, so that some inputs reach it.
 const MAX_HEAD: usize = 1024;
 
-/// A request head is parsed as soon as it is complete and not before. It gets what it asks for, or a
-/// refusal of one line.
+/// A request head is read as soon as it is complete and not before, and the server answers every head
+/// with one line, or with what it asks for.
 pub fn head(bytes: &[u8]) {
     let Some(HeadResult::Head(head, length)) = parse_head(bytes, MAX_HEAD) else {
         if let Some(HeadResult::Refused(refusal)) = parse_head(bytes, MAX_HEAD) {
@@ -89,35 +118,35 @@ fn expect_one_line(response: &chalkwire::http::response::Response) {
     assert!(!said.contains(char::is_control), "{text:?} lets control characters through");
 }
 
-/// The bytes of a client go to the validator in pieces, and then to tungstenite. The validator finds
-/// every fault except bad UTF-8, and finds it at the same place however the bytes are cut, so that
-/// tungstenite finds none. The wire view can show the bytes, whatever they are.
+/// What a client sends goes to the validator in pieces, and then to tungstenite. The validator finds every
+/// fault but invalid UTF-8, in the same frame however the bytes are cut, so that tungstenite has none left
+/// to find. And any bytes can be shown.
 pub fn read_path(bytes: &[u8]) {
     let Some((&size, bytes)) = bytes.split_first() else { return };
-    let (good, stop) = walk(bytes, usize::from(size).max(1));
-    let (whole, same) = walk(bytes, bytes.len().max(1));
-    let named = |stop: &Option<FaultAt>| stop.as_ref().map(|s| (s.frame, s.fault.to_string()));
-    assert_eq!(named(&stop), named(&same));
-    // When a faulty header comes in pieces, its first pieces pass before the last one shows the fault.
-    assert!(good.len() >= whole.len() && good.len() < whole.len() + FrameHeader::MAX_LEN + 125);
+    let (valid, fault) = validate(bytes, usize::from(size).max(1));
+    let (whole, same) = validate(bytes, bytes.len().max(1));
+    let named = |at: &Option<FaultAt>| at.as_ref().map(|at| (at.frame, at.fault.to_string()));
+    assert_eq!(named(&fault), named(&same));
+    // Of a faulty header that came in pieces, the first have passed when the last shows the fault.
+    assert!(valid.len() >= whole.len() && valid.len() < whole.len() + FrameHeader::MAX_LEN + 125);
     read_with_tungstenite(whole);
     show(bytes);
 }
 
 const MAX_MESSAGE: usize = 1000;
 
-/// The bytes that the validator accepts, and the fault at which it stops.
-fn walk(bytes: &[u8], size: usize) -> (&[u8], Option<FaultAt>) {
-    let mut cursor = FrameValidator::new(MAX_MESSAGE, 20);
+/// The bytes that pass the validator, and the fault that stopped it.
+fn validate(bytes: &[u8], size: usize) -> (&[u8], Option<FaultAt>) {
+    let mut validator = FrameValidator::new(MAX_MESSAGE, 20);
     for (n, piece) in bytes.chunks(size).enumerate() {
-        if let Err(stop) = cursor.advance(piece) {
-            return (&bytes[..n * size + stop.good], Some(stop));
+        if let Err(fault) = validator.advance(piece, |_| {}) {
+            return (&bytes[..n * size + fault.valid], Some(fault));
         }
     }
     (bytes, None)
 }
 
-/// A stream that reads these bytes and discards what is written.
+/// A stream that reads the bytes and discards what is written.
 struct Wire<'a>(Cursor<&'a [u8]>);
 
 impl Read for Wire<'_> {
@@ -158,7 +187,7 @@ fn read_with_tungstenite(bytes: &[u8]) {
                 ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing
             )
     );
-    assert!(is_fine, "the validator has accepted what tungstenite calls {error}");
+    assert!(is_fine, "the validator let through what tungstenite calls {error}");
 }
 
 /// Shows the bytes in 80 columns without control characters, and as JSON.

@@ -31,7 +31,7 @@ fn summaries(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_masked_hello_of_section_5_7() {
+fn the_masked_hello_of_section_5_7_is_explained() {
     let expected = "\
 #1  CLIENT -> SERVER  TEXT \"Hello\", 11 bytes
   81              1... ....  FIN 1        last frame of this message
@@ -57,7 +57,7 @@ fn the_masked_hello_of_section_5_7() {
 }
 
 #[test]
-fn the_other_examples_of_section_5_7_and_more() {
+fn each_frame_has_its_summary() {
     let zeros = |count: usize| "00 ".repeat(count);
     for (hex, lines) in [
         ("81 05 48 65 6c 6c 6f".to_owned(), vec!["#1  SERVER -> CLIENT  TEXT \"Hello\", 7 bytes"]),
@@ -93,16 +93,19 @@ fn the_other_examples_of_section_5_7_and_more() {
         ("89 80 37 fa 21 3d 8a 00".to_owned(), vec!["#1  CLIENT -> SERVER  PING, 6 bytes", "#2"]),
         ("88 02 03 e8".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1000 normal closure"]),
         ("88 82 37 fa 21 3d 34 12".to_owned(), vec!["#1  CLIENT -> SERVER  CLOSE 1000"]),
-        ("88 80 37 fa 21 3d".to_owned(), vec!["#1  CLIENT -> SERVER  CLOSE 1005 no code given"]),
+        (
+            "88 80 37 fa 21 3d".to_owned(),
+            vec!["#1  CLIENT -> SERVER  CLOSE 1005 no status received"],
+        ),
         (
             "88 85 37 fa 21 3d 34 13 43 44 52".to_owned(),
             vec!["#1  CLIENT -> SERVER  CLOSE 1001 going away \"bye\""],
         ),
         ("88 02 03 ea".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1002 protocol error"]),
-        ("88 02 03 eb".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1003 cannot accept"]),
-        ("88 02 03 ef".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1007 data does not match"]),
+        ("88 02 03 eb".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1003 unsupported data"]),
+        ("88 02 03 ef".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1007 invalid frame"]),
         ("88 02 03 f1".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1009 message too big"]),
-        ("88 02 03 f3".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1011 server fault"]),
+        ("88 02 03 f3".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE 1011 internal error"]),
         ("82 7d".to_owned(), vec!["#1  SERVER -> CLIENT  BINARY, 125 bytes never came"]),
         ("82 fe 00 7e 37 fa 21 3d".to_owned(), vec!["#1  CLIENT -> SERVER  BINARY, 126 bytes"]),
         ("48 54 54 50".to_owned(), vec!["#1  SERVER -> CLIENT  CLOSE! RSV bits are 100"]),
@@ -125,7 +128,7 @@ fn the_other_examples_of_section_5_7_and_more() {
 }
 
 #[test]
-fn every_form_of_a_length() {
+fn every_form_of_a_length_is_explained() {
     for (header, length) in [
         ("82 00", 0_u64),
         ("82 7d", 125),
@@ -177,7 +180,7 @@ fn a_fault_is_marked_at_its_frame() {
 }
 
 #[test]
-fn the_key_of_section_1_3() {
+fn the_key_of_section_1_3_is_explained() {
     let text = explain(&["--key", "dGhlIHNhbXBsZSBub25jZQ=="]);
     for step in [
         "= key + GUID  dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
@@ -192,7 +195,7 @@ fn the_key_of_section_1_3() {
 }
 
 #[test]
-fn a_request_is_taken_apart_too() {
+fn a_request_is_explained() {
     let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Origin: http://example.com\r\nSec-WebSocket-Version: 13\r\n\r\n";

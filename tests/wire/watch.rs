@@ -188,7 +188,7 @@ fn a_fault_is_shown_at_its_frame() {
 }
 
 #[test]
-fn a_refusal_is_shown_but_the_view_does_not_show_itself() {
+fn a_refusal_is_shown_but_the_requests_of_the_page_are_not() {
     let server = serve(Config::default());
     let mut watching = Watching::begin(&server);
     server.get("/", "");
@@ -248,7 +248,7 @@ fn no_gap_is_reported_when_nothing_was_missed() {
 }
 
 #[test]
-fn only_this_servers_own_page_may_watch() {
+fn only_pages_of_this_server_may_watch() {
     let server = serve(Config::default());
     for headers in ["Origin: https://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
         let answer = server.get("/wire/events", headers);

@@ -11,6 +11,7 @@ use chalkwire::check::Selection;
 use chalkwire::check::finding::Verdict;
 use chalkwire::check::report::{self, TextReport};
 use chalkwire::check::target::Target;
+use chalkwire::text::wants_color;
 
 use crate::output::{complain, print};
 
@@ -82,9 +83,7 @@ impl Check {
         let mut target = Target::new(url, timeout, !self.no_echo)?;
         check::probe(&mut target)?;
 
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let has_colors = std::io::stdout().is_terminal() && !no_color;
-        let mut report = TextReport::new(&target, has_colors);
+        let mut report = TextReport::new(&target, wants_color());
         if !self.json {
             print(&report.start(&selection, &target));
         }

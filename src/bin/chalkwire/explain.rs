@@ -100,15 +100,16 @@ impl Explain {
                 let at = error.utf8_error().valid_up_to() + 1;
                 format!("expected two hex digits at position {at}, found a byte that is no text")
             })?;
-            bytes_in(&text)?
+            bytes_in(&text).map_err(|error| error.to_string())?
         } else {
-            bytes_in(&self.hex.join(" "))?
+            bytes_in(&self.hex.join(" ")).map_err(|error| error.to_string())?
         };
         shown(&bytes)
     }
 
     fn frames_of(&self, text: &str) -> Result<String, String> {
-        let key = self.mask.as_deref().map(masking_key_in).transpose()?;
+        let key = self.mask.as_deref().map(masking_key_in).transpose();
+        let key = key.map_err(|error| error.to_string())?;
         let opcode = self.opcode.unwrap_or(Opcode::Text);
         let parts = self.fragments.unwrap_or(1);
         if parts == 0 || parts > text.len().max(1) {
@@ -138,5 +139,6 @@ impl Explain {
 }
 
 fn shown(bytes: &[u8]) -> Result<String, String> {
-    Ok(events_in(bytes)?.iter().map(terminal::full).collect())
+    let events = events_in(bytes).map_err(|error| error.to_string())?;
+    Ok(events.iter().map(terminal::full).collect())
 }

@@ -8,6 +8,7 @@ use crate::check::request::{KEY, Request, SAMPLE_KEY, VERSION};
 use crate::check::step::{Needs, Step};
 use crate::check::target::Target;
 use crate::protocol::{AcceptKey, GUID};
+use crate::text::hex;
 
 /// The steps.
 pub const STEPS: &[Step] = &[
@@ -225,7 +226,7 @@ fn why_accept_is_wrong(key: &str, found: &str, right: &AcceptKey) -> String {
     }
     format!(
         "This is not the base64 of the SHA-1 hash of key and GUID. The GUID is {GUID}. The SHA-1 hash of both is {}.",
-        right.sha1
+        hex(&right.sha1)
     )
 }
 

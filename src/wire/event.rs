@@ -1,0 +1,47 @@
+//! One event of the wire view.
+
+use serde::Serialize;
+
+use super::frame::FrameView;
+use super::head::HeadView;
+use crate::sys::ConnectionId;
+
+/// Something that crossed the wire.
+#[derive(Debug, Clone, Serialize)]
+pub struct WireEvent {
+    /// The connection that it crossed on. [`ConnectionId::NONE`] for bytes that somebody typed; those
+    /// have no time either.
+    pub connection: ConnectionId,
+    /// The number of the event in its connection: the request is 1, the response 2.
+    pub number: u64,
+    /// Seconds since the server started.
+    pub seconds: f64,
+    /// What the viewer was not shown before this event, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<String>,
+    /// What crossed.
+    #[serde(flatten)]
+    pub what: WireEventKind,
+}
+
+/// What an event can show.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum WireEventKind {
+    /// A request head.
+    Request(HeadView),
+    /// A response head.
+    Response(HeadView),
+    /// A frame.
+    Frame(Box<FrameView>),
+    /// The end of the connection.
+    End {
+        /// How it ended, as a sentence.
+        how: String,
+    },
+    /// This viewer was too slow.
+    Missed {
+        /// The number of events that were not sent to it.
+        events: u64,
+    },
+}
