@@ -12,6 +12,29 @@ use std::path::Path;
 use imports::{Import, imports_of};
 use source::Tree;
 
+/// The rooms of `src`. A file imports from its own room and from rooms that come later in this list.
+///
+/// A room is a folder of `src`, or a file directly below it. `lib` is `src/lib.rs`, which only declares
+/// and re-exports; `bin` is the program, in `src/bin`.
+const ROOMS: &[&str] = &[
+    "bin",
+    "lib",
+    "server",
+    "connection",
+    "lab",
+    "check",
+    "wire",
+    "http",
+    "dispatcher",
+    "outbox",
+    "tap",
+    "protocol",
+    "raw_client",
+    "sys",
+    "text",
+    "config",
+];
+
 /// Everything that is wrong with the imports of a tree: a sentence for each.
 fn problems(tree: &Tree, rooms: &[&str]) -> Vec<String> {
     let imports: BTreeMap<usize, Vec<Import>> =
@@ -109,6 +132,12 @@ fn the_source_can_be_read() {
     // Each file of the library imports something, except a few that stand at the bottom.
     let count = (0..tree.files.len()).filter(|file| imports_of(&tree, *file).is_empty()).count();
     assert!(count < tree.files.len() / 3, "{count} of {} files import nothing", tree.files.len());
+}
+
+#[test]
+fn no_room_imports_upwards_and_no_files_import_in_a_circle() {
+    let problems = problems(&tree(), ROOMS);
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
 #[test]
