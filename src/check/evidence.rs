@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::received::close_code;
 use crate::protocol::{Frame, Opcode};
-use crate::text::printable;
+use crate::text::{count, printable};
 
 /// Longest text, in characters, that stands in the description of a frame.
 const MAX_QUOTED: usize = 16;
@@ -99,7 +99,7 @@ pub fn describe(frame: &Frame) -> String {
         {
             words += &format!(" \"{}\"", printable(text));
         }
-        (_, _) => words += &format!(", {}", byte_count(frame.payload.len())),
+        (_, _) => words += &format!(", {}", count(frame.payload.len() as u64, "byte")),
     }
     if header.rsv != 0 {
         words += &format!(", RSV {:03b}", header.rsv);
@@ -111,11 +111,6 @@ pub fn describe(frame: &Frame) -> String {
         words += ", masked";
     }
     words
-}
-
-/// A number of bytes, as in `1 byte` or `5 bytes`.
-pub fn byte_count(bytes: usize) -> String {
-    if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") }
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! The opening handshake (RFC 6455 section 4.2): a request head comes in; a [`Handshake`] or a
 //! [`Refusal`] comes out. Nothing here reads from a socket or writes to one.
 
-use std::sync::LazyLock;
-
 use ::http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use ::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
-use data_encoding::{BASE64, Encoding};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::handshake::server::write_response;
 
 use super::origin::Origins;
 use super::refusal::Refusal;
 use super::request::RequestHead;
+use crate::protocol::accept_key::is_valid_key;
 
 /// A handshake that the server accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +72,7 @@ pub fn examine(
     }
     let keys: Vec<&str> = head.get_all("Sec-WebSocket-Key").collect();
     let key = match keys[..] {
-        [key] if is_key(key) => key.to_owned(),
+        [key] if is_valid_key(key) => key.to_owned(),
         [_] => return Err(Refusal::InvalidKey),
         _ => return Err(Refusal::KeyCount(keys.len())),
     };
@@ -98,21 +96,6 @@ pub fn wants_websocket(head: &RequestHead) -> bool {
         || head.get("Sec-WebSocket-Key").is_some()
         || head.get("Sec-WebSocket-Version").is_some()
 }
-
-/// Whether this is 16 bytes in base64 (RFC 6455 section 4.1).
-///
-/// The last digit holds two bits of the key and four bits without meaning. They need not be 0: the
-/// RFC itself prints a key in which they are not.
-fn is_key(key: &str) -> bool {
-    key.len() == BASE64.encode_len(16)
-        && LENIENT_BASE64.decode(key.as_bytes()).is_ok_and(|bytes| bytes.len() == 16)
-}
-
-static LENIENT_BASE64: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut specification = BASE64.specification();
-    specification.check_trailing_bits = false;
-    specification.encoding().expect("only the check of trailing bits differs from BASE64")
-});
 
 #[cfg(test)]
 mod tests {

@@ -5,9 +5,9 @@
 //! from, and leaves the decision to the server. Everybody may use echo and the rooms by default,
 //! because the lesson is to connect from anywhere. Other people's traffic is a different matter.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::refusal::{OriginError, PrivateError};
 use super::request::RequestHead;
 
 /// The origins that may open a WebSocket, and the names of this server.
@@ -17,28 +17,6 @@ pub struct Origins {
     allowed: Vec<String>,
     /// Host names of this server, besides `localhost` and IP addresses.
     names: Vec<String>,
-}
-
-/// Why a request may not open a WebSocket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OriginError {
-    /// The request has no `Origin`, and this server requires one.
-    Missing,
-    /// The request has this `Origin`, which is not on the list.
-    NotAllowed(String),
-}
-
-/// Why a request may not read what is private.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PrivateError {
-    /// The request is addressed to this `Host`, which is not a name of this server.
-    UnknownHost(String),
-    /// The browser says that a page of another site sent the request.
-    OtherSite,
-    /// A POST without `Origin`, which every browser sends with it.
-    PostWithoutOrigin,
-    /// The request comes from a page of this origin.
-    OtherOrigin(String),
 }
 
 impl Origins {
@@ -108,32 +86,6 @@ impl Origins {
                 .and_then(|rest| rest.strip_suffix(']'))
                 .is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok());
         is_address || name == "localhost" || self.names.contains(&name)
-    }
-}
-
-impl fmt::Display for OriginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OriginError::Missing => {
-                f.write_str("this server requires an Origin header, and the request has none")
-            }
-            OriginError::NotAllowed(origin) => {
-                write!(f, "connections from pages of {origin:?} are not allowed")
-            }
-        }
-    }
-}
-
-impl fmt::Display for PrivateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PrivateError::UnknownHost(host) => write!(f, "{host:?} is not a name of this server"),
-            PrivateError::OtherSite => f.write_str("only this server's own page may read this"),
-            PrivateError::PostWithoutOrigin => f.write_str("a POST needs an Origin header"),
-            PrivateError::OtherOrigin(origin) => {
-                write!(f, "pages of {origin:?} may not read this")
-            }
-        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 
 use ::http::StatusCode;
 
-use super::origin::{OriginError, PrivateError};
 use super::response::Response;
 use crate::tap::crossing::BrokenRule;
 
@@ -79,7 +78,29 @@ pub enum Refusal {
     Busy,
 }
 
-/// What the server lacks when it answers with 503.
+/// Why a request may not open a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginError {
+    /// The request has no `Origin`, and this server requires one.
+    Missing,
+    /// The request has this `Origin`, which is not on the list.
+    NotAllowed(String),
+}
+
+/// Why a request may not read what is private.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrivateError {
+    /// The request is addressed to this `Host`, which is not a name of this server.
+    UnknownHost(String),
+    /// The browser says that a page of another site sent the request.
+    OtherSite,
+    /// A POST without `Origin`, which every browser sends with it.
+    PostWithoutOrigin,
+    /// The request comes from a page of this origin.
+    OtherOrigin(String),
+}
+
+/// The sentence for a connection that gets no thread.
 const WHEN_FULL: &str = "this server has no room for more connections";
 
 impl Refusal {
@@ -217,6 +238,32 @@ impl fmt::Display for Refusal {
         match self.rfc_section() {
             Some(section) => write!(f, " (RFC 6455 {section})"),
             None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OriginError::Missing => {
+                f.write_str("this server requires an Origin header, and the request has none")
+            }
+            OriginError::NotAllowed(origin) => {
+                write!(f, "connections from pages of {origin:?} are not allowed")
+            }
+        }
+    }
+}
+
+impl fmt::Display for PrivateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PrivateError::UnknownHost(host) => write!(f, "{host:?} is not a name of this server"),
+            PrivateError::OtherSite => f.write_str("only this server's own page may read this"),
+            PrivateError::PostWithoutOrigin => f.write_str("a POST needs an Origin header"),
+            PrivateError::OtherOrigin(origin) => {
+                write!(f, "pages of {origin:?} may not read this")
+            }
         }
     }
 }

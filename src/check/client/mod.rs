@@ -6,7 +6,7 @@ mod receive;
 mod refusal;
 mod send;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use super::request::Request;
 use super::response::Response;
 use super::target::Target;
 use crate::protocol::{Frame, FrameHeader, Opcode};
+use crate::sys::socket::is_timeout;
 
 /// How long a step may take in all, in timeouts for one answer, whatever the server goes on to send.
 const MAX_TIMEOUTS: u32 = 10;
@@ -166,9 +167,4 @@ fn server_is_gone(error: &io::Error) -> Box<Finding> {
     Finding::fail(format!(
         "Your server {how} ({error}), but it did before. Look at what it wrote on its own console."
     ))
-}
-
-/// Whether a read or write ended because its time was over.
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -4,12 +4,13 @@ use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use super::send::KEYS;
-use super::{Client, MAX_RECEIVED, is_timeout};
+use super::{Client, MAX_RECEIVED};
 use crate::check::evidence::Evidence;
 use crate::check::mistakes::Mistake;
 use crate::check::received::Received;
 use crate::check::response::Response;
 use crate::protocol::{Frame, Opcode};
+use crate::sys::socket::is_timeout;
 
 /// How long the checker waits for more when something wrong has come.
 pub(super) const AFTER_MISTAKE: Duration = Duration::from_millis(100);

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::check::evidence::{Evidence, byte_count, describe};
+use crate::check::evidence::{Evidence, describe};
 use crate::protocol::{Frame, Opcode, mask};
+use crate::text::count;
 
 /// A mistake, and how it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Mistake {
     pub fn evidence(&self, received: &[u8]) -> Evidence {
         let note = match Frame::decode(received) {
             Some((frame, length)) if length == received.len() => describe(&frame),
-            _ => format!("{} in all", byte_count(received.len())),
+            _ => format!("{} in all", count(received.len() as u64, "byte")),
         };
         let (range, what) = &self.mark;
         Evidence::bytes(received, note).with_mark(range.clone(), what)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 use crate::check::evidence::{Evidence, Mark};
-use crate::text::printable;
+use crate::text::{self, printable};
 
 /// Most bytes on one line.
 const MAX_BYTES: usize = 16;
@@ -66,11 +66,10 @@ fn first_byte(mark: &Mark) -> usize {
 /// The bytes from `start` on in hex, with dots for those that are left out.
 fn hex(bytes: &[u8], start: usize) -> String {
     let rest = &bytes[start.min(bytes.len())..];
-    let pairs: Vec<String> =
-        rest.iter().take(MAX_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let shown = text::hex(&rest[..rest.len().min(MAX_BYTES)]);
     let before = if start > 0 { LEFT_OUT } else { "" };
     let after = if rest.len() > MAX_BYTES { " ..." } else { "" };
-    format!("{before}{}{after}", pairs.join(" "))
+    format!("{before}{shown}{after}")
 }
 
 /// The columns of the bytes in `range`, of `length` bytes shown in hex from `start` on.
