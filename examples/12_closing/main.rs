@@ -83,10 +83,9 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
     let was_clean = loop {
         let done = match websocket.read() {
             Ok(Message::Close(frame)) => {
-                code = frame
-                    .as_ref()
-                    .map_or(CloseCode::NO_STATUS_RECEIVED, |f| CloseCode(f.code.into()));
-                reason = frame.map_or(String::new(), |frame| frame.reason.to_string());
+                let none = (CloseCode::NO_STATUS_RECEIVED, String::new());
+                let said = |f: CloseFrame| (CloseCode(f.code.into()), f.reason.to_string());
+                (code, reason) = frame.map_or(none, said);
                 Ok(()) // not the end yet: the next `read` sends our answer
             }
             Ok(Message::Text(text)) if text.starts_with("close ") => {
@@ -101,8 +100,7 @@ fn talk(mut websocket: WebSocket<&TcpStream>) -> String {
         match done {
             Ok(()) => {}
             Err(Error::ConnectionClosed) => break true,
-            Err(error) if is_goodbye(&error) => break false,
-            Err(Error::Io(_)) => break false, // a deadline has passed
+            Err(error) if is_goodbye(&error) || matches!(error, Error::Io(_)) => break false,
             Err(error) => {
                 code = match error {
                     Error::Utf8(_) => CloseCode::INVALID_PAYLOAD_DATA,

@@ -199,13 +199,13 @@ fn what_looks_like_a_name_must_exist() {
     let directory = Path::new("tutorial/solutions");
     for fine in [
         "src/http/handshake.rs",
-        "upgrade.rs",
+        "handshake.rs",
         "../../src/http/handshake.rs",
         "src/lab/",
         "--ping-interval",
         "cargo run --quiet --example x",
         "read_head()",
-        "Service::choose_subprotocol()",
+        "Service::subprotocols()",
         "FrameHeader",
         "/room/blue",
         "text/html",
