@@ -1,41 +1,56 @@
 //! A WebSocket server you can see through.
 //!
 //! Chalkwire is for people who learn and teach how WebSocket (RFC 6455) works. It is synchronous on
-//! purpose: one thread a client, one dispatcher thread that owns the connection list, and no
+//! purpose: one thread for each client, one dispatcher thread that owns the list of clients, and no
 //! runtime between the code and the socket. It is not a framework: it does echo, broadcast and
 //! rooms, and shows how.
 //!
 //! # The way of a message
 //!
 //! ```text
-//!  bytes in ─▶ server ─▶ upgrade ─▶ client thread ══events══▶ dispatcher ─▶ outbox ─▶ bytes out
-//!              accepts   request    tungstenite    bounded    owns the      one per
-//!              one       head:      reads bytes    crossbeam  connection    client, the
-//!              thread    page or    into messages  channel    list, picks   only way out
-//!              per       WebSocket                            recipients
-//!              client
+//!  bytes in ─▶ server ─▶ connection ══events══▶ dispatcher ─▶ outbox ─▶ bytes out
+//!              accepts   one thread   bounded   one thread:   one for
+//!                        for each     channel   owns the      each client,
+//!                        client:                list of       the only
+//!                        request,               clients,      way out
+//!                        handshake,             picks
+//!                        messages               recipients
 //! ```
 //!
-//! A message goes from left to right and meets each room once. In that order:
+//! A message goes from left to right and meets each of these rooms once. All rooms:
 //!
 //! | room | what it does |
 //! |---|---|
-//! | [`server`] | accepts connections, gives each a thread, ends them all |
+//! | [`server`] | accepts connections, gives each a thread, and stops them all |
 //! | [`connection`] | one thread for each client: request, handshake, messages, lingering close |
 //! | [`dispatcher`] | one thread that owns the list of clients and decides who gets what |
 //! | [`outbox`] | the only way out to a client: encoding, back-pressure, the backlog |
 //! | [`tap`] | copies what crosses the wire for those who watch |
-//! | [`http`] | reads a request, checks a handshake, writes an answer that says why not |
+//! | [`http`] | reads a request, examines a handshake, writes an answer that gives the reason |
 //! | [`protocol`] | RFC 6455 without input or output: frames, close codes, faults, UTF-8 |
-//! | [`wire`] | the view: takes frames apart, for the terminal, the page and `explain` |
+//! | [`wire`] | the wire view: takes frames apart for the terminal, the page and `explain` |
 //! | [`lab`] | the lab page, what it asks the server to do, and the tutorial as pages |
 //! | [`check`] | tests other people's servers, and names their mistakes |
 //! | [`raw_client`] | a WebSocket client that sends any bytes, for the lab, examples and tests |
 //! | [`sys`], [`text`], [`config`] | threads and sockets; text for people; every limit |
 //!
-//! The channel graph has no cycle: threads send events, the dispatcher sends none. So the server
-//! ends by letting go: when the last client's thread has ended, the last sender is gone, and the
-//! dispatcher's `recv` says so.
+//! # Where to find it
+//!
+//! | question | answer |
+//! |---|---|
+//! | Which request gets what, and which is refused? | [`connection::routes`] decides; [`refusal`](crate::http::refusal) has every reason; `server/refuser.rs` answers when the server is full |
+//! | Where is a message read? | `connection/session.rs` has the loop around tungstenite's `read` |
+//! | Who decides who gets a message? | [`dispatcher`], and for groups `dispatcher/members.rs` |
+//! | Where is a broadcast encoded? | [`outbox::batch`], once for all members |
+//! | What happens to a slow client? | [`limits`] says it; `outbox/flow_control.rs` slows it down, `dispatcher/members.rs` drops it |
+//! | Where does the wire view get its bytes? | [`tap`], which `connection/stream.rs` and [`outbox`] call |
+//! | Where is a step of `chalkwire check`? | [`check::steps`], one file for each group of steps |
+//!
+//! # How it ends
+//!
+//! Clients' threads send events to the dispatcher, and the dispatcher never sends an event. So nobody
+//! waits in a circle, and the dispatcher needs no signal to end: when the last client's thread has
+//! ended, the last sender is gone, and the dispatcher's `recv` reports that.
 
 pub mod server;
 

@@ -6,7 +6,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`routes`] | decides what a request gets |
+//! | [`routes`] | decides what a request gets, or why it is refused |
 //! | `session` | an open WebSocket: from the first message to the last |
 //! | [`stream`], `read_ahead` | what tungstenite reads from and writes to |
 //! | `linger` | lingering close |

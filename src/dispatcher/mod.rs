@@ -3,6 +3,16 @@
 //! No other thread touches the list, so it needs no lock. And the dispatcher never waits for a
 //! client: it takes events, and sends through outboxes that accept bytes at once. So no client can
 //! hold up another.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`event`], `inbox` | the input: events, and the channel that they come from |
+//! | [`group`], `client` | what a client is connected to, and its state |
+//! | `batches`, `members` | broadcasts: collect messages for a group, send them, drop slow members |
+//! | [`classroom`] | the subprotocol `classroom.v1` |
+//! | [`heartbeat`] | who gets a Ping, and who is dropped for silence |
+//! | [`on_demand`] | frames that the lab page asks for |
+//! | [`stats`] | the numbers in `/stats` |
 
 mod batches;
 pub mod classroom;

@@ -3,10 +3,12 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`request`] | reads and parses the head of a request |
-//! | [`handshake`] | checks an opening handshake, and makes the answer 101 |
+//! | [`handshake`] | examines an opening handshake, and makes the answer 101 |
 //! | [`origin`] | the rules on `Origin` and `Host` |
-//! | [`refusal`] | why a request is refused: status, sentence, section of the RFC |
+//! | [`refusal`] | every reason to refuse a request: its status, sentence, and section of the RFC |
 //! | [`response`] | the bytes of every other answer |
+//!
+//! [`connection::routes`](crate::connection::routes) decides which of these a request gets.
 
 pub mod handshake;
 pub mod origin;

@@ -1,13 +1,22 @@
 //! The only way out: every byte to a client leaves through its [`Outbox`].
 //!
-//! The dispatcher sends messages to other clients; the client's own thread sends what tungstenite
+//! The dispatcher sends the messages; the client's own thread sends the frames that tungstenite
 //! writes by itself (Pong and Close). One lock keeps frames whole and in order, and one place knows
 //! when a Close frame has been sent, because nothing may follow it (RFC 6455 section 5.5.1).
 //!
-//! A send never waits. Bytes that the socket does not take at once go to the backlog
-//! (`backlog.rs`), and a drain thread sends them (`drain.rs`). When a client does not read its own
-//! echoes, flow control stops the server from reading its messages (`flow_control.rs`). When it does
-//! not read what others say, the dispatcher drops it.
+//! A send never waits. The socket takes what it can at once, and a drain thread sends the rest. When a
+//! client does not read its own echoes, flow control stops the server from reading its messages. When
+//! it does not read what others say, [`send`](Outbox::send) answers
+//! [`BacklogFull`](SendOutcome::BacklogFull), and the [dispatcher](crate::dispatcher) drops the client.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`batch`] | encodes frames, once for all their receivers |
+//! | `backlog` | the bytes that the socket has not taken yet |
+//! | `drain` | the thread that sends the backlog of a slow client |
+//! | `flow_control` | lets a client's thread wait, so that TCP slows its client down |
+//! | `outcome` | the words for it: cause, outcome of a send, reason of an abort |
+//! | [`transport`] | the socket, in a write that waits and one that does not |
 
 mod backlog;
 pub mod batch;

@@ -175,7 +175,7 @@ fn each_path_answers_as_the_readme_says() {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let [_, path, websocket, plain, _] = cells[..] else { panic!("{row}") };
         let path = match path.trim_matches('`') {
-            "others" => "/others".to_owned(),
+            "any other path" => "/other".to_owned(),
             "/wire/…" => "/wire/rules".to_owned(),
             "/lab/…" => "/lab/lab.css".to_owned(),
             "/tutorial/…" => "/tutorial/".to_owned(),

@@ -1,4 +1,20 @@
-//! The steps, in nine groups. To find a step, look for its number in the group's file.
+//! The steps, in nine groups. Each file has a list, `STEPS`, and below it the functions that run them.
+//!
+//! | steps | file | what they test |
+//! |---|---|---|
+//! | 1.1 to 1.7 | `handshake` | the response to a correct opening handshake |
+//! | 1.8 to 1.14 | `offers` | requests that look different, or offer more |
+//! | 1.15 to 1.25 | `refusals` | requests that the server must refuse |
+//! | 2 | `echo` | masking, opcodes, the order of messages |
+//! | 3 | `lengths` | lengths in 7, 16 and 64 bits |
+//! | 4 | `fragments` | messages in several frames |
+//! | 5 | `ping_pong` | Pings and their Pongs |
+//! | 6 | `broken_rules` | frames that the server must refuse |
+//! | 7 | `utf8` | text, also when it is split between fragments |
+//! | 8.1 to 8.8 | `closing` | the closing handshake, and the end of TCP |
+//! | 8.9 to 8.13 | `bad_closes` | Close frames that the server must refuse |
+//! | 9.1 to 9.6 | `tcp` | bytes that TCP cuts anywhere |
+//! | 9.7 to 9.12 | `many_clients` | clients that must not harm each other |
 
 mod bad_closes;
 mod broken_rules;
