@@ -18,7 +18,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
 /// server had to abort the connection.
 ///
 /// Each event has `run` as its id. A server that is started again counts its connections from 1 again,
-/// so a page that sees both runs must be able to tell them apart.
+/// and the id tells a page that watches across the restart which run an event belongs to.
 pub(super) fn send_events(outbox: &Arc<Outbox>, watch_list: &WatchList, run: &str) -> bool {
     let events = watch_list.add();
     outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
@@ -28,7 +28,7 @@ pub(super) fn send_events(outbox: &Arc<Outbox>, watch_list: &WatchList, run: &st
                 Ok(json) => format!("data: {json}\n\n"),
                 Err(error) => format!(": {error}\n\n"),
             },
-            // A comment is the only way to learn that the page has gone.
+            // Without this comment, a server with nothing to send would not notice that the page has gone.
             Err(RecvTimeoutError::Timeout) => ": still here\n\n".to_owned(),
             Err(RecvTimeoutError::Disconnected) => return true,
         };

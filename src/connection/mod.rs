@@ -106,7 +106,8 @@ struct Connection {
 }
 
 impl Connection {
-    /// Contains a panic, which is a mistake of ours: this client is told, and all others go on.
+    /// Catches a panic, which is a mistake in the server: this client gets Close 1011, and the others
+    /// notice nothing.
     fn catch_panic(&self, body: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
             log::error!("{self}: internal error, its thread panicked");
@@ -117,7 +118,7 @@ impl Connection {
         }
     }
 
-    /// Reads the request and answers it. Returns the handshake when it was one and is accepted.
+    /// Reads the request and answers it. An opening handshake that is accepted is returned instead.
     ///
     /// A thread keeps every page of its stack that it has ever touched, so a deep handshake would cost
     /// each client memory for as long as it is connected: 12 KiB of stack instead of 8. That is why
@@ -125,7 +126,7 @@ impl Connection {
     #[inline(never)]
     fn handle_request(&self, handshake: Permit) -> Option<Box<AcceptedHandshake>> {
         // Given back as soon as the connection is a WebSocket or an event stream.
-        let mut place = Some(handshake);
+        let mut handshake_permit = Some(handshake);
         let deadline = Instant::now() + self.shared.config.handshake_timeout;
         let mut bytes = Vec::with_capacity(READ_BUFFER);
         let max_head = self.shared.config.max_head;
@@ -141,7 +142,7 @@ impl Connection {
             }
         };
         let route = routes::find(&head, &self.shared.config, &self.shared.origins);
-        match route.and_then(|route| self.answer_request(route, &head, &mut place)) {
+        match route.and_then(|route| self.answer_request(route, &head, &mut handshake_permit)) {
             Ok(Some((service, handshake, place))) => {
                 self.tap.request(Bytes::copy_from_slice(&bytes[..length]));
                 let leftover = bytes[length..].to_vec();
@@ -165,7 +166,7 @@ impl Connection {
         &self,
         route: Route,
         head: &RequestHead,
-        handshaking: &mut Option<Permit>,
+        handshake_permit: &mut Option<Permit>,
     ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
         let Shared { config, clients, watchers, events, address, .. } = &*self.shared;
         match route {
@@ -173,14 +174,14 @@ impl Connection {
                 let full = Refusal::TooManyClients(config.max_clients);
                 let place = clients.try_acquire().ok_or(full)?;
                 self.begin()?;
-                handshaking.take();
+                handshake_permit.take();
                 return Ok(Some((service, handshake, place)));
             }
             Route::WireEvents => {
                 let full = Refusal::TooManyWatchers(MAX_WATCHERS);
                 let _place = watchers.try_acquire().ok_or(full)?;
                 self.begin()?;
-                handshaking.take();
+                handshake_permit.take();
                 self.send_wire_events();
             }
             // Pages and what they ask for do not appear in the wire view: it would show itself.
@@ -202,7 +203,8 @@ impl Connection {
         may_begin.then_some(()).ok_or(Refusal::ShuttingDown)
     }
 
-    /// Opens a WebSocket. The answer to the handshake leaves when the dispatcher knows of the client.
+    /// Makes the session of a WebSocket. The answer to the handshake leaves when the dispatcher adds the
+    /// client to its list.
     #[inline(never)]
     #[expect(clippy::boxed_local, reason = "unboxed, it would lie on the stack of `serve`")]
     fn open(&self, accepted: Box<AcceptedHandshake>) -> Option<Box<Session>> {
@@ -235,7 +237,7 @@ impl Connection {
         ))
     }
 
-    /// Refuses a request, or the bytes that came in its place.
+    /// Refuses a request, or bytes that are not one.
     #[inline(never)]
     fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
         let mut response = refusal.response();

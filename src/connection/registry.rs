@@ -44,7 +44,7 @@ impl Registry {
         Registration { id, registry: Arc::clone(self) }
     }
 
-    /// Lets no further handshake begin, and ends the connections that have not sent their request. An
+    /// Refuses further handshakes, and ends the connections that have not sent their request. An
     /// answer that is on its way still leaves.
     pub fn end_handshakes(&self) {
         let mut state = lock(&self.state);
@@ -80,7 +80,7 @@ impl Registry {
 
 impl Registration {
     /// Marks the handshake as done: from now on the dispatcher decides when this connection closes.
-    /// Returns false when the server is shutting down, and nothing may begin.
+    /// Returns false when the server is shutting down and no WebSocket may begin.
     pub fn handshake_done(&self, outbox: &Arc<Outbox>) -> bool {
         let mut state = lock(&self.registry.state);
         let may_begin = !state.shutting_down;

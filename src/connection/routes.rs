@@ -1,4 +1,4 @@
-//! What a request gets: a WebSocket, a page, live data, or a refusal.
+//! Routes: decides whether a request gets a WebSocket, a page, live data, or a refusal.
 
 use ::http::Method;
 use percent_encoding::percent_decode_str;
@@ -13,25 +13,25 @@ use crate::http::response::Response;
 use crate::lab::api::Endpoint;
 use crate::lab::{assets, tutorial};
 
-/// What a request gets.
+/// The answer that a request gets, unless it is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// A WebSocket that is connected to this service.
     WebSocket(Service, Handshake),
     /// A page, or a file that belongs to one.
     Page(Response),
-    /// The statistics. The request may see them.
+    /// The statistics. [`find`] has checked that the request may read them.
     Stats,
-    /// The events of the wire, live. The request may see them.
+    /// The events of the wire, live. [`find`] has checked that the request may read them.
     WireEvents,
-    /// Something that the lab page asks the server to do or to compute. The request may ask for it.
+    /// An endpoint of the lab API. [`find`] has checked that the request may use it.
     Lab(Endpoint),
 }
 
 /// Decides what a request gets. The checks that hold for every request come first.
 ///
 /// # Errors
-/// Why it is refused.
+/// The reason why the request is refused.
 pub fn find(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Route, Refusal> {
     let hosts = head.get_all("Host").count();
     if hosts > 1 || (hosts == 0 && head.minor_version == 1) {
@@ -117,7 +117,7 @@ fn page(content_type: &str, body: bytes::Bytes) -> Response {
     )
 }
 
-/// What only this server's own page may read at `path`.
+/// The route at `path` that only this server's own page may use.
 fn private_at(path: &str) -> Option<Route> {
     match path {
         "/stats" => Some(Route::Stats),

@@ -143,7 +143,7 @@ fn how_it_ended(
     }
 }
 
-/// How the client's side of a WebSocket ended.
+/// The way in which the client's side of a WebSocket ended.
 enum Ending {
     /// The client sent a Close, with this code and reason.
     Closed(String),

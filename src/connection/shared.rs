@@ -1,4 +1,4 @@
-//! What all connections share.
+//! The state that all connections share.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::sys::threads::Threads;
 use crate::tap::Tap;
 use crate::wire::watch::WatchList;
 
-/// What the threads of all connections share.
+/// The state that the threads of all connections share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) origins: Origins,

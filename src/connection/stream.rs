@@ -1,4 +1,4 @@
-//! What tungstenite reads from and writes to: the socket on one side, the outbox on the other.
+//! The stream that tungstenite reads from and writes to: the socket on one side, the outbox on the other.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -20,9 +20,9 @@ use crate::tap::capture::FrameCapture;
 
 /// The two directions of one client, as tungstenite sees them.
 ///
-/// Whatever tungstenite writes by itself (a Pong, the answer to a Close) goes through the outbox, like
-/// everything else. When tungstenite asks for more bytes, all messages so far go to the dispatcher: so
-/// pipelined messages cross the channel together, and a single message does not wait.
+/// The frames that tungstenite writes by itself (a Pong, the answer to a Close) go through the outbox, like
+/// everything else. When tungstenite asks for more bytes, all messages so far go to the dispatcher. So
+/// messages that arrived together cross the channel together, and a single message does not wait.
 pub struct ClientStream {
     id: ConnectionId,
     socket: Arc<TcpStream>,
@@ -97,7 +97,7 @@ impl ClientStream {
         self.outbox.wait_until_idle();
     }
 
-    /// The broken rule that stopped the reading, if that is why it stopped.
+    /// Takes the broken rule that stopped the reading. `None` if something else stopped it.
     pub fn take_fault(&mut self) -> Option<FaultAt> {
         self.fault.take()
     }
@@ -144,7 +144,7 @@ impl ClientStream {
     }
 }
 
-/// The frames that come in are validated, and captured while somebody watches.
+/// Validates the frames that come in, and captures them while somebody watches.
 impl ClientStream {
     fn validate(&mut self, bytes: &[u8]) -> Result<(), FaultAt> {
         if !self.tap.is_watched() {

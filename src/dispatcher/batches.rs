@@ -1,4 +1,4 @@
-//! Collects what the members of groups are to get, so that many messages leave in one send for each
+//! Collects messages for the members of groups, so that many messages leave in one send for each
 //! member, and releases the senders' credits after that.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::config::BATCH_BYTES;
 use crate::outbox::Outbox;
 use crate::sys::ConnectionId;
 
-/// All groups that have members, and what has been collected for them.
+/// All groups that have members, and the messages that have been collected for them.
 #[derive(Default)]
 pub(super) struct Batches {
     groups: HashMap<Group, Members>,
@@ -67,7 +67,7 @@ impl Batches {
         members.credits.push(credit);
     }
 
-    /// Sends each group what has been collected for its members: one send for each member.
+    /// Sends the collected messages of all groups: one send for each member.
     pub(super) fn flush_groups(&mut self, counters: &mut Counters) {
         for group in std::mem::take(&mut self.groups_to_flush) {
             if let Some(members) = self.groups.get_mut(&group) {
@@ -88,7 +88,8 @@ impl Batches {
     }
 }
 
-/// What a client's thread has handed over and the dispatcher has not answered completely.
+/// The cost of messages that a client's thread has handed over and the dispatcher has not answered
+/// completely.
 pub(super) struct Credit {
     outbox: Arc<Outbox>,
     /// In bytes.
@@ -110,8 +111,8 @@ struct Members {
     kind: Kind,
     /// Whether the group is in `groups_to_flush`.
     is_queued: bool,
-    /// Released when what has been collected is sent, so that a client's thread that sends a lot
-    /// waits, and its Close does not overtake its messages.
+    /// Released when the collected messages have been sent. Until then the thread of a client that
+    /// sends a lot waits, and its Close cannot overtake its messages.
     credits: Vec<Credit>,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{MAX_CLASSROOM_MESSAGE, MAX_MEMBER_NAME};
 use crate::sys::ConnectionId;
 
-/// What a client may ask for.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Request {
@@ -30,7 +30,7 @@ pub enum Request {
     },
 }
 
-/// What members are told.
+/// A message from the server to members.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Notice<'a> {

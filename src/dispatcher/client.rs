@@ -1,4 +1,4 @@
-//! What the dispatcher knows of one client.
+//! One client, as the dispatcher sees it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Everything that the dispatcher can be told.
+//! The events that the dispatcher handles.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::outbox::Outbox;
 use crate::protocol::Opcode;
 use crate::sys::ConnectionId;
 
-/// What the clients' threads and the server tell the dispatcher.
+/// An event that a client's thread or the server sends to the dispatcher.
 ///
 /// The events of one client come in the order in which it caused them, except that a Pong does not
 /// wait for the messages before it.
@@ -30,7 +30,7 @@ pub enum Event {
         client: ConnectionId,
         /// The messages, in order.
         messages: Vec<Received>,
-        /// What they cost until the dispatcher has answered them, in bytes.
+        /// Their cost in bytes, which is released when the dispatcher has answered them.
         cost: usize,
     },
     /// A client has sent a Pong.

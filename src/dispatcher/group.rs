@@ -1,11 +1,11 @@
-//! What a WebSocket is connected to: an echo, or a group of clients.
+//! The services that a WebSocket can be connected to: an echo, or a group of clients.
 
 use std::fmt;
 
 /// The subprotocol of rooms, for clients that ask for it (RFC 6455 section 1.9).
 pub const CLASSROOM: &str = "classroom.v1";
 
-/// What a WebSocket is connected to, by the path of its handshake.
+/// The service that a WebSocket is connected to, by the path of its handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Service {
     /// Each message goes back to its sender.
@@ -23,7 +23,7 @@ pub enum EchoAt {
     Echo,
 }
 
-/// Clients that get each other's messages.
+/// A group of clients that get each other's messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Group {
     /// All clients at `/`, with `--mode broadcast`.

@@ -1,5 +1,5 @@
-//! Heartbeat: which clients are still there. A silent client gets a Ping, and is given up when it
-//! stays silent.
+//! Heartbeat: finds out which clients are still there. A silent client gets a Ping, and the dispatcher
+//! drops it when it stays silent.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use crate::config::Config;
 
-/// When a silent client gets a Ping, and when it is given up.
+/// The times after which a silent client gets a Ping, and is dropped.
 pub struct Heartbeat {
-    /// Silence after which a Ping is sent. `None` sends none, and gives up nobody.
+    /// Silence after which a Ping is sent. `None` switches the heartbeat off.
     ping_interval: Option<Duration>,
-    /// Silence after that Ping until the client is given up.
+    /// Silence after that Ping until the client is dropped.
     pub pong_timeout: Duration,
     /// How long a client may leave a Close unanswered.
     pub close_timeout: Duration,
@@ -37,7 +37,7 @@ impl Heartbeat {
     }
 }
 
-/// What has passed between the server and a client.
+/// The traffic between the server and a client so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Traffic {
     /// Bytes that the client's thread has read.
@@ -48,7 +48,7 @@ pub struct Traffic {
     pub has_backlog: bool,
 }
 
-/// What a check of a client says.
+/// The result of a check of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The client is alive, or still has time to answer.
@@ -136,7 +136,7 @@ impl Liveness {
 mod tests {
     use super::*;
 
-    /// A client and a clock that the test sets: Ping after 20 s of silence, given up 20 s after that.
+    /// A client and a clock that the test sets: Ping after 20 s of silence, dropped 20 s after that.
     struct Watched {
         liveness: Liveness,
         heartbeat: Heartbeat,
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_client_gets_one_ping_and_is_then_given_up() {
+    fn a_silent_client_gets_one_ping_and_is_then_dropped() {
         let mut client = watched(&Config::default());
         assert_eq!(client.check_at(19), Verdict::Alive);
         assert_eq!(client.check_at(20), ping("1"));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_interval_nobody_gets_a_ping_or_is_given_up() {
+    fn without_an_interval_nobody_gets_a_ping_or_is_dropped() {
         let mut client = watched(&Config { ping_interval: None, ..Config::default() });
         assert_eq!(client.check_at(1_000_000), Verdict::Alive);
     }

@@ -11,8 +11,8 @@ use crate::sys::ConnectionId;
 
 /// Takes events out of the channel, a round at a time.
 ///
-/// A round is all that waits in the channel. The dispatcher handles it together, so that a burst of
-/// broadcasts costs one system call for each client, and not one for each message and client.
+/// A round is all that waits in the channel. The dispatcher handles it together, so that many
+/// broadcasts cost one system call for each client, and not one for each message and client.
 pub(super) struct Inbox<'a> {
     events: &'a Receiver<Event>,
     /// The client whose messages were the only event of the current round, if there is one.

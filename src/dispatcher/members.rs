@@ -75,7 +75,7 @@ pub(super) struct ClassroomMembers {
     pending_text_bytes: usize,
 }
 
-/// What one member is about to get.
+/// The texts that wait for one member until the next flush.
 #[derive(Default)]
 struct PendingTexts {
     batch: FrameBatch,

@@ -56,7 +56,7 @@ pub struct Dispatcher {
     next_check: Instant,
     /// For the number of threads in the statistics.
     threads: Arc<Threads>,
-    /// Whether the server is shutting down. A client that joins now gets a Close.
+    /// Whether the server is shutting down. Then a client that joins gets a Close at once.
     is_stopping: bool,
 }
 
@@ -89,8 +89,8 @@ impl Dispatcher {
 
     fn handle(&mut self, event: Event) {
         if !matches!(event, Event::Received { .. } | Event::Pong { .. }) {
-            // What was said before is sent before: a client that joins now does not get it, and one
-            // that leaves now does.
+            // Messages that came before this event leave before it: a client that joins now does not
+            // get them, and a client that leaves now does.
             self.flush_groups();
         }
         match event {
@@ -206,7 +206,7 @@ fn echo(outbox: &Arc<Outbox>, messages: Vec<Received>) {
             batch.push(opcode, payload);
         }
     }
-    // An outbox refuses these only after a Close, and then nothing may follow it.
+    // An outbox refuses the client's own messages only after a Close, which nothing may follow.
     outbox.send(&batch.take(), Cause::Own);
 }
 

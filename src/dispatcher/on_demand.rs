@@ -1,4 +1,4 @@
-//! What the lab page asks the server to send to one client, so that a learner sees it arrive.
+//! Frames on demand: the lab page asks the server to send one to a client, so that a learner sees it arrive.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::outbox::batch::FrameBatch;
 use crate::outbox::{Cause, SendOutcome};
 use crate::protocol::{CloseCode, Frame, Opcode};
 
-/// What the lab page can ask the server to send.
+/// An action that the lab page can ask the server for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DemoAction {
     /// A Ping.
@@ -51,8 +51,8 @@ impl fmt::Display for DemoError {
 /// Sends a client what a page at the address `asker` asks for.
 ///
 /// The client must be connected from the same address, so that nobody closes the connections of
-/// other people. What is unsent is limited as if other clients had sent it, because asking costs the
-/// page nothing.
+/// other people. The unsent bytes are limited as if other clients had caused them, because asking costs
+/// the page nothing.
 pub(super) fn perform(
     client: Option<&mut Client>,
     asker: IpAddr,

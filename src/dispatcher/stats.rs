@@ -77,11 +77,11 @@ pub struct ClientRow {
     pub round_trip_ms: Option<f64>,
 }
 
-/// What the dispatcher counts.
+/// The counts that the dispatcher keeps.
 pub(super) struct Counters {
     started: Instant,
-    /// Counts of messages, and of the bytes of clients that have left. The bytes of clients that
-    /// are connected are added in a snapshot.
+    /// Messages of all clients, and bytes of the clients that have left. A snapshot adds the bytes of
+    /// the clients that are connected.
     paths: BTreeMap<&'static str, PathCounts>,
     last_snapshot: Option<TakenSnapshot>,
 }

@@ -1,4 +1,4 @@
-//! The dispatcher by itself: events come in on a channel, and frames go out into memory. There is no
+//! The dispatcher by itself: events come in on a channel, and frames go out into memory, without a
 //! socket.
 
 use std::net::IpAddr;
@@ -139,7 +139,7 @@ fn a_client_that_has_left_gets_nothing_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_burst_of_messages_costs_one_send_for_each_member() {
+fn messages_that_wait_together_cost_one_send_for_each_member() {
     // All events wait in the channel when the dispatcher starts.
     let threads = Arc::new(Threads::default());
     let (events, receiver) = unbounded();
@@ -161,7 +161,7 @@ fn a_burst_of_messages_costs_one_send_for_each_member() {
 }
 
 #[test]
-fn a_burst_of_requests_in_a_classroom_costs_one_send_for_each_member() {
+fn requests_that_come_together_cost_one_send_for_each_member_of_a_classroom() {
     let mut by_hand = ByHand::new();
     let members: Vec<_> = (1..=50).map(|_| Memory::unlimited()).collect();
     let blue = || Service::Group(Group::Classroom("blue".to_owned()));
@@ -305,7 +305,7 @@ struct ByHand {
 impl ByHand {
     fn new() -> ByHand {
         let threads = Arc::new(Threads::default());
-        // The defaults: a Ping after 20 s, given up 20 s after that, 5 s to answer a Close.
+        // The defaults: a Ping after 20 s, dropped 20 s after that, 5 s to answer a Close.
         let dispatcher = Dispatcher::new(&Config::default(), Arc::clone(&threads));
         ByHand { dispatcher, threads, began: Instant::now() }
     }

@@ -46,8 +46,8 @@ impl Handshake {
 /// Checks the requirements on a client's opening handshake, in the order of RFC 6455 section
 /// 4.2.1. `known` are the subprotocols that are spoken at this path.
 ///
-/// These rules are closer to the RFC than tungstenite's own, which want `Connection` in one line and
-/// `Upgrade` to be one word.
+/// tungstenite has rules of its own, but they are narrower than the RFC: they want `Connection` in one
+/// line, and a single word in `Upgrade`.
 ///
 /// # Errors
 /// The first requirement that the request does not meet.
@@ -89,8 +89,8 @@ pub fn examine(
     Ok(Handshake { key, subprotocol })
 }
 
-/// Whether a request means to open a WebSocket. Someone who sends a header that only a handshake has,
-/// and forgets `Upgrade`, wants a WebSocket and not the page.
+/// Whether a request means to open a WebSocket. A client that sends a header that only a handshake has,
+/// but forgets `Upgrade`, wants a WebSocket and not the page.
 pub fn wants_websocket(head: &RequestHead) -> bool {
     head.has_token("Upgrade", "websocket")
         || head.get("Sec-WebSocket-Key").is_some()

@@ -1,5 +1,5 @@
-//! Why a request is refused: one list, each entry with its status, its sentence, and the section of
-//! RFC 6455 that has the rule.
+//! Every reason to refuse a request, each with its status, its sentence, and the section of RFC 6455
+//! that has the rule.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use ::http::StatusCode;
 use super::response::Response;
 use crate::tap::crossing::BrokenRule;
 
-/// Why a request gets no page and no WebSocket.
+/// The reason why a request gets neither a page nor a WebSocket.
 ///
 /// Its `Display` is the one line that the client gets as the body of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub enum Refusal {
     HttpVersion,
     /// The first bytes are those of a TLS handshake.
     Tls,
-    /// The bytes do not form an HTTP request, for the parser's reason.
+    /// The bytes are not an HTTP request. The parser gives this reason.
     NotHttp(String),
     /// The value of the header of this name is not UTF-8.
     HeaderNotText(String),
-    /// A request has exactly one `Host` header; this one has another number.
+    /// The request has this number of `Host` headers, and not exactly one.
     HostCount(usize),
     /// Nothing is at this path.
     NothingHere,
@@ -54,7 +54,7 @@ pub enum Refusal {
     NoConnectionUpgrade,
     /// An opening handshake that announces a body.
     HandshakeBody,
-    /// A handshake has exactly one `Sec-WebSocket-Key`; this one has another number.
+    /// The handshake has this number of `Sec-WebSocket-Key` headers, and not exactly one.
     KeyCount(usize),
     /// `Sec-WebSocket-Key` is not 16 bytes in base64.
     InvalidKey,
@@ -66,9 +66,9 @@ pub enum Refusal {
     Origin(OriginError),
     /// The request may not read what is private.
     Private(PrivateError),
-    /// This many connections have not finished their handshake.
+    /// Too many connections have not finished their handshake, or the system cannot start a thread.
     TooManyHandshakes,
-    /// The server has this many WebSockets, and no room for another one.
+    /// The server has this many WebSockets already, which is its limit.
     TooManyClients(usize),
     /// This many pages watch the wire already.
     TooManyWatchers(usize),
@@ -78,7 +78,7 @@ pub enum Refusal {
     Busy,
 }
 
-/// Why a request may not open a WebSocket.
+/// The reason why a request may not open a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OriginError {
     /// The request has no `Origin`, and this server requires one.
@@ -87,14 +87,14 @@ pub enum OriginError {
     NotAllowed(String),
 }
 
-/// Why a request may not read what is private.
+/// The reason why a request may not read what is private.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrivateError {
     /// The request is addressed to this `Host`, which is not a name of this server.
     UnknownHost(String),
     /// The browser says that a page of another site sent the request.
     OtherSite,
-    /// A POST without `Origin`, which every browser sends with it.
+    /// A POST without `Origin`. Every browser sends `Origin` with a POST.
     PostWithoutOrigin,
     /// The request comes from a page of this origin.
     OtherOrigin(String),
@@ -104,7 +104,7 @@ pub enum PrivateError {
 const WHEN_FULL: &str = "this server has no room for more connections";
 
 impl Refusal {
-    /// The status, and the section of RFC 6455 where the rule is one of WebSocket's.
+    /// The status, and the section of RFC 6455 if the broken rule is one of WebSocket's.
     fn verdict(&self) -> (StatusCode, Option<&'static str>) {
         match self {
             Refusal::HeadTooLate => (StatusCode::REQUEST_TIMEOUT, None),

@@ -69,13 +69,13 @@ pub enum HeadResult {
     Head(RequestHead, usize),
     /// The bytes are not a head that this server accepts.
     Refused(Refusal),
-    /// The peer went away, or sent nothing at all: nobody waits for an answer.
+    /// The peer went away, or sent nothing at all, so nobody waits for an answer.
     Gone,
 }
 
 /// Reads from `socket` into `bytes` until the blank line: at most about `max_head` bytes, and until
-/// `deadline`. `bytes` is empty at the start. At the end it has the head and whatever came right behind
-/// it, or the bytes that came in its place.
+/// `deadline`. `bytes` is empty at the start. At the end it has the head and the bytes that came right
+/// behind it, or bytes that are not a head.
 pub fn read_head(
     socket: &TcpStream,
     max_head: usize,

@@ -14,7 +14,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer with something to show.
+    /// An answer with status 200 and this body.
     pub fn ok(content_type: &str, body: Bytes) -> Response {
         Response::with_body(StatusCode::OK, content_type, body)
     }

@@ -1,4 +1,4 @@
-//! The bytes that the socket has not taken yet, and what they count for.
+//! The backlog: bytes that the socket has not taken yet, and their cost.
 
 use std::collections::VecDeque;
 

@@ -119,7 +119,7 @@ impl Outbox {
         lock(&self.state).handshake_response = Some((response, tap));
     }
 
-    /// Sends the answer to the handshake. All that leaves after it are frames.
+    /// Sends the answer to the handshake. After it only frames leave.
     ///
     /// The dispatcher calls this when it adds the client to its list, so that a client that has its
     /// answer gets every message that is sent from then on.
@@ -136,7 +136,7 @@ impl Outbox {
 
     /// Sends `pieces` one behind the other, and never waits.
     ///
-    /// The limit applies to what is unsent already. So a message larger than the limit still
+    /// The limit applies to the bytes that are unsent already. So a message larger than the limit still
     /// reaches a client for which nothing is unsent.
     pub fn send(self: &Arc<Self>, pieces: &[Bytes], cause: Cause) -> SendOutcome {
         let mut state = lock(&self.state);

@@ -1,7 +1,7 @@
-//! What an outbox is told and what it answers: who caused bytes, what became of them, and why a
-//! connection was aborted.
+//! The words for a send: who caused the bytes, whether the outbox accepted them, and why a connection
+//! was aborted.
 
-/// Who caused bytes to be sent to a client.
+/// The client, or clients, whose messages cause bytes to be sent to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The client itself: its echo, or an answer to it. When many of these bytes are unsent, the
@@ -12,7 +12,7 @@ pub enum Cause {
     Others,
 }
 
-/// What became of bytes that were given to [`Outbox::send`](crate::outbox::Outbox::send).
+/// The answer of [`Outbox::send`](crate::outbox::Outbox::send).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendOutcome {
     /// They have left, or they will as soon as the client reads.
@@ -23,7 +23,7 @@ pub enum SendOutcome {
     Closed,
 }
 
-/// Why this side aborted a connection.
+/// The reason why this side aborted a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbortReason {
     /// Too many bytes that others caused were unsent.

@@ -1,4 +1,4 @@
-//! The outbox by itself: bytes in, and out into memory. Without a socket.
+//! The outbox by itself: bytes go in, and come out into memory, without a socket.
 
 use super::memory::{DEADLINE, Memory};
 use super::*;

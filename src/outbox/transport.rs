@@ -1,4 +1,4 @@
-//! What an outbox writes to: a socket, in a write that does not wait and one that does.
+//! The transport that an outbox writes to: a socket, in a write that does not wait and one that does.
 
 use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, TcpStream};
@@ -38,7 +38,7 @@ impl Transport for TcpStream {
         }
     }
 
-    /// `std` has no such call, so here the drain thread sends everything. Only the speed differs.
+    /// `std` does not have such a call, so here the drain thread sends everything. Only the speed differs.
     #[cfg(not(unix))]
     fn send_now(&self, _pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())

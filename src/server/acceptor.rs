@@ -30,8 +30,8 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts connections until a stop is requested. When the system has no descriptors or no memory,
-    /// the acceptor waits and tries again: clients that leave give theirs back.
+    /// Accepts connections until a stop is requested. When the system runs out of descriptors or
+    /// memory, the acceptor waits and tries again, because clients that leave give theirs back.
     pub(super) fn accept_all(&self, listener: &TcpListener, stop_requested: &AtomicBool) {
         let mut pause = ACCEPT_PAUSE_MIN;
         let mut next = 1;

@@ -104,8 +104,9 @@ impl Server {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// Everything that crosses the wire once the server runs, live. The channel is bounded: a reader
-    /// that is too slow misses events, and learns how many. The channel closes when the server ends.
+    /// Returns a channel with everything that crosses the wire once the server runs. The channel is
+    /// bounded: a reader that is too slow misses events, and learns how many. The channel closes when
+    /// the server ends.
     pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
@@ -115,7 +116,7 @@ impl Server {
     /// Serves until it is stopped. When this returns, every thread of the server has ended.
     ///
     /// # Errors
-    /// When the system has no room for the first threads.
+    /// When the system cannot start the server's own threads.
     pub fn run(self) -> io::Result<()> {
         let threads = Arc::clone(&self.shared.threads);
         let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
@@ -146,7 +147,7 @@ impl Server {
         acceptor.accept_all(&self.listener, &self.stop.requested);
         drop(self.listener);
         acceptor.end_all();
-        // With the acceptor goes the last sender of events, because all clients have gone. Then the
+        // The clients have gone, so the acceptor holds the last sender of events. Without it the
         // dispatcher ends as well.
         drop(acceptor);
         threads.wait_for_all();

@@ -1,4 +1,4 @@
-//! Ends a running server from any thread.
+//! The stopper: ends a running server from any thread.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ pub struct Stopper {
     pub(super) address: SocketAddr,
 }
 
-/// What a server and its stoppers share.
+/// The state that a server and its stoppers share.
 pub(super) struct Stop {
     pub(super) requested: AtomicBool,
-    /// Holds a descriptor back for the connection that wakes `accept`: it is needed even when the
-    /// process has no other descriptors left.
+    /// Keeps a file descriptor free for the connection that wakes `accept`, which must work even when
+    /// clients have taken all others.
     pub(super) spare: Mutex<Option<UdpSocket>>,
 }
 
