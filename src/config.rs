@@ -1,8 +1,8 @@
 //! Every limit of the server, with its unit, its default and its reason.
 //!
 //! A peer can send as much as it likes, as fast or as slowly as it likes. So everything that a peer can make
-//! grow, and every wait for a peer, has a limit here. [`Config`] has those that the command line can change; the
-//! constants below it follow the way of a message, from the acceptor to the wire view.
+//! grow, and every wait for a peer, has a limit here. [`Config`] has the limits that the command line can change;
+//! the constants below it follow the way of a message, from the acceptor to the wire view.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub struct Config {
     /// The number of frames in one message. More get Close 1008. An empty fragment costs its sender almost
     /// nothing and never reaches [`max_message`](Self::max_message), so fragments have a limit of their own.
     pub max_fragments: u32,
-    /// Bytes that may wait until a client takes them. When messages of other clients exceed this limit, the server
+    /// Bytes that may wait until a client takes them. When messages of other clients reach this limit, the server
     /// drops the slow client. When the client's own messages cause it, the server stops reading from it; TCP then
     /// slows the client down, and nothing is lost.
     pub max_backlog: usize,
@@ -93,7 +93,7 @@ pub(crate) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause of the acceptor: when a client leaves, others wait half a second at most.
 pub(crate) const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// Connections that wait for the refuser to answer them with HTTP 503. When so many wait, the server drops the
+/// Connections that wait for the refuser to answer them with HTTP 503. When this many wait, the server drops the
 /// next one without an answer, because a crowd must not make the server hold its sockets.
 pub(crate) const REFUSALS_WAITING: usize = 64;
 
@@ -143,7 +143,7 @@ pub(crate) const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 
 // The dispatcher: who gets what.
 
-/// Events that may wait for the dispatcher. When so many wait, the clients' threads wait too, and TCP slows their
+/// Events that may wait for the dispatcher. When this many wait, the clients' threads wait too, and TCP slows their
 /// clients down.
 pub(crate) const EVENTS_WAITING: usize = 1024;
 
@@ -199,10 +199,11 @@ pub(crate) const DRAIN_STACK: usize = 64 * 1024;
 /// watching delays nobody.
 pub(crate) const CROSSINGS_WAITING: usize = 4096;
 
-/// Handshakes that the tap keeps for watchers who come later.
+/// Handshakes that the tap keeps for watchers that come later.
 pub(crate) const HANDSHAKES_KEPT: usize = 64;
 
-/// Bytes that the tap copies from the start of a payload. A page cannot show a megabyte, but its length and its ends.
+/// Bytes that the tap copies from the start of a payload. A page does not show a megabyte, but its length, its start
+/// and its end.
 pub(crate) const KEPT_START: usize = 1024;
 
 /// Bytes that the tap copies from the end of a payload.

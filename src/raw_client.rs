@@ -1,7 +1,7 @@
 //! A WebSocket client that sends exactly the bytes it is given.
 //!
 //! A browser never breaks the protocol, so it cannot show what a server does about a violation. This client
-//! can, because it knows nothing of frames: it does not mask, does not answer a Ping and does not
+//! can, because it knows nothing about frames: it does not mask, does not answer a Ping and does not
 //! close. The lab page, the examples and the tests use it to send any bytes, and to see each byte of the answer.
 //!
 //! ```
@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use crate::config::{RAW_CLIENT_READ, RAW_CLIENT_UNREAD};
 use crate::sys::socket::{is_timeout, read_uninterrupted};
 
-/// A TCP connection to a WebSocket server, and the bytes that have come over it but were not used yet.
+/// A TCP connection to a WebSocket server, with the bytes that have arrived and no call has returned yet.
 #[derive(Debug)]
 pub struct RawClient {
     socket: TcpStream,
@@ -153,7 +153,7 @@ impl RawClient {
         &self.unread
     }
 
-    /// The connection itself, for those who want to end one side of it or change its options.
+    /// The connection itself, for a caller that ends one side of it or changes its options.
     pub fn socket(&self) -> &TcpStream {
         &self.socket
     }

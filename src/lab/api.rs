@@ -1,4 +1,4 @@
-//! The lab API: what the lab page asks the server to compute or to do.
+//! The lab API: requests by which the lab page asks the server to compute or to do something.
 //!
 //! The page does not compute accept keys or frames itself. It asks the server, so that a class sees the
 //! results of the same code that serves its WebSockets.
@@ -22,7 +22,7 @@ use crate::protocol::{AcceptKey, CloseCode, Frame, Opcode};
 use crate::sys::ConnectionId;
 use crate::wire::explain::{bytes_in, events_in, masking_key_in};
 
-/// What the lab API offers; each has a path of its own. The parameters stand in the query.
+/// An endpoint of the lab API. Each has a path of its own, and takes its parameters from the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     /// `GET /wire/accept`: makes the accept key of any `key`, step by step.
@@ -83,7 +83,7 @@ pub fn answer(
     result.unwrap_or_else(|error| Response::refusal(StatusCode::BAD_REQUEST, &error.to_string()))
 }
 
-/// Why the lab API could not do what a request asked for. Its text is for the reader of the page.
+/// The reason why the lab API could not do what a request asked for. The page shows its text.
 #[derive(Debug)]
 pub enum ApiError {
     /// A parameter is not there.

@@ -1,4 +1,4 @@
-//! The files of the lab page, embedded in the program so that it needs no other file to run.
+//! The files of the lab page, embedded in the program so that it runs without any other file.
 
 /// A file of the lab page.
 #[derive(Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::text::hex;
 pub struct Violation {
     /// The name of this violation in addresses.
     pub id: &'static str,
-    /// What the client sends, in a few words.
+    /// The client's bytes, described in a few words.
     pub title: &'static str,
     /// The rule that it breaks.
     pub rule: &'static str,
@@ -34,7 +34,7 @@ pub struct Violation {
     pub bytes: fn() -> Vec<u8>,
 }
 
-/// What happened when a violation was run.
+/// The bytes that crossed the wire when a violation was run, and how the server closed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// The violation that was run.
@@ -52,7 +52,7 @@ pub struct Outcome {
     pub reason: String,
 }
 
-/// Why a violation could not be run.
+/// The reason why a violation could not be run.
 #[derive(Debug)]
 pub enum ViolationError {
     /// The connection to the server failed.
@@ -106,7 +106,7 @@ pub fn run_violation(
     })
 }
 
-/// The code and the reason of the first Close frame among frames laid end to end.
+/// The code and the reason of the first Close frame in `bytes`, which are whole frames.
 fn close_in(mut bytes: &[u8]) -> Option<(CloseCode, String)> {
     while let Some((frame, length)) = Frame::decode(bytes) {
         if frame.header.opcode == Opcode::Close {

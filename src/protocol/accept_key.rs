@@ -49,7 +49,7 @@ pub fn is_valid_key(key: &str) -> bool {
 }
 
 impl AcceptKey {
-    /// Answers `key`, and keeps each step.
+    /// Computes the answer to `key`, and keeps each step.
     pub fn of(key: &str) -> AcceptKey {
         let key_and_guid = format!("{key}{GUID}");
         let sha1: [u8; 20] = Sha1::digest(key_and_guid.as_bytes()).into();

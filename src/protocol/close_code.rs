@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseCode(pub u16);
 
-/// What is known of one close code.
+/// One row of the table of close codes.
 struct Entry {
     code: u16,
     /// The name in IANA's registry: the words that other programs and search engines use.

@@ -1,4 +1,4 @@
-//! Faults: everything a peer can do wrong, each with its close code and its section of RFC 6455.
+//! Faults: the rules that a peer can break, each with its close code and its section of RFC 6455.
 
 use std::fmt;
 use std::time::Duration;

@@ -68,8 +68,8 @@ impl Frame {
         bytes
     }
 
-    /// Reads the frame at the start of `bytes`, and returns it with its own length in bytes. `None`
-    /// while the frame is not complete.
+    /// Reads the frame at the start of `bytes`, and returns it with its length in bytes. `None` while the
+    /// frame is not complete.
     pub fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
         let (header, payload_at) = FrameHeader::decode(bytes)?;
         let length = usize::try_from(header.payload_length).ok()?;

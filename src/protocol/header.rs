@@ -83,8 +83,8 @@ impl FrameHeader {
         }
     }
 
-    /// Reads the header at the start of `bytes`, and returns it with its own length in bytes. `None`
-    /// while the header is not complete.
+    /// Reads the header at the start of `bytes`, and returns it with its length in bytes. `None` while the
+    /// header is not complete.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Option<(FrameHeader, usize)> {
         let &[first, second, ref rest @ ..] = bytes else { return None };

@@ -21,8 +21,8 @@ pub enum FramePart<'a> {
     End,
 }
 
-/// The place in a stream between two pieces of bytes: inside a header, inside a payload, or between
-/// two frames.
+/// A parser for one direction of a connection. From one piece of bytes to the next it remembers its
+/// place in the stream: inside a header, inside a payload, or between two frames.
 #[derive(Debug, Default)]
 pub struct FrameParser {
     /// The first bytes of a header whose last bytes have not arrived.
@@ -34,7 +34,7 @@ pub struct FrameParser {
 }
 
 impl FrameParser {
-    /// Gives `take` the parts of frames in the next `bytes` of the stream.
+    /// Parses the next `bytes` of the stream, and gives `take` the parts of frames in them.
     ///
     /// ```
     /// use chalkwire::protocol::parser::{FrameParser, FramePart};
@@ -59,11 +59,11 @@ impl FrameParser {
         let Ok(()) = result;
     }
 
-    /// The same for a `take` that can fail. Its second argument is the number of bytes up to the end of
-    /// the part.
+    /// Does the same for a `take` that can fail. Its second argument is the number of bytes up to the end
+    /// of the part.
     ///
     /// # Errors
-    /// The first error of `take`. The parser does not look at the bytes behind that part.
+    /// The first error of `take`. The parser ignores the bytes behind that part.
     // Every byte of every client passes here. Inlined, the header stays in registers: a copy of it
     // takes longer than decoding.
     #[inline]

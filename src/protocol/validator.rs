@@ -74,10 +74,10 @@ impl FrameValidator {
     }
 
     /// Checks the next bytes of the stream, however they were cut, and shows `observe` each part of a
-    /// frame. Of a faulty frame, that is all up to the fault, but not its end.
+    /// frame. Of a faulty frame, `observe` sees the parts up to the fault, but not the end.
     ///
     /// # Errors
-    /// The first frame that breaks a rule. The bytes behind it have no meaning any more.
+    /// The first frame that breaks a rule. The bytes behind it cannot be trusted, so nobody reads them.
     #[inline]
     pub fn advance(
         &mut self,

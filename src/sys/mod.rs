@@ -1,5 +1,5 @@
-//! What the server needs from the operating system: threads, locks, a semaphore and sockets; and
-//! the number by which all rooms name a connection.
+//! The operating system's part: threads, locks, a semaphore and sockets; and the number by which all
+//! rooms name a connection.
 
 pub mod connection_id;
 pub mod lock;

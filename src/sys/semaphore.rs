@@ -1,4 +1,4 @@
-//! A counting semaphore that never waits: a permit is free now, or the caller is refused.
+//! A counting semaphore that never waits: the caller gets a permit at once, or none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ pub struct Semaphore {
     limit: usize,
 }
 
-/// A permit of a [`Semaphore`], which gets it back when this is dropped.
+/// A permit of a [`Semaphore`]. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Permit(Arc<Semaphore>);
 

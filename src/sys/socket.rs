@@ -1,4 +1,4 @@
-//! Small helpers for sockets, where systems differ or `std` leaves something to the caller.
+//! Small helpers for sockets: where operating systems differ, and where `std` leaves work to its caller.
 
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};

@@ -1,9 +1,9 @@
 //! Copies frames for those who watch: the header, the first and the last bytes of the payload, and
 //! whether a text is UTF-8.
 //!
-//! The capture takes the parts that the [parser](crate::protocol::parser) finds. What a header shows, the
-//! [validator](crate::protocol::validator) has checked; invalid UTF-8 shows only in the payload, so the
-//! capture checks that itself, also in the bytes that it does not keep.
+//! The capture takes the parts that the [parser](crate::protocol::parser) finds. The
+//! [validator](crate::protocol::validator) finds the frames that break a rule, but it does not check text.
+//! So the capture checks UTF-8 itself, also in the bytes that it does not keep.
 
 use crate::config::{KEPT_END, KEPT_START};
 use crate::protocol::parser::FramePart;
@@ -64,8 +64,8 @@ impl FrameCapture {
         }
     }
 
-    /// Returns the frame that broke a rule, with the bytes of it that came: `rest` are those behind the
-    /// place where the fault showed. Nothing follows it that can be captured.
+    /// Returns the frame that broke a rule, with the bytes of it that came. `rest` are the bytes behind the
+    /// place where the fault showed. This frame is the last one that can be captured.
     pub fn take_faulty(&mut self, fault: Fault, rest: &[u8]) -> Option<CapturedFrame> {
         let mut frame = self.frame.take()?;
         let left = usize::try_from(frame.payload_left()).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! Crossings: what the tap hands to the watch thread.
+//! Crossings: heads, frames and ends of connections, which the tap hands to the watch thread.
 
 use std::time::Instant;
 
@@ -15,13 +15,14 @@ pub struct TimedCrossing {
     pub connection: ConnectionId,
     /// The time at which the server read or wrote it.
     pub at: Instant,
-    /// What the watch thread has not got of this connection since the crossing before this one.
+    /// The part of this connection that the watch thread did not get, between the crossing before and
+    /// this one.
     pub gap: Gap,
     /// What crossed.
     pub what: Crossing,
 }
 
-/// What can cross the wire.
+/// The kinds of things that cross the wire.
 #[derive(Debug, Clone)]
 pub enum Crossing {
     /// A request head, or the bytes that a client sent in place of one.
@@ -30,7 +31,7 @@ pub enum Crossing {
     Response {
         /// The bytes of the head.
         head: Bytes,
-        /// The rule that the request broke, when the response refuses it for that.
+        /// The rule that the request broke, when the server refuses it for that reason.
         broken_rule: Option<BrokenRule>,
     },
     /// A frame, with the side that sent it.
@@ -48,7 +49,7 @@ pub struct BrokenRule {
     pub section: &'static str,
 }
 
-/// What the watch thread has not got of a connection.
+/// A part of a connection that the watch thread did not get.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gap {
     /// Nobody was watching for a while.
@@ -57,7 +58,7 @@ pub struct Gap {
     pub missed: u64,
 }
 
-/// One of the last handshakes, kept for watchers who come later.
+/// One of the last handshakes, kept for watchers that come later.
 #[derive(Debug, Clone)]
 pub struct KeptHandshake {
     /// The connection of the handshake.

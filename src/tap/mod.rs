@@ -71,7 +71,7 @@ impl Tap {
 pub struct ConnectionTap {
     tap: Arc<Tap>,
     connection: ConnectionId,
-    /// Whether bytes have passed unwatched since the last crossing that was handed over.
+    /// Whether bytes have passed while nobody watched, since the last crossing that was handed over.
     unwatched: AtomicBool,
     /// Crossings for which the channel had no room since the last that was handed over.
     missed: AtomicU64,
@@ -92,7 +92,8 @@ impl ConnectionTap {
     /// Takes the request head that has come.
     pub fn request(&self, head: Bytes) {
         let mut kept = lock(&self.tap.handshakes);
-        // Under the lock, so that a list of the handshakes has all of an earlier time.
+        // The time is taken under the lock. So when the watch thread notes a time and then reads the
+        // list, the list has every handshake from before that time.
         let at = Instant::now();
         if kept.len() == HANDSHAKES_KEPT {
             kept.pop_front();
@@ -106,12 +107,12 @@ impl ConnectionTap {
         self.hand_over(at, Crossing::Request(head));
     }
 
-    /// Takes the response head that leaves, and the rule that the request broke if the server refuses
-    /// it for that.
+    /// Takes the response head that leaves. If the server refuses the request because it broke a rule,
+    /// `broken_rule` is that rule.
     pub fn response(&self, head: Bytes, broken_rule: Option<BrokenRule>) {
         let mut kept = lock(&self.tap.handshakes);
         let at = Instant::now();
-        // From the newest on, because an answer follows its request soon.
+        // The newest first, because an answer follows its request soon.
         if let Some(mine) = kept.iter_mut().rev().find(|kept| kept.connection == self.connection) {
             mine.response = Some((at, head.clone(), broken_rule.clone()));
         }

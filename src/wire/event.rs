@@ -9,14 +9,14 @@ use crate::sys::ConnectionId;
 /// Something that crossed the wire.
 #[derive(Debug, Clone, Serialize)]
 pub struct WireEvent {
-    /// The connection that it crossed on. [`ConnectionId::NONE`] for bytes that somebody typed; those
-    /// have no time either.
+    /// The connection that it crossed on. [`ConnectionId::NONE`] for bytes that somebody typed; their
+    /// time is 0.
     pub connection: ConnectionId,
     /// The number of the event in its connection: the request is 1, the response 2.
     pub number: u64,
     /// Seconds since the server started.
     pub seconds: f64,
-    /// What the viewer was not shown before this event, as a sentence.
+    /// A sentence about events before this one that the viewer was not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<String>,
     /// What crossed.
@@ -24,7 +24,7 @@ pub struct WireEvent {
     pub what: WireEventKind,
 }
 
-/// What an event can show.
+/// The kinds of events, each with what it shows.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum WireEventKind {

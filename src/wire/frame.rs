@@ -59,7 +59,7 @@ pub struct FrameView {
     /// A mistake that people make easily, if the frame looks like it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What the "Messages" list of Chromium's developer tools shows of the frame.
+    /// The part of the frame that Chromium's developer tools show in their "Messages" list.
     pub devtools: String,
 }
 
@@ -183,8 +183,8 @@ impl FrameView {
     }
 }
 
-/// The word "ping" is often sent as text, by people who expect a Pong. And the letters `HTTP`, read as
-/// a frame, have RSV1 set and opcode 8.
+/// A note on a mistake that people make easily: they send the word "ping" as text and expect a Pong, or
+/// go on with HTTP. (The letters `HTTP`, read as a frame, have RSV1 set and opcode 8.)
 fn note_on(view: &FrameView) -> Option<String> {
     let said = view.text.as_deref().unwrap_or_default().to_ascii_lowercase();
     match (view.opcode, &*said) {
@@ -199,7 +199,7 @@ fn note_on(view: &FrameView) -> Option<String> {
     }
 }
 
-/// Chromium shows whole text and binary messages only.
+/// The frame in Chromium's developer tools, which show only whole text and binary messages.
 fn in_devtools(view: &FrameView) -> String {
     use Opcode::{Binary, Close, Continuation, Text};
     match (view.opcode, view.fin, &view.text) {

@@ -1,4 +1,4 @@
-//! How the view's bytes and numbers look in JSON.
+//! The JSON form of the view's bytes and numbers.
 
 use serde::Serializer;
 

@@ -1,9 +1,9 @@
-//! The wire view: shows what crossed the wire, every field with its bytes, its bits and its meaning.
+//! The wire view: shows everything that crossed the wire, each field with its bytes, bits and meaning.
 //!
 //! | file | contents |
 //! |---|---|
-//! | [`watch`] | the thread that takes crossings from the tap and sends events to those who watch |
-//! | [`tracker`] | what connects the frames of a connection: fragments, Pings, Closes |
+//! | [`watch`] | the thread that takes crossings from the [tap](crate::tap), and sends events to all watchers |
+//! | [`tracker`] | how the frames of a connection belong together: fragments, Pings, Closes |
 //! | [`event`], [`frame`], [`fields`], [`head`] | one event: a head or a frame, taken apart |
 //! | [`terminal`] | events as text in 80 columns |
 //! | [`explain`] | events from bytes that somebody types |

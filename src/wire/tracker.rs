@@ -77,7 +77,7 @@ impl Tracker {
         events
     }
 
-    /// Forgets what frames belong to, but not the numbers. Called when the last watcher has gone,
+    /// Forgets how frames belong together, but not their numbers. Called when the last watcher has gone,
     /// because the next one comes after a gap.
     pub fn forget_frames(&mut self) {
         self.connections.values_mut().for_each(ConnectionTracker::forget);
@@ -108,7 +108,7 @@ fn sentence_of(gap: Gap) -> Option<String> {
     }
 }
 
-/// What the tracker remembers of one connection.
+/// The tracker of one connection.
 #[derive(Default)]
 struct ConnectionTracker {
     next_number: u64,
@@ -125,7 +125,7 @@ impl ConnectionTracker {
         number
     }
 
-    /// After a gap, the open message may be complete and a Ping may be answered.
+    /// Forgets the open message and the Pings: after a gap, they may be complete and answered.
     fn forget(&mut self) {
         self.client = Direction::default();
         self.server = Direction::default();
@@ -155,7 +155,7 @@ impl ConnectionTracker {
     }
 }
 
-/// What the tracker remembers of one direction of a connection.
+/// The tracker's memory of one direction of a connection.
 #[derive(Default)]
 struct Direction {
     open_message: Option<OpenMessage>,

@@ -16,22 +16,23 @@ use crate::config::WATCHER_EVENTS_WAITING;
 use crate::tap::Tap;
 use crate::tap::crossing::{Crossing, TimedCrossing};
 
-/// The list of watchers, from outside the watch thread: adds to it, and ends it.
+/// A handle to the list of watchers, which only the watch thread has. It adds watchers, and lets all of
+/// them go.
 pub struct WatchList {
     requests: Sender<WatchRequest>,
 }
 
-/// What the watch thread is asked to do.
+/// A request to the watch thread.
 pub enum WatchRequest {
     /// Add a watcher.
     Add(Watcher),
-    /// Let all watchers go, and accept no others: the server ends.
+    /// Let all watchers go, and do not accept others, because the server ends.
     Stop,
 }
 
 impl WatchList {
-    /// An empty list, and the channel from which the watch thread takes what is asked of it. The
-    /// channel has no limit of its own, because the number of watchers has one.
+    /// An empty list, and the channel from which the watch thread takes requests. The channel does not
+    /// need a limit, because the number of watchers has one.
     pub fn new() -> (WatchList, Receiver<WatchRequest>) {
         let (requests, receiver) = unbounded();
         (WatchList { requests }, receiver)
@@ -53,13 +54,13 @@ impl WatchList {
     }
 }
 
-/// Somebody who watches: the sending end of its events.
+/// A watcher: a page or the terminal, with the sending end of its channel of events.
 pub struct Watcher {
     events: Sender<Arc<WireEvent>>,
     /// The time from which it sees frames.
     since: Instant,
-    /// The time from which it sees handshakes as they cross. It has seen those before that, because the
-    /// tap keeps them; so it must not see them again when they come out of the channel.
+    /// The time from which it sees handshakes as they cross. It has got the earlier ones from the tap,
+    /// which keeps them, and must not see them again when they come out of the channel.
     handshakes_since: Instant,
     /// Events for which its channel had no room.
     missed: u64,
@@ -119,7 +120,7 @@ pub fn run(
         // Requests first: a watcher must be on the list before the crossings that came after it.
         select_biased! {
             recv(requests) -> request => match request {
-                // Its end of the channel closes.
+                // Dropping the watcher closes its channel.
                 Ok(WatchRequest::Add(_)) if is_ending => {}
                 Ok(WatchRequest::Add(mut watcher)) => {
                     let Some(tap) = tap.upgrade() else { return };

@@ -1,4 +1,4 @@
-//! An event in a block of lines, with everything that there is to see.
+//! An event in a block of lines, with every field and every byte that is kept.
 
 use unicode_width::UnicodeWidthStr;
 

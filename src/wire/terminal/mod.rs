@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_says_what_a_frame_is_and_how_it_belongs_to_others() {
+    fn a_summary_names_a_frame_and_the_frames_that_it_belongs_to() {
         use Opcode::{Binary, Close, Continuation, Ping, Text};
         let mut half = Frame::new(Binary, KEY, b"Hello");
         half.payload.truncate(3);

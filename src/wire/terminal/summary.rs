@@ -26,7 +26,7 @@ pub fn summary(event: &WireEvent) -> String {
             let rest = describe(frame, COLUMNS.saturating_sub(start.len()));
             return format!("{}{start}{rest}", gap(event));
         }
-        // The server's own words; those of the peer are escaped in them already.
+        // The server wrote this sentence, and escaped the peer's words in it.
         WireEventKind::End { how } => format!("{start}  END  {how}"),
         WireEventKind::Missed { events } => {
             format!("{:.3}s  {events} events came too fast to show", event.seconds)
