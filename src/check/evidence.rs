@@ -1,4 +1,4 @@
-//! Evidence: what crossed the wire, kept as bytes. The report alone turns it into hex and columns.
+//! Evidence: bytes that crossed the wire, or should have. Only the report turns them into hex and columns.
 
 use std::ops::Range;
 
@@ -47,7 +47,7 @@ impl Evidence {
         Evidence::bytes(&frame.encode(), describe(frame))
     }
 
-    /// Bytes, with what they are.
+    /// Bytes, with a note that says what they are.
     pub fn bytes(bytes: &[u8], note: impl Into<String>) -> Evidence {
         Evidence::Bytes { bytes: bytes.to_vec(), note: note.into(), mark: None }
     }

@@ -1,4 +1,4 @@
-//! What a step found: how bad it is, why, and the evidence.
+//! A finding: why a step did not pass, how bad that is, and the evidence.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub enum Verdict {
     Skip,
 }
 
-/// Why a step did not pass. Boxed in [`Outcome`], because most steps pass.
+/// The reason why a step did not pass. Boxed in [`Outcome`], because most steps pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
@@ -39,7 +39,7 @@ pub struct Finding {
     pub browser: Option<String>,
 }
 
-/// The result of a step: it passed, or here is why not.
+/// The result of a step: it passed, or there is a finding.
 pub type Outcome = Result<(), Box<Finding>>;
 
 impl Finding {

@@ -1,21 +1,21 @@
 //! `chalkwire check`: tests a WebSocket server that somebody wrote, in any language, and names its mistakes.
 //!
 //! The server should echo. Each step tests one requirement of RFC 6455 with raw bytes, on a connection of its
-//! own. The checker compares what comes back with the bytes that the known mistakes lead to, so that the report
-//! can name the mistake and not only the difference.
+//! own. The checker compares the answer with the bytes that the known mistakes lead to, so that the report can
+//! name the mistake and not only the difference.
 //!
 //! The modules, in the order in which they build on each other:
 //!
-//! | module | what it has |
+//! | module | contents |
 //! |---|---|
-//! | [`target`] | where the server is |
-//! | [`received`], [`evidence`], [`finding`] | what came; what is shown of it; what a step found |
+//! | [`target`] | the server's address, and how to connect to it |
+//! | [`received`], [`evidence`], [`finding`] | a frame or an end from the server; bytes to show; the result of a step |
 //! | [`request`], [`response`] | the two halves of the opening handshake |
 //! | [`mistakes`] | the known mistakes, by the bytes that they lead to |
-//! | [`client`] | the checker's end of a connection: raw bytes out, anything in |
-//! | [`step`] | what a step is: the RFC's words, what it needs, how it runs |
+//! | [`client`] | the checker's end of a connection: sends raw bytes, and accepts any answer |
+//! | [`step`] | the parts of a step: the RFC's words, the steps that it needs, the function that runs it |
 //! | [`steps`] | the steps, in nine groups |
-//! | [`selection`], [`probe()`], [`runner`] | which steps run; whether a server is there; running them |
+//! | [`selection`], [`probe()`], [`runner`] | chooses the steps; looks whether a server is there; runs the steps |
 //! | [`report`] | the results as text, and as JSON |
 
 pub mod client;

@@ -12,14 +12,14 @@ use super::target::Target;
 /// How long the checker waits for a greeting.
 const GREETING: Duration = Duration::from_millis(100);
 
-/// Why the server cannot be tested.
+/// The reason why the server cannot be tested.
 #[derive(Debug)]
 pub enum ProbeError {
     /// Nothing listens at this `host:port`.
     NotListening(String, io::Error),
     /// The checker cannot use its own socket.
     Socket(String),
-    /// The server accepts connections, but answered nothing within this time.
+    /// The server accepts connections, but sent nothing within this time.
     Silent(String, Duration),
     /// The server answers in TLS.
     Tls(String),
@@ -51,7 +51,7 @@ impl std::error::Error for ProbeError {}
 /// Connects once, and notes in `target` whether the server greets its clients.
 ///
 /// # Errors
-/// If nothing listens there, or what listens does not answer, or answers in TLS.
+/// If nothing listens there, or the server does not answer, or it answers in TLS.
 pub fn probe(target: &mut Target) -> Result<(), ProbeError> {
     let host = target.host.clone();
     let stream = match target.connect() {

@@ -1,9 +1,9 @@
-//! What the server sent next, once its frames have been put together.
+//! The items that the checker receives from the server, after it has joined fragments to messages.
 
 use crate::protocol::CloseCode;
 use crate::protocol::Opcode;
 
-/// What the checker receives from the server, one item at a time.
+/// One item from the server: a message, another frame, or the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
     /// A whole message, from one frame or from several.

@@ -2,11 +2,13 @@
 
 use super::evidence::Evidence;
 
-/// Most lines of a response that are shown, and most bytes of each.
+/// The most lines of a response that are shown.
 const MAX_LINES: usize = 8;
+
+/// The most bytes that are shown of each line.
 const MAX_LINE: usize = 160;
 
-/// What the server sent before the first frame: an HTTP response, or something else.
+/// The bytes that the server sent before the first frame: an HTTP response, or something else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Response {
     /// The bytes up to the blank line, or all of them if there is none.
@@ -20,8 +22,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// Reads the response at the start of `bytes`, and says how long it is. Its lines may end with LF alone:
-    /// one step reports that, and the others can go on.
+    /// Reads the response at the start of `bytes`, and returns it with its length. Its lines may end with LF
+    /// alone: one step reports that, and the others can go on.
     pub fn read(bytes: &[u8]) -> (Response, usize) {
         let ends = [&b"\r\n\r\n"[..], b"\n\n"].into_iter().filter_map(|end| {
             let at = bytes.windows(end.len()).position(|window| window == end)?;

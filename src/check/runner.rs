@@ -77,7 +77,7 @@ impl Runner<'_> {
         false
     }
 
-    /// Why the step cannot run. `None` if it can.
+    /// The reason why the step cannot run. `None` if it can.
     fn why_skipped(&mut self, step: &Step) -> Option<String> {
         if let Some(id) = self.gone_since {
             return Some(format!("the server has been gone since step {id}"));
@@ -85,7 +85,7 @@ impl Runner<'_> {
         if matches!(step.needs, Needs::Echo(_)) && !self.target.echoes {
             return Some("needs an echo, and --no-echo says that there is none".to_owned());
         }
-        for needed in self.needed_by(step) {
+        for needed in self.needs_of(step) {
             if let Verdict::Fail | Verdict::Skip = self.verdict_of(needed) {
                 return Some(format!("needs step {} to pass first", self.root_of(needed)));
             }
@@ -94,7 +94,7 @@ impl Runner<'_> {
     }
 
     /// The steps that this step needs.
-    fn needed_by(&self, step: &Step) -> Vec<&'static str> {
+    fn needs_of(&self, step: &Step) -> Vec<&'static str> {
         match step.needs {
             Needs::Nothing => Vec::new(),
             Needs::Passed(id) => vec![id],
@@ -117,7 +117,7 @@ impl Runner<'_> {
     fn root_of(&mut self, id: &'static str) -> &'static str {
         let is_bad = |verdict| matches!(verdict, Verdict::Fail | Verdict::Skip);
         let before = match (self.verdicts.get(id), find(id)) {
-            (Some(Verdict::Skip), Some(step)) => self.needed_by(step),
+            (Some(Verdict::Skip), Some(step)) => self.needs_of(step),
             _ => Vec::new(),
         };
         match before.into_iter().find(|before| is_bad(self.verdict_of(before))) {

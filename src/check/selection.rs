@@ -1,4 +1,4 @@
-//! Which steps run: all, or those that the user named.
+//! The selection of steps: all, or those that the user named.
 
 use std::fmt;
 

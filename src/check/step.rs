@@ -1,4 +1,4 @@
-//! Steps: what a step is, which rule it tests, and what must hold before it can run.
+//! A step: the rule that it tests, the condition that it needs, and the function that runs it.
 
 use super::finding::{Finding, Outcome, Verdict};
 use super::target::Target;
@@ -32,12 +32,12 @@ pub struct Step {
     pub id: &'static str,
     /// The requirement in a few words.
     pub title: &'static str,
-    /// The requirement in the words of its RFC. `None` where no RFC has one: other clients must be served
-    /// whatever one client does.
+    /// The requirement in the words of its RFC. `None` where no RFC has one, as for this: a server must serve
+    /// the other clients whatever one client does.
     pub rule: Option<Rule>,
     /// What must hold before the step can run.
     pub needs: Needs,
-    /// Whom the requirement serves.
+    /// Whether good clients need the requirement, or it protects against bad ones.
     pub purpose: Purpose,
     /// Tests the requirement on a connection of its own, and closes it, because the server may serve one
     /// client at a time.
@@ -55,7 +55,7 @@ pub struct Rule {
     pub words: &'static str,
 }
 
-/// What must hold before a step can run.
+/// The condition under which a step can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing.
@@ -69,7 +69,7 @@ pub enum Needs {
     Probe,
 }
 
-/// Whom a requirement serves. A server must first work with good clients and then resist bad ones, so its
+/// The purpose of a requirement. A server must first work with good clients and then resist bad ones, so its
 /// author fixes the steps in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {

@@ -26,20 +26,20 @@ pub struct Target {
     pub greets: bool,
 }
 
-/// Why a URL cannot be tested.
+/// The reason why a URL cannot be tested.
 #[derive(Debug)]
 pub enum TargetError {
     /// It is not a WebSocket URL. The reason, and the URL.
     Url(UrlFault, String),
     /// It asks for TLS.
     Tls(String),
-    /// The host has no known address: `host:port`, and what the system says.
+    /// The system cannot find the host's address: `host:port`, and the system's error.
     Unresolved(String, io::Error),
     /// The host's name is known, but leads to no address.
     NoAddress(String),
 }
 
-/// What is wrong with a URL.
+/// The mistake in a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UrlFault {
     /// It cannot be parsed.

@@ -229,9 +229,9 @@ fn input_that_cannot_be_explained_is_reported_with_its_position() {
     }
     for (arguments, why) in [
         (&["--key", "a", "--text", "b"][..], "one thing at a time: hex, --key or --text"),
-        (&["--mask", "01020304", "81", "00"], "--mask is for --text"),
-        (&["--opcode", "ping", "81", "00"], "--opcode is for --text"),
-        (&["--fragments", "2"], "--fragments is for --text"),
+        (&["--mask", "01020304", "81", "00"], "--mask needs --text"),
+        (&["--opcode", "ping", "81", "00"], "--opcode needs --text"),
+        (&["--fragments", "2"], "--fragments needs --text"),
         (&["--no-such-thing"], "Usage: chalkwire explain [--key <key>]"),
     ] {
         let (code, stdout, stderr) = run(arguments, b"");
@@ -240,5 +240,5 @@ fn input_that_cannot_be_explained_is_reported_with_its_position() {
     }
     let (code, _, stderr) = run(&[], b"81 05 \xff");
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("at position 7, found a byte that is no text"), "{stderr}");
+    assert!(stderr.contains("at position 7, found a byte that is not text"), "{stderr}");
 }

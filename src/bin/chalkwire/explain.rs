@@ -1,5 +1,4 @@
-//! `chalkwire explain`: takes apart what somebody types, with the code that the server's own view
-//! uses.
+//! `chalkwire explain`: takes apart the bytes that somebody types, with the code of the wire view.
 
 use std::io::{IsTerminal, Read, Write};
 
@@ -49,14 +48,17 @@ fn opcode(text: &str) -> Result<Opcode, String> {
     }
 }
 
-/// The keys that end what is typed.
+/// The keys that end the input.
 const END_OF_INPUT: &str = if cfg!(windows) { "Ctrl-Z and Enter" } else { "Enter and Ctrl-D" };
 
-/// Bytes read from standard input at most.
+/// The most bytes that are read from standard input.
 const MOST_INPUT: u64 = 16 * 1024 * 1024;
 
 impl Explain {
-    /// What does not go together, as a sentence.
+    /// Checks that the arguments go together.
+    ///
+    /// # Errors
+    /// A sentence that says which do not.
     fn check(&self) -> Result<(), String> {
         let what = [!self.hex.is_empty(), self.key.is_some(), self.text.is_some()];
         if what.iter().filter(|given| **given).count() > 1 {
@@ -68,13 +70,16 @@ impl Explain {
             ("--fragments", self.fragments.is_some()),
         ] {
             if given && self.text.is_none() {
-                return Err(format!("{flag} is for --text: what is given as it is has its own"));
+                return Err(format!("{flag} needs --text: hex and --key are shown as they are"));
             }
         }
         Ok(())
     }
 
-    /// The explanation, or a sentence that says what is wrong.
+    /// Returns the explanation.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the input.
     pub fn run(&self) -> Result<String, String> {
         self.check()?;
         if let Some(key) = &self.key {
@@ -98,7 +103,7 @@ impl Explain {
             }
             let text = String::from_utf8(input).map_err(|error| {
                 let at = error.utf8_error().valid_up_to() + 1;
-                format!("expected two hex digits at position {at}, found a byte that is no text")
+                format!("expected two hex digits at position {at}, found a byte that is not text")
             })?;
             bytes_in(&text).map_err(|error| error.to_string())?
         } else {

@@ -107,7 +107,7 @@ pub enum Command {
     Explain(Explain),
 }
 
-/// What `--wire` shows on the terminal.
+/// The form in which `--wire` shows events on the terminal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
     /// Nothing.
@@ -152,10 +152,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads the command line. When it asks for help or has a mistake, answers it and returns the exit code.
+/// Reads the command line. When it asks for help, prints the help; when it has a mistake, complains.
 ///
 /// # Errors
-/// The exit code, when the program has nothing more to do.
+/// The exit code, because in both cases the program has nothing more to do.
 pub fn read_flags() -> Result<Flags, ExitCode> {
     let mut arguments = Vec::new();
     for argument in std::env::args_os().skip(1) {

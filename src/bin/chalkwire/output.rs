@@ -1,4 +1,4 @@
-//! What the program writes: text on stdout, and one sentence on stderr when something is wrong.
+//! The program's output: text on stdout, and one sentence on stderr when something is wrong.
 //!
 //! An error in writing is ignored, because the reader may have gone.
 

@@ -51,7 +51,7 @@ impl Client {
         }
     }
 
-    /// Explains what came instead of the expected frame.
+    /// Makes the finding about an answer that is not the expected frame.
     fn mismatch(
         &mut self,
         received: Received,

@@ -18,10 +18,11 @@ use super::target::Target;
 use crate::protocol::{Frame, FrameHeader, Opcode};
 use crate::sys::socket::is_timeout;
 
-/// How long a step may take in all, in timeouts for one answer, whatever the server goes on to send.
+/// The longest time of a step, in timeouts for one answer. A server that sends on and on cannot hold it up
+/// for longer.
 const MAX_TIMEOUTS: u32 = 10;
 
-/// Most bytes that are kept of what a server sends: more than any step asks for.
+/// The most bytes that the checker keeps from a server: more than any step asks for.
 const MAX_RECEIVED: usize = 4 * 1024 * 1024;
 
 /// A connection to the server under test.

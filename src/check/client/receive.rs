@@ -40,7 +40,7 @@ impl Client {
         self.receive_or_recognize(&[], patience)
     }
 
-    /// The same, but stops as soon as the bytes show one of `mistakes` after which no whole frame can come.
+    /// Does the same, but stops as soon as the bytes show one of `mistakes` after which no whole frame can come.
     pub(super) fn receive_or_recognize(
         &mut self,
         mistakes: &[Mistake],
@@ -144,7 +144,7 @@ impl Client {
         while self.received.len() < MAX_RECEIVED && self.read_once(deadline) {}
     }
 
-    /// The bytes that have come, and how it ended, as evidence. Waits a short time for the rest.
+    /// The bytes that have come, and the end after them, as evidence. Waits a short time for the rest.
     pub fn received_evidence(&mut self, last: &Received) -> Vec<Evidence> {
         self.read_rest();
         let mut evidence = Vec::new();

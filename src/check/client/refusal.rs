@@ -1,4 +1,4 @@
-//! Expecting a refusal: a broken rule must end the connection.
+//! Expecting a refusal: when the client breaks a rule, the server must end the connection.
 
 use super::Client;
 use super::send::PAUSE;
@@ -15,8 +15,9 @@ impl Client {
     /// Expects that what was sent ends the connection, with a Close frame that carries `code`. `broken` is the
     /// broken rule, as a sentence.
     ///
-    /// A server that echoes is asked with a probe, so that no timer has to decide that the server goes on. The
-    /// probe is a text message and not a Ping, because a server may answer a Ping before it closes.
+    /// If the server echoes, the checker sends it a probe. When the probe comes back, the server has gone on, and
+    /// the checker need not wait for a timeout to know it. The probe is a text message and not a Ping, because a
+    /// server may answer a Ping before it closes.
     pub fn expect_refusal(&mut self, code: CloseCode, broken: &str) -> Outcome {
         let sent = self.sent.clone();
         let mut accepted = None;
@@ -72,7 +73,7 @@ impl Client {
     }
 }
 
-/// The server closed, but with another code than `wanted`.
+/// The finding about a server that closed, but with another code than `wanted`.
 fn other_code(broken: &str, found: Option<CloseCode>, wanted: CloseCode) -> Box<Finding> {
     match found {
         Some(found) if !found.may_travel() => Finding::fail(format!(

@@ -23,8 +23,8 @@ pub(super) const KEYS: [[u8; 4]; 4] = [
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Client {
-    /// Sends bytes. A write that fails is not the end: a server that has closed may refuse the bytes, but
-    /// what it sent before can still be read.
+    /// Sends bytes. A write that fails does not end the step: a server that has closed may refuse the bytes,
+    /// but the client can still read the answer that the server sent before.
     pub fn send(&mut self, bytes: &[u8]) {
         // The read that follows reports the error.
         let _ = self.stream.write_all(bytes);

@@ -1,4 +1,4 @@
-//! How the value of `Sec-WebSocket-Accept` can be computed wrong.
+//! Mistakes in computing the value of `Sec-WebSocket-Accept`.
 
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use sha1::{Digest, Sha1};

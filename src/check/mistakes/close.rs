@@ -1,4 +1,4 @@
-//! How a Close can be answered wrong.
+//! Mistakes in answering a Close.
 
 use crate::check::received::close_code;
 use crate::protocol::mask;
@@ -6,14 +6,14 @@ use crate::protocol::mask;
 /// Bytes of the longest control frame's payload (RFC 6455 section 5.5).
 const MAX_CONTROL: usize = 125;
 
-/// What two known mistakes make of a code: its bytes swapped, and still masked with the first key.
+/// The codes that two known mistakes make of `code`: with its bytes swapped, and still masked with the first key.
 pub fn of_close_code(code: u16) -> [u16; 2] {
     let mut masked = code.to_be_bytes();
     mask(&mut masked, [0x37, 0xfa, 0x21, 0x3d]);
     [code.swap_bytes(), u16::from_be_bytes(masked)]
 }
 
-/// What is wrong with `body`, the body of the Close that answers a Close with the body `asked`.
+/// The mistake in `body`, the body of the Close that answers a Close with the body `asked`, as a sentence.
 pub fn in_close(body: &[u8], asked: &[u8]) -> Option<String> {
     let reason = body.get(2..).unwrap_or_default();
     match close_code(body) {

@@ -1,4 +1,4 @@
-//! How a message can be sent back wrong: its masking, its fragments, its opcode.
+//! Mistakes in sending a message back: in its masking, its fragments, its opcode.
 
 use super::headers::of_headers;
 use super::lengths::of_lengths;
@@ -89,7 +89,7 @@ fn of_masking(
     mistakes
 }
 
-/// What the payload becomes when its key is applied from byte number `offset` of the key on.
+/// The payload of `frame`, unmasked from byte number `offset` of its key on.
 fn unmasked_from(offset: usize, frame: &Frame) -> Vec<u8> {
     let mut key = frame.header.masking_key.unwrap_or_default();
     key.rotate_left(offset % 4);

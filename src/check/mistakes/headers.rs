@@ -1,4 +1,4 @@
-//! How the two bytes of a short frame's header can be wrong.
+//! Mistakes in the two bytes of a short frame's header.
 
 use super::mistake::{Mistake, masked, plain};
 use crate::protocol::{Frame, Opcode};

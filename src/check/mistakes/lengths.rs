@@ -1,4 +1,4 @@
-//! How a length can be written or read wrong.
+//! Mistakes in writing or reading a length.
 
 use super::mistake::{Mistake, plain};
 use crate::protocol::{Frame, LengthForm, Opcode, mask};

@@ -1,4 +1,4 @@
-//! What a mistake is: the bytes that show it, and the words that explain it.
+//! A mistake: the bytes that show it, and the words that explain it.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use crate::check::evidence::{Evidence, describe};
 use crate::protocol::{Frame, Opcode, mask};
 use crate::text::count;
 
-/// A mistake, and how it shows.
+/// A known mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// What a server with this mistake sends, from its first byte.
+    /// The bytes that a server with this mistake sends.
     pub bytes: Vec<u8>,
     /// The bytes that are wrong, and what is wrong with them.
     mark: (Range<usize>, String),

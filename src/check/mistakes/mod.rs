@@ -1,5 +1,5 @@
-//! The mistakes that people make, each with the bytes that it leads to. The checker compares what came with
-//! these bytes, and so a mistake gets its name.
+//! The mistakes that people make, each with the bytes that it leads to. The checker compares the server's answer
+//! with these bytes, and can then name the mistake.
 //!
 //! | file | which mistakes |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `headers` | in the two bytes of a short frame's header |
 //! | `lengths` | in reading or writing a length |
 //! | `pong` | in answering a Ping |
-//! | `unrecognized` | none of these: what can still be said |
+//! | `unrecognized` | none of these: explains as much as the answer shows |
 
 mod accept;
 mod close;

@@ -1,4 +1,4 @@
-//! How a Ping can be answered wrong.
+//! Mistakes in answering a Ping.
 
 use super::mistake::{Mistake, masked, plain};
 use crate::protocol::{Frame, Opcode};

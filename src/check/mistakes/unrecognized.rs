@@ -1,10 +1,10 @@
-//! What can be said about an answer that is none of the known mistakes.
+//! Explanations for an answer that shows none of the known mistakes.
 
 use crate::check::received::{Received, close_code};
 use crate::protocol::CloseCode;
 use crate::protocol::Opcode;
 
-/// Explains what came, `received`, as the bytes `raw`, where a frame with `opcode` and `payload` was expected.
+/// Explains an answer: `received`, which came as the bytes `raw`, instead of a frame with `opcode` and `payload`.
 pub fn explain(received: &Received, raw: &[u8], opcode: Opcode, payload: &[u8]) -> String {
     let wanted = match opcode {
         Opcode::Pong => "a Pong",
@@ -53,10 +53,11 @@ pub fn explain(received: &Received, raw: &[u8], opcode: Opcode, payload: &[u8]) 
     }
 }
 
-/// How a library prints a message object, when a program sends the object and not what is in it.
+/// The beginnings of texts that libraries print for a message object, when a program sends the object and not its
+/// content.
 const OBJECTS: [&str; 7] = ["[object", "Text(", "Binary(", "b'", "<Buffer", "<_io", "bytearray("];
 
-/// U+FFFD, by which a decoder replaces what is not UTF-8.
+/// U+FFFD, which a decoder puts in place of bytes that are not UTF-8.
 const REPLACEMENT: &str = "\u{fffd}";
 
 fn explain_message(found: &[u8], payload: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! A piece of evidence as it is shown: bytes become hex, and a mark becomes columns.
+//! Evidence as text: bytes become hex, and a mark becomes columns.
 
 use std::ops::Range;
 
@@ -7,13 +7,13 @@ use unicode_width::UnicodeWidthStr;
 use crate::check::evidence::{Evidence, Mark};
 use crate::text::{self, printable};
 
-/// Most bytes on one line.
+/// The most bytes on one line.
 const MAX_BYTES: usize = 16;
 
 /// Bytes that are shown before a mark, if the mark does not fit on the line otherwise.
 const BEFORE_MARK: usize = 4;
 
-/// What stands for the bytes before the first one that is shown.
+/// The dots in place of the bytes before the first one that is shown.
 const LEFT_OUT: &str = "... ";
 
 /// A piece of evidence as text.

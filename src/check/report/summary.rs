@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::check::finding::Verdict;
 use crate::check::step::StepResult;
 
-/// How many steps have which verdict.
+/// The number of steps with each verdict.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub pass: usize,

@@ -17,8 +17,10 @@ use crate::text::{printable, wrap};
 /// Columns of a line.
 const COLUMNS: usize = 80;
 
-/// What stands before the label of a line below a step, and before the next lines of its text.
+/// The space before the label of a line below a step.
 const INDENT: &str = "        ";
+
+/// The space before the text behind a label, on its second line and the next ones.
 const INDENT_TEXT: &str = "                  ";
 
 /// The report as text. It remembers what it has already said.

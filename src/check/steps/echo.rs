@@ -56,7 +56,7 @@ pub const STEPS: &[Step] = &[
 
 const NEEDS_TEXT: Needs = Needs::Echo(&["2.1"]);
 
-/// What Chrome says about a frame that a server has masked (Chromium, websocket_channel.cc).
+/// Chrome's message about a frame that a server has masked (Chromium, websocket_channel.cc).
 const CHROME_ON_MASK: &str = "A server must not mask any frames that it sends to the client.";
 
 fn text(target: &Target) -> Outcome {

@@ -41,7 +41,7 @@ pub const STEPS: &[Step] = &[
     .needs(Needs::Probe),
 ];
 
-/// Expects an answer: the server sends a text back, or answers a Ping.
+/// Tests whether the server answers: it sends a text back or, without an echo, answers a Ping.
 fn is_answered(client: &mut Client) -> Outcome {
     if client.echoes() {
         client.send_message(Opcode::Text, b"Hello");
@@ -99,7 +99,7 @@ fn twenty(target: &Target) -> Outcome {
 /// Expects that the server serves another client as if nothing had happened.
 fn another_is_served(target: &Target, why: &str) -> Outcome {
     let served = Client::open(target).and_then(|mut client| is_answered(&mut client));
-    // What the other client met does not matter: the mistake is in `why`.
+    // The other client's finding does not matter, because `why` names the mistake.
     served.map_err(|_| Finding::fail(why))
 }
 

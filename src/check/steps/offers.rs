@@ -63,7 +63,7 @@ const NEEDS_RESPONSE: Needs = Needs::Passed("1.2");
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
-/// Expects that the server accepts the request. `why` says what there is to know about it.
+/// Expects that the server accepts the request. `why` explains to the author of a server why it must.
 fn accepted(target: &Target, request: &Request, names: &[&str], why: &str) -> Outcome {
     let (_, response) = Client::request(target, request)?;
     if response.status() == Some(101) {

@@ -86,7 +86,7 @@ fn refused(target: &Target, request: &Request, names: &[&str], status: &str, why
         .expected(Evidence::line(format!("HTTP/1.1 {status}"))))
 }
 
-/// The same for what widely used servers accept: a warning at most.
+/// Does the same for a request that widely used servers accept, and so gives a warning at most.
 fn better_refused(
     target: &Target,
     request: &Request,
