@@ -30,7 +30,7 @@ pub struct ClientStream {
     events: Sender<Event>,
     read_ahead: ReadAhead,
     validator: FrameValidator,
-    /// The first rule that the client broke. After it the stream reads nothing any more.
+    /// The first rule that the client broke. After it the stream does not read on.
     fault: Option<FaultAt>,
     tap: Arc<ConnectionTap>,
     /// Collects the frames to show. It exists only while somebody watches.

@@ -10,7 +10,7 @@
 //! | [`group`], `client` | what a client is connected to, and its state |
 //! | `batches`, `members` | broadcasts: collect messages for a group, send them, drop slow members |
 //! | [`classroom`] | the subprotocol `classroom.v1` |
-//! | [`heartbeat`] | who gets a Ping, and who is dropped for silence |
+//! | [`heartbeat`] | which clients get a Ping, and which are dropped for their silence |
 //! | [`on_demand`] | frames that the lab page asks for |
 //! | [`stats`] | the numbers in `/stats` |
 

@@ -1,4 +1,4 @@
-//! Frames on demand: the lab page asks the server to send one to a client, so that a learner sees it arrive.
+//! Frames on demand: the lab page asks the server to send them to a client, so that a learner sees them arrive.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ pub enum DemoAction {
     Close(CloseCode),
 }
 
-/// Why the server does not send what the lab page asks for.
+/// The reason why the server does not do what the lab page asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DemoError {
     /// No client has this number.

@@ -440,7 +440,7 @@ fn a_slow_client_is_alive_while_it_reads_its_backlog() {
         by_hand.check_at(seconds);
     }
     assert!(!slow.is_aborted(), "a Ping would wait behind the backlog");
-    // It reads nothing any more.
+    // From here on it does not read.
     by_hand.check_at(220);
     by_hand.check_at(240);
     slow.wait_for_abort();

@@ -21,7 +21,7 @@ macro_rules! file {
     };
 }
 
-/// The files of a chapter: its text, its solutions, its program, and whatever else is in the
+/// The files of a chapter: its text, its solutions, its program, and the other files in the
 /// program's folder.
 macro_rules! chapter {
     ($name:literal $(, $more:literal)*) => {

@@ -6,7 +6,7 @@
 //!
 //! A send never waits. The socket takes what it can at once, and a drain thread sends the rest. When a
 //! client does not read its own echoes, flow control stops the server from reading its messages. When
-//! it does not read what others say, [`send`](Outbox::send) answers
+//! it does not read the messages of others, [`send`](Outbox::send) answers
 //! [`BacklogFull`](SendOutcome::BacklogFull), and the [dispatcher](crate::dispatcher) drops the client.
 //!
 //! | file | what it does |

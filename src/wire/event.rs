@@ -10,7 +10,7 @@ use crate::sys::ConnectionId;
 #[derive(Debug, Clone, Serialize)]
 pub struct WireEvent {
     /// The connection that it crossed on. [`ConnectionId::NONE`] for bytes that somebody typed; their
-    /// time is 0.
+    /// time has no meaning.
     pub connection: ConnectionId,
     /// The number of the event in its connection: the request is 1, the response 2.
     pub number: u64,

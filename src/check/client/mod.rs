@@ -1,4 +1,4 @@
-//! The checker's end of a connection: it sends raw bytes, and accepts whatever comes back. It does not rely on the
+//! The checker's end of a connection: it sends raw bytes, and accepts any answer. It does not rely on the
 //! server to keep any rule, so each wait has a deadline.
 
 mod expect;
