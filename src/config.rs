@@ -202,8 +202,8 @@ pub(crate) const CROSSINGS_WAITING: usize = 4096;
 /// Handshakes that the tap keeps for watchers that come later.
 pub(crate) const HANDSHAKES_KEPT: usize = 64;
 
-/// Bytes that the tap copies from the start of a payload. A page does not show a megabyte, but its length, its start
-/// and its end.
+/// Bytes that the tap copies from the start of a payload. A page does not show a megabyte, but its length,
+/// its start and its end.
 pub(crate) const KEPT_START: usize = 1024;
 
 /// Bytes that the tap copies from the end of a payload.

@@ -38,11 +38,12 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | Which request gets what, and which is refused? | [`connection::routes`] decides; [`refusal`](crate::http::refusal) has every reason; `server/refuser.rs` answers when the server is full |
+//! | What does a request get? | [`connection::routes`] decides |
+//! | Why is a request refused? | [`http::refusal`](crate::http::refusal) has every reason and its answer |
 //! | Where is a message read? | `connection/session.rs` has the loop around tungstenite's `read` |
 //! | Who decides who gets a message? | [`dispatcher`], and for groups `dispatcher/members.rs` |
 //! | Where is a broadcast encoded? | [`outbox::batch`], once for all members |
-//! | What happens to a slow client? | [`limits`] says it; `outbox/flow_control.rs` slows it down, `dispatcher/members.rs` drops it |
+//! | What happens to a slow client? | [`limits`] tells it; `outbox/flow_control.rs`, `dispatcher/members.rs` do it |
 //! | Where does the wire view get its bytes? | [`tap`], which `connection/stream.rs` and [`outbox`] call |
 //! | Where is a step of `chalkwire check`? | [`check::steps`], one file for each group of steps |
 //!

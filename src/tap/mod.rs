@@ -1,9 +1,10 @@
 //! The tap: copies what crosses the wire for those who watch.
 //!
-//! A connection's reader (`connection/stream.rs`) and its outbox each call the tap. While nobody watches, that costs two relaxed
-//! loads for each read and each write. While somebody watches, the tap [captures](capture) whole frames and
-//! hands them to the [watch thread](crate::wire::watch) over a bounded channel. It never waits: when the
-//! channel is full, it counts what it leaves out, and the next crossing tells the count.
+//! A connection's reader (`connection/stream.rs`) and its outbox each call the tap. While nobody watches,
+//! that costs two relaxed loads for each read and each write. While somebody watches, the tap
+//! [captures](capture) whole frames and hands them to the [watch thread](crate::wire::watch) over a bounded
+//! channel. It never waits: when the channel is full, the tap counts the crossings that it leaves out, and
+//! the next crossing carries the count.
 
 pub mod capture;
 pub mod crossing;
