@@ -46,7 +46,7 @@ pub fn explain(received: &Received, raw: &[u8], opcode: Opcode, payload: &[u8]) 
             format!("A frame with opcode {bits:x} came. That opcode has no meaning.")
         }
         Received::Control(found, _) if *found == opcode => {
-            format!("A {found} came, but with another payload than expected.")
+            format!("A {found} came, but its payload is not the expected one.")
         }
         Received::Control(found, _) => format!("A {found} came, and not {wanted}."),
         Received::Message(_, found) => explain_message(found, payload),
