@@ -240,5 +240,5 @@ fn input_that_cannot_be_explained_is_reported_with_its_position() {
     }
     let (code, _, stderr) = run(&[], b"81 05 \xff");
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("at position 7, found a byte that is no text"), "{stderr}");
+    assert!(stderr.contains("at position 7, found a byte that is not text"), "{stderr}");
 }

@@ -98,7 +98,7 @@ impl Explain {
             }
             let text = String::from_utf8(input).map_err(|error| {
                 let at = error.utf8_error().valid_up_to() + 1;
-                format!("expected two hex digits at position {at}, found a byte that is no text")
+                format!("expected two hex digits at position {at}, found a byte that is not text")
             })?;
             bytes_in(&text).map_err(|error| error.to_string())?
         } else {
