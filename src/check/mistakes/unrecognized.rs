@@ -17,7 +17,7 @@ pub fn explain(received: &Received, raw: &[u8], opcode: Opcode, payload: &[u8]) 
              line of the response it must send frames and nothing else."
                 .to_owned()
         }
-        Received::NotFrames => "What came is not a frame, or is far too long.".to_owned(),
+        Received::NotFrames => "The answer is not a frame, or it is far too long.".to_owned(),
         Received::Silence if raw.is_empty() => format!(
             "Nothing came, and the connection stayed open. Either your server still waits for more of the frame, \
              or it did not send {wanted} back."

@@ -94,7 +94,7 @@ fn answers_101(target: &Target) -> Outcome {
             format!("Only {} bytes of a response came in time.", response.raw.len())
         }
         None => {
-            "What came is not an HTTP response, which begins with HTTP/1.1 and a status code.".to_owned()
+            "The answer is not an HTTP response, which begins with HTTP/1.1 and a status code.".to_owned()
         }
     };
     let finding = Finding::fail(why)

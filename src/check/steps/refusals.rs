@@ -77,7 +77,7 @@ fn refused(target: &Target, request: &Request, names: &[&str], status: &str, why
              console, too.",
         ),
         None => Finding::fail(
-            "What came is not an HTTP response, which begins with HTTP/1.1 and a status code.",
+            "The answer is not an HTTP response, which begins with HTTP/1.1 and a status code.",
         ),
     };
     Err(finding
