@@ -43,7 +43,7 @@ pub fn browser() -> Option<Arc<Browser>> {
         .map(PathBuf::from)
         .or_else(|| known.iter().map(PathBuf::from).find(|path| path.exists()));
     let Some(program) = program else {
-        skip("the browser tests, because Chromium was not found: CHROME=/path names it");
+        skip("no browser test runs, because Chromium was not found: CHROME=/path names it");
         return None;
     };
     let browser = Arc::new(Browser::start(&program));
