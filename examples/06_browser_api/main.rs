@@ -33,7 +33,8 @@ struct Flags {
 
 const PAGE: &str = include_str!("page.html");
 const SUBPROTOCOL: &str = "demo.v1";
-/// After so much silence a client gets a Ping, and after as much again the server gives it up.
+/// A client that is silent for this long gets a Ping. If it is silent for as long again, the server
+/// drops it.
 const SILENCE: Duration = Duration::from_secs(20);
 
 // ANCHOR: serve

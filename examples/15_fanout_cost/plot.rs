@@ -32,7 +32,7 @@ pub fn write_plot(path: &Path, lines: [Line<'_>; 3]) -> Result<(), Box<dyn Error
         .x_desc("members of the room")
         .label_style(FONT)
         .axis_desc_style(FONT)
-        .y_desc("milliseconds until all have all")
+        .y_desc("milliseconds until every member has every message")
         .x_label_formatter(&|members| format!("{members}"))
         .y_label_formatter(&|time| format!("{time}"))
         .light_line_style(TRANSPARENT)

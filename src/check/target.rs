@@ -83,7 +83,7 @@ impl fmt::Display for TargetError {
             }
             TargetError::Tls(url) => write!(
                 f,
-                "{url:?} asks for TLS, which the check does not speak; test the server behind it, with ws://"
+                "{url:?} asks for TLS, which the check does not support; test the server behind it, with ws://"
             ),
             TargetError::Unresolved(name, error) => write!(f, "{name} cannot be found: {error}"),
             TargetError::NoAddress(name) => write!(f, "{name} has no address"),

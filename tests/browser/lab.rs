@@ -109,7 +109,7 @@ fn the_lab_reconnects_when_the_server_is_back() {
 }
 
 #[test]
-fn what_the_lab_shows_is_what_it_does() {
+fn the_lab_shows_what_it_does() {
     let Some(browser) = browser() else { return };
     let server = serve(Config::default());
     let page = Page::open(&browser, &format!("http://{}/", server.address));

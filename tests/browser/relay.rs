@@ -12,7 +12,7 @@ pub struct Relay {
     captured: Arc<Mutex<Vec<Capture>>>,
 }
 
-/// What has come from a client so far.
+/// The bytes that a client has sent so far.
 type Capture = Arc<Mutex<Vec<u8>>>;
 
 impl Relay {
@@ -21,7 +21,7 @@ impl Relay {
         let address = listener.local_addr().expect("an address");
         let captured = Arc::<Mutex<Vec<Capture>>>::default();
         let all = Arc::clone(&captured);
-        // Ends with the test's process.
+        // This thread ends with the test's process.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let Ok(upstream) = TcpStream::connect(server) else { return };

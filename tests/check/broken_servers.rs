@@ -1,5 +1,5 @@
-//! Servers with one mistake each, and servers that are not finished. What the check says about each of them is
-//! in `tests/check/reports`. `UPDATE=1 cargo test --test check` writes these reports.
+//! Servers with one mistake each, and servers that are not finished. `tests/check/reports` has the report on each
+//! of them. `UPDATE=1 cargo test --test check` writes these reports.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -104,7 +104,7 @@ impl Broken {
         compare(&self.name(), &found, timeout == LONG_TIMEOUT)
     }
 
-    /// What an unfinished server must be told to write next.
+    /// The line of the report that names the next step for an unfinished server.
     fn next(self) -> &'static str {
         match self {
             Broken::Mistake(_) => "",

@@ -1,4 +1,4 @@
-//! What the check says that Chrome says is what a real Chromium says.
+//! The check quotes Chrome's messages. Here a real Chromium must write the same messages.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -58,7 +58,7 @@ fn console(browser: &Arc<Browser>, here: &Serving, address: SocketAddr) -> Strin
 }
 
 #[test]
-fn chrome_says_what_the_check_says_that_it_says() {
+fn the_check_quotes_chrome_correctly() {
     let Some(browser) = browser() else { return };
     let here = Serving::with(&[]);
     let mut servers = Vec::new();
@@ -84,7 +84,9 @@ fn chrome_says_what_the_check_says_that_it_says() {
                 let says = report
                     .split_once("Chrome says \"")
                     .and_then(|(_, rest)| rest.split_once("\" rule"));
-                let Some((says, _)) = says else { panic!("{what}: nothing of Chrome in {report}") };
+                let Some((says, _)) = says else {
+                    panic!("{what}: the report does not quote Chrome: {report}")
+                };
                 let console = console(browser, here, address);
                 let console = console.split_whitespace().collect::<Vec<&str>>().join(" ");
                 assert!(

@@ -33,7 +33,7 @@ fn strict_treats_warnings_as_failures() {
 }
 
 #[test]
-fn the_results_can_be_had_as_json() {
+fn the_report_is_available_as_json() {
     let server = Student::start(Some(Mistake::PingEchoedAsPing));
     let url = url(server.address);
     let (code, stdout, stderr) = check(&[&url, "--json", "--only", "5"]);

@@ -1,4 +1,4 @@
-//! What listens on the port may be anything: the check explains what it found, and always ends.
+//! Any program may listen on the port. The check explains what it found there, and always ends.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -47,7 +47,7 @@ fn a_server_of_another_kind_fails_in_the_first_step() {
 }
 
 #[test]
-fn a_server_cannot_write_to_the_terminal() {
+fn a_server_cannot_send_control_codes_to_the_terminal() {
     let address = answers_with(b"HTTP/1.1 400 \x1b[2J\x07bad\r\n\r\n");
     let (_, stdout, _) = check(&[&url(address)]);
     assert!(stdout.contains("bad") && !stdout.contains(['\x1b', '\x07']), "{stdout:?}");
@@ -72,7 +72,8 @@ fn easily_hurt() -> SocketAddr {
     address
 }
 
-/// Only the step that is about it may leave without sending anything.
+/// One step tests what a server does when a client leaves without sending anything. No other step may do
+/// that to a server.
 #[test]
 fn the_check_does_not_hurt_a_server_between_the_steps() {
     let (code, stdout, _) = check(&[&url(easily_hurt()), "--only", "1"]);

@@ -1,4 +1,4 @@
-//! What holds for any bytes. The property tests and the fuzz targets try to prove it wrong.
+//! Properties that hold for any bytes. The property tests and the fuzzers try to prove them wrong.
 
 use std::io::{self, Cursor, Read, Write};
 

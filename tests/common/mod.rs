@@ -279,7 +279,7 @@ pub fn frames<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CHALKWIRE_SKIP_NOTHING").is_none(), "{why}");
     println!("SKIPPED: {why}");
-    // Written past the test harness, because it hides what a passing test prints.
+    // Writes to stderr directly, because the test harness hides the output of a test that passes.
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }
 

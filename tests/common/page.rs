@@ -1,6 +1,6 @@
-//! A real Chromium for tests, and what they do in its tabs.
+//! A real Chromium for tests, and its tabs, in which tests click, type and read.
 //!
-//! Chromium is driven over its DevTools protocol: JSON in a WebSocket. Each tab has a WebSocket of its
+//! The tests control Chromium over its DevTools protocol: JSON in a WebSocket. Each tab has a WebSocket of its
 //! own, and blocks for each answer, so that tests in several threads do not wait for each other.
 #![allow(dead_code, missing_docs)]
 
@@ -23,7 +23,7 @@ pub struct Browser {
     process: Child,
     profile: PathBuf,
     address: SocketAddr,
-    /// Where the browser as a whole is spoken to. A tab has a path of its own.
+    /// The path of the WebSocket that controls the whole browser. Each tab has a path of its own.
     path: String,
 }
 
@@ -43,7 +43,7 @@ pub fn browser() -> Option<Arc<Browser>> {
         .map(PathBuf::from)
         .or_else(|| known.iter().map(PathBuf::from).find(|path| path.exists()));
     let Some(program) = program else {
-        skip("no browser is tried: Chromium was not found (CHROME may name one)");
+        skip("no browser test runs, because Chromium was not found: CHROME=/path names it");
         return None;
     };
     let browser = Arc::new(Browser::start(&program));
@@ -51,8 +51,8 @@ pub fn browser() -> Option<Arc<Browser>> {
     Some(browser)
 }
 
-/// Nothing but the pages under test may use the network, and no tab may be slowed down because
-/// another one is in front of it.
+/// With these flags only the pages under test use the network, and Chromium does not slow a tab down
+/// when another one is in front of it.
 const FLAGS: &[&str] = &[
     "--headless",
     "--no-sandbox",
@@ -82,7 +82,7 @@ impl Browser {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("chromium-{}-{number}", std::process::id());
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // What an earlier process of the same number may have left behind.
+        // An earlier process with the same number may have left its profile behind.
         let _ = std::fs::remove_dir_all(&profile);
         std::fs::create_dir_all(&profile).expect("a directory for the profile");
         let process = Command::new(program)
@@ -125,7 +125,7 @@ impl Drop for Browser {
 struct DevTools {
     socket: WebSocket<std::net::TcpStream>,
     calls: u64,
-    /// What has come while an answer was waited for.
+    /// Events that came while the test waited for an answer.
     events: VecDeque<Value>,
 }
 
@@ -137,7 +137,7 @@ impl DevTools {
         DevTools { socket, calls: 0, events: VecDeque::new() }
     }
 
-    /// Calls a method and waits for its result, or for the reason why there is none.
+    /// Calls a method, and waits for its result or for the reason of its failure.
     fn call(&mut self, method: &str, parameters: Value) -> Result<Value, String> {
         self.calls += 1;
         let id = self.calls;
@@ -199,7 +199,7 @@ impl Page {
         let page = Page { tab: RefCell::new(tab), _browser: Arc::clone(browser) };
         page.call("Page.enable", json!({}));
         page.call("Page.setLifecycleEventsEnabled", json!({"enabled": true}));
-        // Each tab takes keys as if it were the only one.
+        // Each tab accepts keys as if it were the only one.
         page.call("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
         page.navigate(url);
         page
@@ -224,7 +224,7 @@ impl Page {
         self.call("Page.reload", json!({}));
     }
 
-    /// The value of an expression, or of what it promises. Fails if the page throws.
+    /// The value of an expression. If it is a promise, waits for its value. Fails if the page throws.
     pub fn value(&self, expression: &str) -> Value {
         self.evaluate(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
     }

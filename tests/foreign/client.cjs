@@ -1,5 +1,5 @@
-// A client made with npm's ws: text, binary, Ping and Close. Called with the server's address;
-// ends with 0 when everything came back as it should.
+// A client made with npm's ws. It tests text, binary, Ping and Close. Run: node client.cjs ADDRESS
+// It exits with 0 when the server has answered everything correctly.
 const assert = require("node:assert");
 const { WebSocket } = require("ws");
 

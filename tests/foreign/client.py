@@ -1,6 +1,6 @@
-"""A client made with PyPI's websockets: text, binary, Ping and Close.
+"""A client made with PyPI's websockets. It tests text, binary, Ping and Close.
 
-Called with the server's address; ends with 0 when everything came back as it should.
+Run: python client.py ADDRESS. It exits with 0 when the server has answered everything correctly.
 """
 
 import sys

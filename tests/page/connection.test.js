@@ -118,7 +118,7 @@ test("the reader can stop the attempts, or make the next one now", () => {
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test("a new connection replaces the old one, of which only the end is told", () => {
+test("a new connection replaces the old one, and of the old one only its end is reported", () => {
   connection.open("ws://h/old", []);
   const old = newest();
   old.becomesOpen();

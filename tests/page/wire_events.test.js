@@ -36,7 +36,7 @@ test("a handshake that the server sends again is not shown again", () => {
   assert.equal(events.receive(request(1, "GET /echo HTTP/1.1", "19ab")).added.length, 2);
 });
 
-test("a frame is shown after the note that the events before it are missing, which has its name", () => {
+test("the note that events are missing has the name of the frame after it, and both are shown", () => {
   const events = new WireEvents("x7");
   const missed = { ...frame(1, 3), kind: "missed", events: 7 };
   const next = frame(1, 3);
@@ -59,7 +59,7 @@ test("the page recognizes its own connections by the mark in their URLs", () => 
   assert.equal(events.ownConnection, 3);
 });
 
-test("a server that restarts counts from 1 again, and its connections are not those of before", () => {
+test("after a restart the server counts from 1 again, but its connections are new ones", () => {
   const events = new WireEvents("x7");
   events.receive(request(1, "GET /echo?tab=x7 HTTP/1.1"));
   const { added } = events.receive(frame(1, 3, "19ab"));

@@ -58,7 +58,7 @@ fn frames_in_the_same_packet_as_the_request_are_not_lost() {
 }
 
 #[test]
-fn a_common_subprotocol_is_chosen_and_none_is_not_an_error() {
+fn a_common_subprotocol_is_chosen_and_its_absence_is_not_an_error() {
     let server = serve(Config::default());
     let offer = "Sec-WebSocket-Protocol: chat, classroom.v1\r\n";
     let room = Raw::open(server.address, "/room/blue", offer).head.to_lowercase();

@@ -64,7 +64,7 @@ fn a_client_that_reads_its_backlog_slowly_is_not_dropped() {
         if frame.header.opcode == Opcode::Binary {
             assert_eq!(frame.payload.len(), LENGTH);
             echoes += 1;
-            // In all this takes twice as long as the pong timeout.
+            // All echoes together take twice as long as the pong timeout.
             std::thread::sleep(Duration::from_millis(5));
         } else {
             assert_eq!(frame.header.opcode, Opcode::Ping);

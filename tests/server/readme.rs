@@ -1,4 +1,4 @@
-//! What the README and its neighbours say is true.
+//! The README and the documents beside it say what is true.
 
 use std::path::Path;
 use std::process::Command;
@@ -135,7 +135,7 @@ fn modules_in(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_is_wrong_with_a_tree_is_found() {
+fn a_wrong_tree_is_reported() {
     let lib = "//! A house.\n\npub mod server;\n\nmod outbox;\npub mod tap;\n\nmod config;\n";
     let below_src = ["lib.rs", "server/", "outbox/", "tap/", "config.rs"].map(str::to_owned);
     let tree = |names: &[&str]| {

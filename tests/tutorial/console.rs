@@ -59,7 +59,7 @@ impl Step {
     }
 }
 
-/// The wishes in the comments above a block.
+/// The settings that the comments above a block give.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wishes {
     fails: bool,
@@ -83,7 +83,7 @@ impl Wishes {
                 }
                 // Another test reads this one.
                 ("green", _) => {}
-                _ => return Err((*index, format!("`{text}` asks for nothing that is known"))),
+                _ => return Err((*index, format!("`{text}` is not a comment that the tests know"))),
             }
         }
         Ok(wishes)
@@ -117,19 +117,19 @@ pub fn start_server(root: &Path, command: &str, port: u16) -> Result<Running, St
     Ok(server)
 }
 
-/// What every example must do when it is run with `--once`.
+/// The rule for every example that runs with `--once`.
 pub const ENDS_WELL: &str = "with --once it should succeed and print nothing on standard error";
 
 /// How a block is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// To compare: runs the debug build, and the short form of a long measurement.
+    /// To compare the block: runs the debug build, and the short form of a long measurement.
     Test,
-    /// To write: runs what the text shows.
+    /// To write the block: runs the commands as the text shows them.
     Write,
 }
 
-/// Runs all commands of a block; gives the lines it should have.
+/// Runs all commands of a block, and returns the lines that the block should have.
 fn run(root: &Path, wishes: &Wishes, found: &[String], mode: Mode) -> Result<Vec<String>, String> {
     let port = free_port();
     let server = wishes.server.as_ref().map(|command| start_server(root, command, port));
@@ -181,7 +181,7 @@ pub fn programs_run_once(document: &Document) -> Vec<String> {
     runs.filter(CargoRun::runs_once).filter_map(|run| run.example).collect()
 }
 
-/// What the check of a block has found.
+/// The result of checking a block.
 pub enum Outcome {
     Right,
     Wrong(Problem),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_runs_beside_and_ends() {
+    fn a_server_runs_beside_the_commands_and_ends() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let port = free_port();
         let server = start_server(root, "cargo run --quiet", port).unwrap();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_measurement_a_part_may_be_made_in_the_test() {
+    fn the_test_may_run_a_part_of_a_measurement() {
         let text = "<!-- measured; test: --most 10 -->\n```console\n$ a\n10 clients  1.2 ms\n5000 clients 3 s\nend\n```\n";
         let document = document(text);
         let block = &document.blocks[0];

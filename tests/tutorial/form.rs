@@ -202,7 +202,7 @@ fn a_wide_line_is_reported_where_it_is() {
 }
 
 #[test]
-fn what_is_missing_in_a_chapter_is_reported() {
+fn a_missing_part_of_a_chapter_is_reported() {
     let exercise = |title: &str| {
         let hint = "<details><summary>Hint</summary>\n\nx\n</details>\n";
         format!("### {title}\n\n{}\n[Solution](solutions/03_x.md)\n\n", hint.repeat(3))

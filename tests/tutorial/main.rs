@@ -128,7 +128,7 @@ fn every_chapter_has_the_same_form() {
 }
 
 #[test]
-fn a_chapter_is_of_one_sitting() {
+fn a_chapter_fits_one_sitting() {
     expect_none(chapters(root()).iter().filter_map(form::check_length).collect());
 }
 

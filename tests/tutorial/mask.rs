@@ -105,7 +105,7 @@ fn times(line: &str) -> String {
 }
 
 #[test]
-fn what_differs_from_run_to_run_is_masked() {
+fn values_that_differ_from_run_to_run_are_masked() {
     for (one, other) in [
         ("from 127.0.0.1:40312: hi", "from 127.0.0.1:51000: hi"),
         ("after  12 ms, done", "after 1.234 s, done"),

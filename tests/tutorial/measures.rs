@@ -1,4 +1,4 @@
-//! What the measurement of chapter 01 promises: counts and ratios, but never times.
+//! The measurement of chapter 01 promises counts and ratios, but never times.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -103,7 +103,7 @@ impl Known {
         names.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
     }
 
-    /// What is wrong with a piece of code, if its text is in `directory`.
+    /// The problem of a piece of code whose text is in `directory`; `None` if all its names exist.
     fn complaint(&self, code: &str, directory: &Path) -> Option<String> {
         for word in code.split_whitespace() {
             let flag = word.split(['=', ',', ';', ':', ')']).next().unwrap_or_default();
@@ -194,7 +194,7 @@ pub fn check(known: &Known, document: &Document) -> Vec<Problem> {
 }
 
 #[test]
-fn what_looks_like_a_name_must_exist() {
+fn a_word_that_looks_like_a_name_must_exist() {
     let known = known();
     let directory = Path::new("tutorial/solutions");
     for fine in [

@@ -82,7 +82,7 @@ fn every_page_answers_and_leads_to_what_is_there() {
 }
 
 #[test]
-fn there_is_nothing_else_and_head_has_no_body() {
+fn other_paths_get_404_and_head_has_no_body() {
     let server = serve(Config::default());
     for nothing in [
         "/tutorial/99_nothing",

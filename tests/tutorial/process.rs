@@ -13,7 +13,7 @@ pub struct Program {
     pub arguments: Vec<String>,
 }
 
-/// What a program has printed, and whether it succeeded.
+/// The output of a program, and whether it succeeded.
 pub struct Output {
     pub success: bool,
     pub stdout: String,

@@ -6,7 +6,7 @@ use crate::document::Document;
 
 /// The list of the examples.
 pub const EXAMPLES: &str = "examples/README.md";
-/// The folder of what several chapters share.
+/// The folder of the code that several chapters share.
 pub const COMMON: &str = "examples/common";
 
 /// The name of a file without its extension: `03_handshake` of
@@ -110,7 +110,7 @@ pub fn example_name(file: &Path) -> Option<String> {
 }
 
 #[test]
-fn a_file_tells_its_chapter_and_its_program() {
+fn the_path_of_a_file_gives_its_chapter_and_its_program() {
     for (file, chapter, name) in [
         ("examples/03_a/main.rs", Some("03_a"), Some("03_a")),
         ("examples/03_a/wrong_b_c.rs", Some("03_a"), Some("wrong_03_b_c")),

@@ -1,7 +1,7 @@
 //! The wire view: what watchers see, what `chalkwire explain` and the terminal print, and what the
 //! lab page may ask the server to do.
 
-// What helps a test may unwrap as the test itself may, because there a panic is the report.
+// Helper functions may unwrap as tests may, because a panic is the way in which a test reports a failure.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]

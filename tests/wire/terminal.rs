@@ -1,4 +1,4 @@
-//! What `--wire` prints on the terminal.
+//! The output of `--wire` on the terminal.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::common::*;
 
-/// What the program prints with `--wire` while a client sends hostile texts.
+/// The output of the program with `--wire` while a client sends hostile texts.
 fn terminal(view: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
         .args(["--listen", "127.0.0.1:0", "--wire", view])

@@ -300,8 +300,8 @@ fn a_watcher_that_stops_reading_delays_nobody_and_learns_how_much_it_missed() {
     while !(woken && told > 0) {
         let event = watching.next().expect("an event");
         woken |= event["line"] == "GET /room/wake HTTP/1.1";
-        // Events that this watcher was too slow for. What the watch thread was too slow for is reported as
-        // a gap of the connection instead.
+        // This counts the events for which this watcher was too slow. When the watch thread is too slow, the
+        // view reports a gap of the connection instead.
         told += event["events"].as_u64().unwrap_or_default();
         shown += u64::from(event["kind"] == "frame");
     }

@@ -70,8 +70,8 @@ fn of_masking(
             plain(opcode, &payload),
             start..end,
             "unmasked from the wrong byte of the key on",
-            "Your index into the masking key runs on from the frame before. It starts at 0 in each frame: byte \
-             i of this frame's payload XOR key[i % 4].",
+            "Your index into the masking key runs on from the frame before. It must start at 0 in each frame: \
+             byte i of this frame's payload XOR key[i % 4].",
         ));
     }
     // Each frame has a key of its own. Here one key is used for all: the message's first, or the connection's.

@@ -17,7 +17,7 @@ pub fn explain(received: &Received, raw: &[u8], opcode: Opcode, payload: &[u8]) 
              line of the response it must send frames and nothing else."
                 .to_owned()
         }
-        Received::NotFrames => "What came is not a frame, or is far too long.".to_owned(),
+        Received::NotFrames => "The answer is not a frame, or it is far too long.".to_owned(),
         Received::Silence if raw.is_empty() => format!(
             "Nothing came, and the connection stayed open. Either your server still waits for more of the frame, \
              or it did not send {wanted} back."
@@ -46,7 +46,7 @@ pub fn explain(received: &Received, raw: &[u8], opcode: Opcode, payload: &[u8]) 
             format!("A frame with opcode {bits:x} came. That opcode has no meaning.")
         }
         Received::Control(found, _) if *found == opcode => {
-            format!("A {found} came, but with another payload than expected.")
+            format!("A {found} came, but its payload is not the expected one.")
         }
         Received::Control(found, _) => format!("A {found} came, and not {wanted}."),
         Received::Message(_, found) => explain_message(found, payload),

@@ -85,7 +85,7 @@ fn close_refused(target: &Target, body: &[u8], why: &str, right: &[CloseCode]) -
             )),
         },
         Received::Ended => Finding::warn(format!(
-            "{why} Your server closed TCP, which refuses it. A Close frame with code 1002 tells the client why."
+            "{why} Your server refused it by closing TCP. A Close frame with code 1002 tells the client why."
         )),
         _ => Finding::fail(format!("{why} Your server does not close the connection.")),
     };

@@ -94,7 +94,7 @@ fn answers_101(target: &Target) -> Outcome {
             format!("Only {} bytes of a response came in time.", response.raw.len())
         }
         None => {
-            "What came is not an HTTP response, which begins with HTTP/1.1 and a status code.".to_owned()
+            "The answer is not an HTTP response, which begins with HTTP/1.1 and a status code.".to_owned()
         }
     };
     let finding = Finding::fail(why)
@@ -157,7 +157,7 @@ fn has_header(target: &Target, name: &str, value: &str, browser: &str) -> Outcom
     }
     let why = match response.get(name) {
         Some(found) => format!("The {name} header of your response is {found:?}, not {value:?}."),
-        None => format!("Your response does not have a {name} header."),
+        None => format!("Your response does not have the header {name}."),
     };
     Err(Finding::fail(format!("{why} A browser gives up here."))
         .sent(request.evidence(&[name]))

@@ -78,7 +78,7 @@ fn answered(target: &Target) -> Outcome {
             "Your server ended the connection when a Ping came. Answer a Ping with a Pong."
         }
         Received::Close(_) => "Your server closed when a Ping came. Answer a Ping with a Pong.",
-        Received::NotFrames => "What came is not a frame.",
+        Received::NotFrames => "The answer is not a frame.",
     };
     Err(Finding::fail(why)
         .sent(sent)

@@ -77,7 +77,7 @@ fn refused(target: &Target, request: &Request, names: &[&str], status: &str, why
              console, too.",
         ),
         None => Finding::fail(
-            "What came is not an HTTP response, which begins with HTTP/1.1 and a status code.",
+            "The answer is not an HTTP response, which begins with HTTP/1.1 and a status code.",
         ),
     };
     Err(finding
@@ -113,22 +113,22 @@ fn post(target: &Target) -> Outcome {
 
 fn no_upgrade(target: &Target) -> Outcome {
     let request = Request::new(target).without("Upgrade");
-    let why = "The request does not ask for WebSocket, but got it. A browser sends such a request when somebody \
-               opens the address as a page, and then waits for the page.";
+    let why = "The request does not ask for WebSocket, but your server switched to it. A browser sends such a request \
+               when somebody opens the address as a page, and then waits for the page.";
     refused(target, &request, &["Upgrade", "Connection"], "426 Upgrade Required", why)
 }
 
 fn other_upgrade(target: &Target) -> Outcome {
     let request = Request::new(target).with("Upgrade", "h2c");
-    let why = "The request asks for another protocol than WebSocket, but got WebSocket.";
+    let why = "The request asks for a protocol other than WebSocket, but your server switched to WebSocket.";
     refused(target, &request, &["Upgrade"], "426 Upgrade Required", why)
 }
 
 fn no_connection(target: &Target) -> Outcome {
     let request = Request::new(target).with("Connection", "keep-alive");
-    let why = "Your server accepted a request whose Connection header does not name Upgrade. Upgrade is meant for \
-               the next computer on the way only, so Connection must name it. If it does not, a proxy may have \
-               passed Upgrade on without understanding it.";
+    let why = "Your server accepted a request whose Connection header does not name Upgrade. Upgrade is a \
+               hop-by-hop header: it is meant only for the next computer on the way, so Connection must name it. \
+               If it does not, a proxy may have passed Upgrade on without understanding it.";
     refused(target, &request, &["Upgrade", "Connection"], "400 Bad Request", why)
 }
 

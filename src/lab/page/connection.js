@@ -1,7 +1,7 @@
 // A WebSocket that reconnects.
 //
 // It reconnects after `close`, not after `error`: a server that shuts down in an orderly way sends a Close
-// frame and causes no error. The pauses between attempts grow, so that the page does not besiege a server
+// frame and causes no error. The pauses between attempts grow, so that the page does not flood a server
 // in trouble. They are random, so that the pages of a whole class do not come back in the same instant.
 // A connection that has never been open is not tried again, because that server has refused it.
 

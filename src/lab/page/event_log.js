@@ -1,4 +1,4 @@
-// The list of events. It follows the newest event until the reader scrolls up. Then it stays put.
+// The list of events. It follows the newest event until the reader scrolls up. Then it stays where it is.
 
 import { element, finderIn, isScrolledToEnd } from "./dom.js";
 import { byteCount, hexOf, typeAndSize } from "./format.js";

@@ -76,7 +76,7 @@ function setUpFrameBuilder(find) {
       fin: find("frame-fin").checked ? 1 : 0,
       rsv: find("frame-rsv").checked ? 4 : 0,
     });
-    // URLSearchParams writes a space as a plus sign, but the server would keep the plus sign.
+    // URLSearchParams writes a space as a plus sign. The server accepts that too, but %20 also works in a path.
     await explain(find("frame-made"), `/wire/frame?${fields.toString().replaceAll("+", "%20")}`);
   });
 }

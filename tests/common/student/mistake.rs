@@ -188,7 +188,8 @@ mistakes! {
     TcpLeftOpenAfterClose = "tcp_left_open_after_close",
 
     // TCP.
-    /// Drops the bytes that came in one piece with the request.
+    /// Drops the bytes that came in one piece with the request. The check does not look for this mistake, because a
+    /// client must wait for the response before it sends a frame (RFC 6455 section 4.1).
     FrameGluedToRequestLost = "frame_glued_to_request_lost",
     /// Drops the bytes that came in one piece with a frame.
     GluedFramesLost = "glued_frames_lost",

@@ -1,5 +1,5 @@
-// An echo server on npm's ws. Called with a port, or none for a free one; prints the port, and
-// ends when stdin does.
+// An echo server on npm's ws. Run: node echo.cjs [PORT]. Without PORT it takes a free port. It prints the
+// port, and exits when its standard input ends.
 const { WebSocketServer } = require("ws");
 
 const server = new WebSocketServer({ host: "127.0.0.1", port: Number(process.argv[2] ?? 0) });

@@ -1,5 +1,5 @@
-// An echo server on gorilla/websocket. Called with a port, or none for a free one; prints the port,
-// and ends when stdin does.
+// An echo server on gorilla/websocket. Run: gorilla [PORT]. Without PORT it takes a free port. It prints the
+// port, and exits when its standard input ends.
 package main
 
 import (

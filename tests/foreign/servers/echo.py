@@ -1,6 +1,7 @@
 """An echo server on PyPI's websockets.
 
-Called with a port, or none for a free one; prints the port, and ends when stdin does.
+Run: python echo.py [PORT]. Without PORT it takes a free port. It prints the port, and exits when its
+standard input ends.
 """
 
 import os

@@ -16,7 +16,7 @@ pub struct Import {
     pub path: String,
 }
 
-/// How a path begins that does not depend on what the file has brought into its scope.
+/// The first words of a path that does not depend on the `use` lines of its file.
 const KEYWORDS: [&str; 4] = ["crate", "chalkwire", "super", "self"];
 
 /// The files that a file imports from, one path for each.
@@ -42,14 +42,14 @@ pub fn imports_of(tree: &Tree, file: usize) -> Vec<Import> {
     imports
 }
 
-/// A path in a file, and the modules written out in that file which it stands in.
+/// A path in a file, and the inline modules of that file that contain the path.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Found {
     inside: Vec<String>,
     path: Vec<String>,
 }
 
-/// Collects paths; what exists only in tests is left out.
+/// Collects paths, except those in code that exists only in tests.
 #[derive(Default)]
 struct Paths {
     inside: Vec<String>,
@@ -94,7 +94,7 @@ impl<'a> Visit<'a> for Paths {
         visit::visit_path(self, path);
     }
 
-    /// What stands in a macro's brackets need not be Rust, so only whole paths are looked for there.
+    /// The arguments of a macro need not be Rust, so this looks only for whole paths in them.
     fn visit_macro(&mut self, called: &'a syn::Macro) {
         visit::visit_macro(self, called);
         let tokens = called.tokens.to_string();
@@ -144,7 +144,7 @@ fn resolve_above(tree: &Tree, module: &[String], rest: &[String], depth: u32) ->
     }
 }
 
-/// Where a path leads, of which `module` is known to be the start.
+/// The file that a path leads to. `module` is the start of the path.
 fn descend(tree: &Tree, module: &[String], rest: &[String], depth: u32) -> Option<usize> {
     if rest.is_empty() {
         return file_of(tree, module);
@@ -152,7 +152,7 @@ fn descend(tree: &Tree, module: &[String], rest: &[String], depth: u32) -> Optio
     lookup(tree, module, rest, depth).or_else(|| file_of(tree, module))
 }
 
-/// The file that a module is in: its own, or that in which it is written out.
+/// The file that contains a module: its own file, or the file that an inline module is in.
 fn file_of(tree: &Tree, module: &[String]) -> Option<usize> {
     tree.find(module).or_else(|| file_of(tree, module.split_last()?.1))
 }
@@ -231,7 +231,7 @@ fn each_way_to_write_an_import_is_read() {
 }
 
 #[test]
-fn what_is_not_an_import_is_not_read() {
+fn text_that_only_looks_like_an_import_is_ignored() {
     for text in [
         "use std::sync::Arc; use serde_json::config;",
         "/// See [`crate::config::Config`].\nstruct A; // use crate::config::Config;",

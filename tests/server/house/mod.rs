@@ -1,7 +1,7 @@
 //! The house: `src` is divided into rooms, and each room imports only from rooms that come after it.
 //!
-//! A stranger can then read the rooms in one order and never meets a word that is explained later. And no
-//! two files import each other, so that each can be understood, and changed, without the other.
+//! A newcomer can then read the rooms in one order, and never meets a word that a later room explains. No
+//! two files import each other, so that you can understand and change each without the other.
 
 mod imports;
 mod source;
@@ -45,7 +45,7 @@ fn problems(tree: &Tree, rooms: &[&str]) -> Vec<String> {
     problems
 }
 
-/// Files that are in no room, and rooms that have no file.
+/// Files without a room, and rooms without a file.
 fn strangers(tree: &Tree, rooms: &[&str]) -> Vec<String> {
     let homeless = tree.files.iter().filter(|file| !rooms.contains(&file.room()));
     let homeless =

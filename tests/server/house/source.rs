@@ -1,4 +1,4 @@
-//! The source files of `src`, and which name in them stands for what.
+//! The source files of `src`, and the meaning of the names in each.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub struct File {
     pub names: Names,
 }
 
-/// What the items of one module bring into its scope.
+/// The names that the items of one module bring into its scope.
 #[derive(Default)]
 pub struct Names {
     /// Names that the file defines itself.
@@ -143,7 +143,7 @@ impl Names {
                 Some(name) => name,
                 None => return,
             },
-            // One that is written out in this file.
+            // An inline module.
             Item::Mod(item) if item.content.is_some() => &item.ident,
             Item::Static(item) => &item.ident,
             Item::Struct(item) => &item.ident,
@@ -218,7 +218,7 @@ pub fn attributes(item: &Item) -> &[Attribute] {
 }
 
 #[test]
-fn a_file_is_the_module_that_its_place_says() {
+fn the_path_of_a_file_gives_its_module() {
     for (name, module) in [
         ("src/lib.rs", ""),
         ("src/config.rs", "config"),
