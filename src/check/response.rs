@@ -80,7 +80,7 @@ impl Response {
         }
         let rest = self.lines.iter().skip(1).filter(is_named);
         let lines = [first].into_iter().chain(rest).take(MAX_LINES);
-        lines.map(|line| Evidence::line(line.get(..MAX_LINE).unwrap_or(line))).collect()
+        lines.map(|line| Evidence::line(&line[..line.floor_char_boundary(MAX_LINE)])).collect()
     }
 }
 

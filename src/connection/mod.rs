@@ -177,6 +177,9 @@ impl Connection {
                 handshake_permit.take();
                 return Ok(Some((service, handshake, place)));
             }
+            Route::WireEvents if Method::HEAD == *head.method => {
+                self.answer(Response::ok("text/event-stream", Bytes::new()), Some(head));
+            }
             Route::WireEvents => {
                 let full = Refusal::TooManyWatchers(MAX_WATCHERS);
                 let _place = watchers.try_acquire().ok_or(full)?;
@@ -187,11 +190,12 @@ impl Connection {
             // Pages and what they ask for do not appear in the wire view: it would show itself.
             Route::Page(response) => {
                 log::debug!("{self} {} {:?} -> 200", head.method, head.path);
-                self.answer(&without_body_for_head(response, head));
+                self.answer(response, Some(head));
             }
-            Route::Stats => self.answer(&self.stats()?),
+            Route::Stats => self.answer(self.stats()?, Some(head)),
             Route::Lab(endpoint) => {
-                self.answer(&api::answer(endpoint, head, self.peer.ip(), *address, events));
+                let response = api::answer(endpoint, head, self.peer.ip(), *address, events);
+                self.answer(response, Some(head));
             }
         }
         Ok(None)
@@ -240,21 +244,20 @@ impl Connection {
     /// Refuses a request, or bytes that are not one.
     #[inline(never)]
     fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
-        let mut response = refusal.response();
-        let mut asked = String::new();
-        if let Some(head) = head {
-            asked = format!("{} {:?} ", head.method, head.path);
-            response = without_body_for_head(response, head);
-        }
-        log::info!("{self} {asked}-> {}", response.line());
+        let response = refusal.response();
+        let line = response.line();
+        let asked = head.map(|head| format!("{} {:?} ", head.method, head.path));
+        log::info!("{self} {}-> {line}", asked.unwrap_or_default());
         self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
-        self.answer(&response);
-        self.tap.end(&format!("refused: {}", response.line()));
+        self.answer(response, head);
+        self.tap.end(&format!("refused: {line}"));
     }
 
-    /// Sends an answer, and lingers so that it arrives.
-    fn answer(&self, response: &Response) {
+    /// Sends an answer, without its body if the request is a HEAD, and lingers so that it arrives.
+    fn answer(&self, response: Response, head: Option<&RequestHead>) {
+        let is_head = head.is_some_and(|head| Method::HEAD == *head.method);
+        let response = if is_head { response.without_body() } else { response };
         self.outbox.send_final(&response.encode());
         self.linger(ANSWER_TIMEOUT);
     }
@@ -280,10 +283,6 @@ impl Connection {
     fn linger(&self, timeout: Duration) {
         linger(&self.socket, &self.outbox, timeout);
     }
-}
-
-fn without_body_for_head(response: Response, head: &RequestHead) -> Response {
-    if Method::HEAD == *head.method { response.without_body() } else { response }
 }
 
 impl fmt::Display for Connection {

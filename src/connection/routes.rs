@@ -37,36 +37,47 @@ pub fn find(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Ro
     if hosts > 1 || (hosts == 0 && head.minor_version == 1) {
         return Err(Refusal::HostCount(hosts));
     }
-    let service = service_at(&head.path, config.mode);
-    let page = page_at(&head.path);
-    let private = private_at(&head.path);
-    if service.is_none() && page.is_none() && private.is_none() {
-        return Err(Refusal::NothingHere);
-    }
-    let wants_websocket = handshake::wants_websocket(head);
-    let needs_post = matches!(private, Some(Route::Lab(endpoint)) if endpoint.needs_post());
-    check_method(head, wants_websocket, needs_post)?;
-    match (wants_websocket, service, page, private) {
-        (true, Some(service), ..) => {
-            let handshake = handshake::examine(head, service.subprotocols(), origins)?;
-            Ok(Route::WebSocket(service.speaking(handshake.subprotocol), handshake))
-        }
-        (true, None, ..) => Err(Refusal::NoWebSocketHere),
-        (false, _, Some(page), _) => Ok(Route::Page(page)),
-        (false, _, _, Some(private)) => {
-            origins.may_read_private(head).map_err(Refusal::Private)?;
-            Ok(private)
-        }
-        (false, ..) => Err(Refusal::WebSocketOnly),
+    if handshake::wants_websocket(head) {
+        websocket(head, config, origins)
+    } else {
+        plain(head, config, origins)
     }
 }
 
-fn check_method(head: &RequestHead, handshake: bool, needs_post: bool) -> Result<(), Refusal> {
-    let allowed: &[Method] = match handshake {
-        true => &[Method::GET],
-        false if needs_post => &[Method::POST],
-        false => &[Method::GET, Method::HEAD],
-    };
+/// The route of a request that wants a WebSocket.
+fn websocket(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Route, Refusal> {
+    let service = service_at(&head.path, config.mode);
+    if service.is_none() && page_at(&head.path).is_none() && private_at(&head.path).is_none() {
+        return Err(Refusal::NothingHere);
+    }
+    check_method(head, &[Method::GET], true)?;
+    let service = service.ok_or(Refusal::NoWebSocketHere)?;
+    let handshake = handshake::examine(head, service.subprotocols(), origins)?;
+    Ok(Route::WebSocket(service.speaking(handshake.subprotocol), handshake))
+}
+
+/// The route of every other request.
+fn plain(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Route, Refusal> {
+    let page = page_at(&head.path);
+    let private = private_at(&head.path);
+    if page.is_none() && private.is_none() && service_at(&head.path, config.mode).is_none() {
+        return Err(Refusal::NothingHere);
+    }
+    let needs_post = matches!(private, Some(Route::Lab(endpoint)) if endpoint.needs_post());
+    let allowed: &[Method] =
+        if needs_post { &[Method::POST] } else { &[Method::GET, Method::HEAD] };
+    check_method(head, allowed, false)?;
+    match (page, private) {
+        (Some(page), _) => Ok(Route::Page(page)),
+        (None, Some(private)) => {
+            origins.may_read_private(head).map_err(Refusal::Private)?;
+            Ok(private)
+        }
+        (None, None) => Err(Refusal::WebSocketOnly),
+    }
+}
+
+fn check_method(head: &RequestHead, allowed: &[Method], handshake: bool) -> Result<(), Refusal> {
     if allowed.iter().any(|method| *method == *head.method) {
         return Ok(());
     }

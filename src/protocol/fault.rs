@@ -105,7 +105,7 @@ impl fmt::Display for Fault {
             }
             Fault::InvalidUtf8 => write!(f, "text that is not UTF-8"),
             Fault::CloseBody => write!(f, "a Close has no body, or a code of two bytes first"),
-            Fault::CloseCode(code) => write!(f, "close code {code} may not be sent"),
+            Fault::CloseCode(code) => write!(f, "close code {code} must not be sent"),
             Fault::NoPong(time) => write!(f, "no answer to a Ping within {time:?}"),
             Fault::ServerFault => write!(f, "a fault in the server"),
             Fault::Other(text) => f.write_str(text),

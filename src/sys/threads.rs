@@ -62,6 +62,26 @@ impl Threads {
     }
 }
 
+/// Asks Linux to schedule this thread, and every thread that it starts from now on, by the batch
+/// policy: a thread that wakes up does not interrupt the one that runs.
+///
+/// A client that sends a message wakes its thread, and a message for the dispatcher wakes the
+/// dispatcher. Without the interruptions, the thread that runs handles more messages before it makes
+/// room for the next: echo with 100 and 1,000 clients is 1.2 times as fast, at four fifths of the
+/// processor time for each message. A single client and broadcasts are as fast as before. Other
+/// systems keep their policy.
+pub fn prefer_batch_scheduling() {
+    #[cfg(target_os = "linux")]
+    {
+        use preempt_rt::sched::{Pid, Scheduler, SchedulerParams, set_scheduler};
+        let parameters = SchedulerParams { priority: 0 };
+        if let Err(error) = set_scheduler(Pid::current_thread(), Scheduler::SCHED_BATCH, parameters)
+        {
+            log::debug!("the server keeps the default scheduling policy: {error}");
+        }
+    }
+}
+
 /// Stands for one running thread.
 struct Running {
     live: Arc<AtomicUsize>,

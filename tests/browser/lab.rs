@@ -345,7 +345,7 @@ fn the_tools_compute_and_break_and_ask() {
     page.value("document.querySelector('#frame-opcode').dispatchEvent(new Event('change')); 0");
     page.fill("#frame-code", "1005");
     page.click("#frame-form button");
-    page.wait_for_text("#frame-made", "Broken rule close code 1005 may not be sent");
+    page.wait_for_text("#frame-made", "Broken rule close code 1005 must not be sent");
     page.fill("#hex", "82 7f 10 00 00 00 00 00 00 01");
     page.click("#hex-form button");
     page.wait_for_text(

@@ -115,6 +115,17 @@ fn a_plain_request_gets_the_page_or_a_426() {
 }
 
 #[test]
+fn a_head_request_gets_the_head_of_the_answer_only() {
+    let server = serve(Config::default());
+    for path in ["/", "/stats", "/wire/events", "/wire/rules", "/echo", "/nope"] {
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+        let answer = server.exchange(request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 "), "{path}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{path}: {answer}");
+    }
+}
+
+#[test]
 fn a_request_head_that_does_not_end_gets_408() {
     let server =
         serve(Config { handshake_timeout: Duration::from_millis(100), ..Config::default() });

@@ -158,7 +158,7 @@ fn bad_frames() -> Vec<Row> {
         rows.push(("33 bad UTF-8", "8.1", masked(Text, bad), Close(1007, "UTF-8")));
     }
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
-        rows.push(("37 a code that may not be sent", "7.4", close_of(code), Close(1002, "may not be sent")));
+        rows.push(("37 a code that must not be sent", "7.4", close_of(code), Close(1002, "must not be sent")));
     }
     rows
 }

@@ -83,7 +83,9 @@ impl Wishes {
                 }
                 // Another test reads this one.
                 ("green", _) => {}
-                _ => return Err((*index, format!("`{text}` is not a comment that the tests know"))),
+                _ => {
+                    return Err((*index, format!("`{text}` is not a comment that the tests know")));
+                }
             }
         }
         Ok(wishes)

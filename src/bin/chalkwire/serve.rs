@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chalkwire::sys::socket::reachable;
+use chalkwire::sys::threads::prefer_batch_scheduling;
 use chalkwire::wire::terminal;
 use chalkwire::{Config, Server};
 
@@ -14,6 +15,8 @@ use crate::flags::{Flags, Wire};
 /// # Errors
 /// One sentence that says why the server cannot serve.
 pub fn serve(flags: Flags) -> Result<(), String> {
+    // Before the first thread starts, so that all of them inherit the policy.
+    prefer_batch_scheduling();
     let listen = flags.listen;
     let config = Config {
         mode: flags.mode,
