@@ -249,7 +249,7 @@ impl fmt::Display for OriginError {
                 f.write_str("this server requires an Origin header, and the request has none")
             }
             OriginError::NotAllowed(origin) => {
-                write!(f, "connections from pages of {origin:?} are not allowed")
+                write!(f, "pages of {origin:?} are not allowed to connect")
             }
         }
     }

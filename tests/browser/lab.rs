@@ -288,7 +288,7 @@ fn a_link_leads_back_to_its_event_and_its_room() {
     let heading = page.text("#frame h3");
     // A new tab is in the same room and shows the same event, because the server keeps it.
     page.value("sessionStorage.clear(); 0");
-    page.value("location.reload(); 0");
+    page.reload();
     page.wait_for_text("#frame h3", "server → client HTTP/1.1 101 Switching Protocols");
     assert_eq!(page.text("#frame h3"), heading);
     page.wait_for_text("#states [aria-current]", "1 open");

@@ -220,8 +220,11 @@ impl Page {
         });
     }
 
+    /// Reloads the page, and waits until the new one is there: until then the old one still answers.
     pub fn reload(&self) {
+        self.value("window.isOld = true; 0");
         self.call("Page.reload", json!({}));
+        self.wait_for("window.isOld === undefined && document.readyState === 'complete'");
     }
 
     /// The value of an expression. If it is a promise, waits for its value. Fails if the page throws.
