@@ -39,7 +39,7 @@
 //! | question | answer |
 //! |---|---|
 //! | What does a request get? | [`connection::routes`] decides |
-//! | Why is a request refused? | [`http::refusal`](crate::http::refusal) has every reason and its answer |
+//! | Why is a request refused? | [`http::refusal`] has every reason and its answer |
 //! | Where is a message read? | `connection/session.rs` has the loop around tungstenite's `read` |
 //! | Who decides who gets a message? | [`dispatcher`], and for groups `dispatcher/members.rs` |
 //! | Where is a broadcast encoded? | [`outbox::batch`], once for all members |

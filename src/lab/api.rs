@@ -12,7 +12,8 @@ use crossbeam_channel::{Sender, bounded};
 use serde::Serialize;
 use serde_json::json;
 
-use super::violations::{VIOLATIONS, ViolationError, run_violation};
+use super::run_violation::{ViolationError, run_violation};
+use super::violations::VIOLATIONS;
 use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::on_demand::DemoAction;

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`assets`] | the files of the lab page, from `src/lab/page` |
 //! | [`api`] | answers the page's requests below `/wire/` |
-//! | [`violations`] | breaks the rules of RFC 6455 that a browser cannot break |
+//! | [`violations`] | the rules of RFC 6455 that a browser cannot break, each with bytes that do |
+//! | [`run_violation`] | a raw client sends these bytes to the server |
 //! | [`tutorial`] | turns the chapters into pages |
 
 pub mod api;
 pub mod assets;
+pub mod run_violation;
 pub mod tutorial;
 pub mod violations;

@@ -67,7 +67,7 @@ impl Threads {
 ///
 /// A client that sends a message wakes its thread, and a message for the dispatcher wakes the
 /// dispatcher. Without the interruptions, the thread that runs handles more messages before it makes
-/// room for the next: echo with 100 and 1,000 clients is 1.2 times as fast, at four fifths of the
+/// room for the next: echo with 100 and 1,000 clients is 1.2 times as fast, at three quarters of the
 /// processor time for each message. A single client and broadcasts are as fast as before. Other
 /// systems keep their policy.
 pub fn prefer_batch_scheduling() {

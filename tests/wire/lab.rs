@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chalkwire::Config;
-use chalkwire::lab::violations::{VIOLATIONS, Violation, run_violation};
+use chalkwire::lab::run_violation::run_violation;
+use chalkwire::lab::violations::{VIOLATIONS, Violation};
 use chalkwire::protocol::Opcode;
 use serde_json::Value;
 

@@ -18,7 +18,8 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::lab::violations::{VIOLATIONS, run_violation};
+use chalkwire::lab::run_violation::run_violation;
+use chalkwire::lab::violations::VIOLATIONS;
 use chalkwire::protocol::Opcode;
 use chalkwire_bench::Result;
 use chalkwire_bench::places::Places;

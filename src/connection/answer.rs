@@ -1,0 +1,107 @@
+//! The answers to requests: a page, the statistics, what the lab page asks for, or a refusal.
+
+use ::http::Method;
+use bytes::Bytes;
+use crossbeam_channel::bounded;
+
+use super::routes::Route;
+use super::shared::Shared;
+use super::{Connection, event_stream};
+use crate::config::{ANSWER_TIMEOUT, MAX_WATCHERS};
+use crate::dispatcher::event::Event;
+use crate::dispatcher::group::Service;
+use crate::http::handshake::Handshake;
+use crate::http::refusal::Refusal;
+use crate::http::request::RequestHead;
+use crate::http::response::Response;
+use crate::lab::api;
+use crate::sys::semaphore::Permit;
+
+impl Connection {
+    /// Answers every request but a handshake. For a handshake it takes a place among the open
+    /// WebSockets.
+    #[inline(never)]
+    pub(super) fn answer_request(
+        &self,
+        route: Route,
+        head: &RequestHead,
+        handshake_permit: &mut Option<Permit>,
+    ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
+        let Shared { config, clients, watchers, events, address, .. } = &*self.shared;
+        match route {
+            Route::WebSocket(service, handshake) => {
+                let full = Refusal::TooManyClients(config.max_clients);
+                let place = clients.try_acquire().ok_or(full)?;
+                self.begin()?;
+                handshake_permit.take();
+                return Ok(Some((service, handshake, place)));
+            }
+            Route::WireEvents if Method::HEAD == *head.method => {
+                self.answer(Response::ok("text/event-stream", Bytes::new()), Some(head));
+            }
+            Route::WireEvents => {
+                let full = Refusal::TooManyWatchers(MAX_WATCHERS);
+                let _place = watchers.try_acquire().ok_or(full)?;
+                self.begin()?;
+                handshake_permit.take();
+                self.send_wire_events();
+            }
+            // Pages and what they ask for do not appear in the wire view: it would show itself.
+            Route::Page(response) => {
+                log::debug!("{self} {} {:?} -> 200", head.method, head.path);
+                self.answer(response, Some(head));
+            }
+            Route::Stats => self.answer(self.stats()?, Some(head)),
+            Route::Lab(endpoint) => {
+                let response = api::answer(endpoint, head, self.peer.ip(), *address, events);
+                self.answer(response, Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Marks the request as accepted, unless the server is shutting down.
+    fn begin(&self) -> Result<(), Refusal> {
+        let may_begin = self.registration.handshake_done(&self.outbox);
+        may_begin.then_some(()).ok_or(Refusal::ShuttingDown)
+    }
+
+    /// Refuses a request, or bytes that are not one.
+    #[inline(never)]
+    pub(super) fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
+        let response = refusal.response();
+        let line = response.line();
+        let asked = head.map(|head| format!("{} {:?} ", head.method, head.path));
+        log::info!("{self} {}-> {line}", asked.unwrap_or_default());
+        self.tap.request(Bytes::copy_from_slice(bytes));
+        self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
+        self.answer(response, head);
+        self.tap.end(&format!("refused: {line}"));
+    }
+
+    /// Sends an answer, without its body if the request is a HEAD, and lingers so that it arrives.
+    fn answer(&self, response: Response, head: Option<&RequestHead>) {
+        let is_head = head.is_some_and(|head| Method::HEAD == *head.method);
+        let response = if is_head { response.without_body() } else { response };
+        self.outbox.send_final(&response.encode());
+        self.linger(ANSWER_TIMEOUT);
+    }
+
+    /// Sends what crosses the wire, until the page leaves or the server shuts down.
+    #[inline(never)]
+    fn send_wire_events(&self) {
+        if event_stream::send_events(&self.outbox, &self.shared.watch_list, &self.shared.run) {
+            self.outbox.send_final(&[]);
+            self.linger(ANSWER_TIMEOUT);
+        }
+    }
+
+    #[inline(never)]
+    fn stats(&self) -> Result<Response, Refusal> {
+        let (reply, snapshot) = bounded(1);
+        self.shared.events.send(Event::Stats(reply)).ok();
+        let stats = snapshot.recv_timeout(ANSWER_TIMEOUT).map_err(|_| Refusal::Busy)?;
+        let json = serde_json::to_vec(&*stats).map_err(|_| Refusal::Busy)?;
+        Ok(Response::ok("application/json", json.into()))
+    }
+}
