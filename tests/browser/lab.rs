@@ -374,6 +374,24 @@ fn the_tools_compute_and_break_and_ask() {
 }
 
 #[test]
+fn a_refused_handshake_names_the_rule_that_it_broke() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.click("#tab-wire");
+    page.fill("#wire-whose", "all");
+    page.value("document.querySelector('#wire-whose').dispatchEvent(new Event('change')); 0");
+    page.wait_for_text("#ladder", "101 Switching Protocols");
+    let request = handshake(server.address, "/echo", "").replace("Version: 13", "Version: 8");
+    assert!(server.exchange(request.as_bytes()).starts_with("HTTP/1.1 426 "));
+    page.wait_for_text("#ladder .broken", "426 Upgrade Required");
+    page.click("#ladder .broken");
+    page.wait_for_text("#frame .remark", "Broken rule");
+    page.wait_for_text("#frame", "Sec-WebSocket-Version must be 13 (RFC 6455 section 4.4)");
+}
+
+#[test]
 fn nothing_that_a_peer_sends_breaks_the_wire_view() {
     let Some(browser) = browser() else { return };
     let server = serve(Config::default());

@@ -24,6 +24,13 @@ export function definitionList(rows) {
   return list;
 }
 
+/** Makes a line that begins with a heading, such as the rule that a peer broke. */
+export function remark(heading, text) {
+  const line = element("p", "remark");
+  line.append(element("b", "", `${heading} `), text);
+  return line;
+}
+
 /** Whether `box` is scrolled to its end. A few pixels of tolerance allow for rounding. */
 export function isScrolledToEnd(box) {
   return box.scrollTop + box.clientHeight >= box.scrollHeight - 8;

@@ -1,6 +1,6 @@
 // One event of the wire in full: a request, a response or a frame.
 
-import { definitionList, element } from "./dom.js";
+import { definitionList, element, remark } from "./dom.js";
 import { showFrame } from "./frame_view.js";
 import { hrefOf } from "./link.js";
 import { directionOf } from "./wire_labels.js";
@@ -25,8 +25,10 @@ export function showParts(box, event) {
   if (event.kind === "frame") showFrame(box, event);
 }
 
-/** Shows the head of a request or of a response, line by line. */
+/** Shows the head of a request or of a response, line by line, and the rule that a refused handshake broke. */
 function showHead(box, event) {
+  const rule = event.broken_rule;
+  if (rule) box.append(remark("Broken rule", `${rule.sentence} (RFC 6455 section ${rule.rfc})`));
   const lines = element("ol", "head");
   lines.append(element("li", "", event.line));
   for (const { line, meaning } of event.headers) {

@@ -1,6 +1,6 @@
 // A frame in full: each byte with its meaning, and each meaning with its bytes.
 
-import { element } from "./dom.js";
+import { element, remark } from "./dom.js";
 import { fieldsOf, headerBits, moreBytes, remarksOn, unmasking } from "./frame_parts.js";
 
 const MAX_BYTES_IN_GROUP = 32;
@@ -114,12 +114,6 @@ function unmaskingTable(frame) {
   const scroller = element("div", "scroller");
   scroller.append(table);
   return scroller;
-}
-
-function remark(heading, text) {
-  const line = element("p", "remark");
-  line.append(element("b", "", `${heading} `), text);
-  return line;
 }
 
 /** Formats the first bytes of a field. */

@@ -112,7 +112,7 @@ export class Ladder {
 
 function rowFor(event) {
   const row = element("li", `${event.kind} ${senderOf(event)}`);
-  if (event.fault) row.classList.add("broken");
+  if (event.fault || event.broken_rule) row.classList.add("broken");
   if (event.part) row.classList.add("part");
   row.id = nameOf(event);
   if (event.gap) row.append(element("span", "gap", `… ${event.gap}`));
