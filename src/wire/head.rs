@@ -49,8 +49,9 @@ impl HeadView {
         let line = lines.next().unwrap_or_default();
         let headers: Vec<HeaderView> = lines
             .map(|line| {
-                let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
-                HeaderView { meaning: meaning_of_header(&name), line }
+                let lower = line.to_ascii_lowercase();
+                let (name, value) = lower.split_once(':').unwrap_or((&lower, ""));
+                HeaderView { meaning: meaning_of_header(name, value), line }
             })
             .collect();
         let is_request = !line.starts_with("HTTP/");
@@ -70,10 +71,12 @@ impl HeadView {
     }
 }
 
-fn meaning_of_header(name: &str) -> Option<&'static str> {
+/// The meaning of a header, whose name and value are in lower case.
+fn meaning_of_header(name: &str, value: &str) -> Option<&'static str> {
     Some(match name {
         "upgrade" => "the protocol to change to",
-        "connection" => "a list; one item is Upgrade",
+        "connection" if value.contains("upgrade") => "a list; one item is Upgrade",
+        "connection" if value.contains("close") => "the connection ends after the answer",
         "sec-websocket-key" => "16 random bytes in base64, not a password",
         "sec-websocket-version" => "13 is RFC 6455",
         "sec-websocket-extensions" => "offered; declined, so that bytes stay readable",
@@ -87,6 +90,17 @@ fn meaning_of_header(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_header_says_what_happens_to_the_connection() {
+        let meaning = |value: &str| {
+            let head = format!("GET / HTTP/1.1\r\nCONNECTION: {value}\r\n\r\n");
+            HeadView::of(head.as_bytes()).headers[0].meaning
+        };
+        assert_eq!(meaning("keep-alive, Upgrade"), Some("a list; one item is Upgrade"));
+        assert_eq!(meaning("close"), Some("the connection ends after the answer"));
+        assert_eq!(meaning("keep-alive"), None);
+    }
 
     #[test]
     fn a_refusal_names_the_rule_that_the_request_broke() {
