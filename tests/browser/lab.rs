@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use chalkwire::Config;
 use chalkwire::protocol::Opcode;
 
 use crate::common::*;
-use crate::page::{Page, browser};
+use crate::page::{Browser, Page, browser};
 use crate::relay::Relay;
 
 #[test]
@@ -373,16 +374,22 @@ fn the_tools_compute_and_break_and_ask() {
     page.wait_for_text("#log", "code 4003 \"requested on the lab page\", wasClean true");
 }
 
-#[test]
-fn a_refused_handshake_names_the_rule_that_it_broke() {
-    let Some(browser) = browser() else { return };
-    let server = serve(Config::default());
-    let page = Page::open(&browser, &format!("http://{}/", server.address));
+/// Opens the lab page, and its wire view with the connections of everyone.
+fn watch_everyone(browser: &Arc<Browser>, server: &Running) -> Page {
+    let page = Page::open(browser, &format!("http://{}/", server.address));
     page.wait_for_text("#states [aria-current]", "1 open");
     page.click("#tab-wire");
     page.fill("#wire-whose", "all");
     page.value("document.querySelector('#wire-whose').dispatchEvent(new Event('change')); 0");
     page.wait_for_text("#ladder", "101 Switching Protocols");
+    page
+}
+
+#[test]
+fn a_refused_handshake_names_the_rule_that_it_broke() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let page = watch_everyone(&browser, &server);
     let request = handshake(server.address, "/echo", "").replace("Version: 13", "Version: 8");
     assert!(server.exchange(request.as_bytes()).starts_with("HTTP/1.1 426 "));
     page.wait_for_text("#ladder .broken", "426 Upgrade Required");
@@ -395,12 +402,7 @@ fn a_refused_handshake_names_the_rule_that_it_broke() {
 fn nothing_that_a_peer_sends_breaks_the_wire_view() {
     let Some(browser) = browser() else { return };
     let server = serve(Config::default());
-    let page = Page::open(&browser, &format!("http://{}/", server.address));
-    page.wait_for_text("#states [aria-current]", "1 open");
-    page.click("#tab-wire");
-    page.fill("#wire-whose", "all");
-    page.value("document.querySelector('#wire-whose').dispatchEvent(new Event('change')); 0");
-    page.wait_for_text("#ladder", "101 Switching Protocols");
+    let page = watch_everyone(&browser, &server);
     let mut raw =
         Raw::open(server.address, "/echo", "X: <img src=x onerror=document.title='broken'>\r\n");
     let hostile =
