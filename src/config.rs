@@ -25,8 +25,8 @@ pub struct Config {
     /// The number of WebSockets that may be open at the same time. One more gets HTTP 503.
     pub max_clients: usize,
     /// The number of connections that may be open at the same time without being a WebSocket, or before they
-    /// are one. Each costs a thread, for [`handshake_timeout`](Self::handshake_timeout) at most. One more gets
-    /// HTTP 503.
+    /// are one. Each costs a thread: until its request has come, for [`handshake_timeout`](Self::handshake_timeout)
+    /// at most, and then until it has taken its answer. One more gets HTTP 503.
     pub max_handshakes: usize,
     /// Bytes of a request head: the request line, the headers and the blank line. A longer head gets HTTP 431,
     /// or HTTP 414 when the request line alone takes more than half of the limit.

@@ -56,21 +56,31 @@
 pub mod server;
 
 pub mod connection;
+
 pub mod dispatcher;
+
 pub mod outbox;
+
 pub mod tap;
 
 pub mod http;
+
 pub mod protocol;
 
-pub mod check;
-pub mod lab;
 pub mod wire;
 
-pub mod config;
+pub mod lab;
+
+pub mod check;
+
 pub mod raw_client;
+
 pub mod sys;
+
 pub mod text;
+
+pub mod config;
+
 #[doc = include_str!("limits.md")]
 pub mod limits {}
 

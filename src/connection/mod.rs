@@ -31,6 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::http::StatusCode;
 use bytes::Bytes;
 
 use self::linger::linger;
@@ -43,6 +44,7 @@ use crate::dispatcher::event::Event;
 use crate::dispatcher::group::Service;
 use crate::http::handshake::Handshake;
 use crate::http::request::{HeadResult, read_head};
+use crate::http::response::Response;
 use crate::outbox::Outbox;
 use crate::protocol::{CloseCode, Fault};
 use crate::sys::ConnectionId;
@@ -67,15 +69,24 @@ pub(crate) fn serve(accepted: Accepted, shared: Arc<Shared>) {
     let outbox = Outbox::new(transport, threads, id, shared.config.max_backlog);
     let tap = Arc::new(shared.tap.connection(id));
     let connection = Connection { id, peer, socket, outbox, tap, shared, registration };
-    connection.catch_panic(|| {
-        if let Some(accepted) = connection.handle_request(handshake) {
-            let response = accepted.handshake.response();
-            connection.outbox.set_handshake_response(response, Arc::clone(&connection.tap));
-            if let Some(session) = connection.open(accepted) {
-                session.run();
-            }
-        }
+    let session = connection.catch_panic(Stage::Http, || {
+        let accepted = connection.handle_request(handshake)?;
+        let response = accepted.handshake.response();
+        connection.outbox.set_handshake_response(response, Arc::clone(&connection.tap));
+        connection.open(accepted)
     });
+    if let Some(session) = session {
+        connection.catch_panic(Stage::WebSocket, || {
+            session.run();
+            None::<()>
+        });
+    }
+}
+
+/// What a client understands: an HTTP answer before the handshake, a Close frame after it.
+enum Stage {
+    Http,
+    WebSocket,
 }
 
 /// A handshake that is about to become a WebSocket.
@@ -102,22 +113,30 @@ struct Connection {
 }
 
 impl Connection {
-    /// Catches a panic, which is a mistake in the server: this client gets Close 1011, and the others
-    /// notice nothing.
-    fn catch_panic(&self, body: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(body)).is_err() {
+    /// Catches a panic, which is a mistake in the server: this client gets HTTP 500 or Close 1011, and
+    /// the others notice nothing.
+    fn catch_panic<T>(&self, stage: Stage, body: impl FnOnce() -> Option<T>) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
             log::error!("{self}: internal error, its thread panicked");
             self.shared.events.send(Event::Left { client: self.id }).ok();
-            self.outbox.close(CloseCode::INTERNAL_ERROR, &Fault::ServerFault.to_string());
+            let sentence = Fault::ServerFault.to_string();
+            match stage {
+                Stage::Http => {
+                    let response = Response::refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence);
+                    self.outbox.send_final(&response.encode());
+                }
+                Stage::WebSocket => self.outbox.close(CloseCode::INTERNAL_ERROR, &sentence),
+            }
             self.linger(self.shared.config.close_timeout);
             self.tap.end("internal error in the server");
-        }
+            None
+        })
     }
 
     /// Reads the request and answers it. An opening handshake that is accepted is returned instead.
     ///
     /// A thread keeps every page of its stack that it has ever touched, so a deep handshake would cost
-    /// each client memory for as long as it is connected: 12 KiB of stack instead of 8. That is why
+    /// each client memory for as long as it is connected: 4 KiB for each page. That is why
     /// these functions are called one after the other and are not inlined.
     #[inline(never)]
     fn handle_request(&self, handshake: Permit) -> Option<Box<AcceptedHandshake>> {
@@ -143,6 +162,8 @@ impl Connection {
                 self.tap.request(Bytes::copy_from_slice(&bytes[..length]));
                 let leftover = bytes[length..].to_vec();
                 bytes.clear();
+                // Only a head longer than usual makes it grow, and the client would keep that memory.
+                bytes.shrink_to(READ_BUFFER);
                 let accepted =
                     AcceptedHandshake { service, handshake, leftover, buffer: bytes, place };
                 Some(Box::new(accepted))

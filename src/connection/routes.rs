@@ -33,15 +33,12 @@ pub enum Route {
 /// # Errors
 /// The reason why the request is refused.
 pub fn find(head: &RequestHead, config: &Config, origins: &Origins) -> Result<Route, Refusal> {
+    let handshake = handshake::wants_websocket(head);
     let hosts = head.get_all("Host").count();
     if hosts > 1 || (hosts == 0 && head.minor_version == 1) {
-        return Err(Refusal::HostCount(hosts));
+        return Err(Refusal::HostCount { count: hosts, handshake });
     }
-    if handshake::wants_websocket(head) {
-        websocket(head, config, origins)
-    } else {
-        plain(head, config, origins)
-    }
+    if handshake { websocket(head, config, origins) } else { plain(head, config, origins) }
 }
 
 /// The route of a request that wants a WebSocket.
@@ -245,7 +242,7 @@ mod tests {
                 panic!("a head");
             };
             let found = find(&head, &Config::default(), &Origins::new("a:1", &[]));
-            assert_eq!(found, Err(Refusal::HostCount(count)));
+            assert_eq!(found, Err(Refusal::HostCount { count, handshake: true }));
         }
     }
 }

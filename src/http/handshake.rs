@@ -76,10 +76,12 @@ pub fn examine(
         [_] => return Err(Refusal::InvalidKey),
         _ => return Err(Refusal::KeyCount(keys.len())),
     };
-    match head.get("Sec-WebSocket-Version") {
-        Some("13") => {}
-        Some(_) => return Err(Refusal::OtherVersion),
-        None => return Err(Refusal::NoVersion),
+    let versions: Vec<&str> = head.get_all("Sec-WebSocket-Version").collect();
+    match versions[..] {
+        ["13"] => {}
+        [] => return Err(Refusal::NoVersion),
+        [_] => return Err(Refusal::OtherVersion),
+        _ => return Err(Refusal::VersionCount(versions.len())),
     }
     origins.may_upgrade(head).map_err(Refusal::Origin)?;
     // The client offers subprotocols in its order of preference. Having none in common is not an
@@ -162,6 +164,11 @@ mod tests {
             ((version, "X: y"), 400, "Sec-WebSocket-Version"),
             ((version, "Sec-WebSocket-Version: 8"), 426, "13 (RFC 6455 4.4)"),
             ((version, "Sec-WebSocket-Version: x"), 426, "13"),
+            (
+                (version, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 8"),
+                400,
+                "this one has 2 (RFC 6455 11.3.5)",
+            ),
             (("Host: a", "Host: a\r\nContent-Length: 5"), 400, "body"),
         ] {
             let refusal = handshake(&[change]).expect_err("a refusal");

@@ -6,7 +6,7 @@ use std::fmt;
 use ::http::StatusCode;
 
 use super::response::Response;
-use crate::tap::crossing::BrokenRule;
+use crate::protocol::BrokenRule;
 
 /// The reason why a request gets neither a page nor a WebSocket.
 ///
@@ -30,7 +30,12 @@ pub enum Refusal {
     /// The value of the header of this name is not UTF-8.
     HeaderNotText(String),
     /// The request has this number of `Host` headers, and not exactly one.
-    HostCount(usize),
+    HostCount {
+        /// The number of `Host` headers.
+        count: usize,
+        /// Whether the request asks for a WebSocket.
+        handshake: bool,
+    },
     /// Nothing is at this path.
     NothingHere,
     /// Something is at this path, but not a WebSocket.
@@ -62,6 +67,8 @@ pub enum Refusal {
     NoVersion,
     /// `Sec-WebSocket-Version` is not 13.
     OtherVersion,
+    /// A handshake has exactly one `Sec-WebSocket-Version`; this one has another number.
+    VersionCount(usize),
     /// Pages of this origin may not open a WebSocket.
     Origin(OriginError),
     /// The request may not read what is private.
@@ -116,7 +123,9 @@ impl Refusal {
             Refusal::Tls | Refusal::NotHttp(_) | Refusal::HeaderNotText(_) => {
                 (StatusCode::BAD_REQUEST, None)
             }
-            Refusal::HostCount(_) => (StatusCode::BAD_REQUEST, Some("4.2.1")),
+            Refusal::HostCount { handshake, .. } => {
+                (StatusCode::BAD_REQUEST, handshake.then_some("4.2.1"))
+            }
             Refusal::NothingHere | Refusal::NoWebSocketHere => (StatusCode::NOT_FOUND, None),
             Refusal::MethodNotAllowed { handshake, .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, handshake.then_some("4.2.1"))
@@ -124,13 +133,14 @@ impl Refusal {
             Refusal::WebSocketOnly => (StatusCode::UPGRADE_REQUIRED, None),
             Refusal::NoUpgrade => (StatusCode::UPGRADE_REQUIRED, Some("4.2.1")),
             Refusal::OtherVersion => (StatusCode::UPGRADE_REQUIRED, Some("4.4")),
+            Refusal::HandshakeBody => (StatusCode::BAD_REQUEST, None),
             Refusal::HandshakeVersion
             | Refusal::NoConnectionUpgrade
-            | Refusal::HandshakeBody
             | Refusal::InvalidKey
             | Refusal::NoVersion => (StatusCode::BAD_REQUEST, Some("4.2.1")),
             Refusal::KeyCount(0) => (StatusCode::BAD_REQUEST, Some("4.2.1")),
             Refusal::KeyCount(_) => (StatusCode::BAD_REQUEST, Some("11.3.1")),
+            Refusal::VersionCount(_) => (StatusCode::BAD_REQUEST, Some("11.3.5")),
             Refusal::Origin(_) => (StatusCode::FORBIDDEN, Some("4.2.2")),
             Refusal::Private(_) => (StatusCode::FORBIDDEN, None),
             Refusal::TooManyHandshakes
@@ -191,7 +201,7 @@ impl Refusal {
             ),
             Refusal::NotHttp(reason) => write!(f, "this is not an HTTP request: {reason}"),
             Refusal::HeaderNotText(name) => write!(f, "the value of {name} is not UTF-8"),
-            Refusal::HostCount(count) => {
+            Refusal::HostCount { count, .. } => {
                 write!(f, "a request needs exactly one Host header, and this one has {count}")
             }
             Refusal::NothingHere => f.write_str("there is nothing at this path"),
@@ -217,6 +227,10 @@ impl Refusal {
             Refusal::InvalidKey => f.write_str("Sec-WebSocket-Key is not 16 bytes in base64"),
             Refusal::NoVersion => f.write_str("the request has no \"Sec-WebSocket-Version: 13\""),
             Refusal::OtherVersion => f.write_str("Sec-WebSocket-Version must be 13"),
+            Refusal::VersionCount(count) => write!(
+                f,
+                "a handshake needs exactly one Sec-WebSocket-Version, and this one has {count}"
+            ),
             Refusal::Origin(error) => write!(f, "{error}"),
             Refusal::Private(error) => write!(f, "{error}"),
             Refusal::TooManyHandshakes => f.write_str(WHEN_FULL),

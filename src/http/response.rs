@@ -47,7 +47,8 @@ impl Response {
         String::from_utf8_lossy(&self.body).trim_end().to_owned()
     }
 
-    /// The answer's bytes: the head, and the body unless it is left out.
+    /// The answer's bytes: the head, and the body unless it is left out. Without a body to leave out, its
+    /// length is not known, and the head does not announce one (RFC 9110 section 8.6).
     pub fn encode(&self) -> Vec<Bytes> {
         let mut head = format!("HTTP/1.1 {}\r\n", self.status);
         let upgrade = self.headers.iter().any(|(name, _)| *name == "Upgrade");
@@ -58,7 +59,9 @@ impl Response {
             ("Cache-Control", "no-store".to_owned()),
             ("X-Content-Type-Options", "nosniff".to_owned()),
         ];
-        for (name, value) in self.headers.iter().chain(&fixed) {
+        let is_unknown = self.without_body && self.body.is_empty();
+        let fixed = if is_unknown { &fixed[1..] } else { &fixed[..] };
+        for (name, value) in self.headers.iter().chain(fixed) {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");

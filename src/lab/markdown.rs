@@ -15,6 +15,7 @@ pub(super) fn html_of(markdown: &str, address_of: impl Fn(&str) -> Option<String
     let mut events: Vec<Event> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
     name_headings(&mut events);
     let mut in_removed_link = false;
+    let mut in_comment = false;
     let events = events.into_iter().filter_map(|event| match event {
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
             let Some(address) = address_of(&dest_url) else {
@@ -29,7 +30,10 @@ pub(super) fn html_of(markdown: &str, address_of: impl Fn(&str) -> Option<String
             Some(Event::Start(Tag::Image { link_type, dest_url: address.into(), title, id }))
         }
         // Comments direct the tests that write the text; its readers do not need them.
-        Event::Html(html) if html.starts_with("<!--") => None,
+        Event::Html(html) if in_comment || html.starts_with("<!--") => {
+            in_comment = !html.contains("-->");
+            None
+        }
         other => Some(other),
     });
     let mut out = String::new();
@@ -72,7 +76,7 @@ mod tests {
 
     #[test]
     fn markdown_becomes_a_page_without_styles_of_its_own() {
-        let text = "# A `b`: c!\n\n<!-- code: x -->\n```rust\na < b && \"c\"\n```\n\n\
+        let text = "# A `b`: c!\n\n<!-- code: x -->\n<!-- a\nb\n-->\n```rust\na < b && \"c\"\n```\n\n\
                     | a | b |\n|---|--:|\n| c | 1 |\n\n<details><summary>d</summary>\n\n*e*\n\n</details>\n";
         let page = html_of(text, |link| Some(link.to_owned()));
         for piece in [

@@ -116,6 +116,15 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// The rule of the opening handshake that a request broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// What is wrong with the request, as a sentence.
+    pub sentence: String,
+    /// The section of RFC 6455 that has the rule, such as `4.2.1`.
+    pub section: &'static str,
+}
+
 /// Checks the unmasked body of a Close (RFC 6455 section 5.5.1).
 ///
 /// # Errors

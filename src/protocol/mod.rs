@@ -23,7 +23,7 @@ pub mod validator;
 
 pub use accept_key::{AcceptKey, GUID, is_valid_key};
 pub use close_code::{CloseCode, MAX_REASON, fit_reason};
-pub use fault::{Fault, check_close_body};
+pub use fault::{BrokenRule, Fault, check_close_body};
 pub use frame::{Frame, encode_unmasked, mask};
 pub use header::{FrameHeader, LengthForm};
 pub use opcode::Opcode;

@@ -73,9 +73,12 @@ impl Threads {
 pub fn prefer_batch_scheduling() {
     #[cfg(target_os = "linux")]
     {
-        use preempt_rt::sched::{Pid, Scheduler, SchedulerParams, set_scheduler};
+        use preempt_rt::sched::{Pid, Scheduler, SchedulerParams, get_scheduler, set_scheduler};
+        let thread = Pid::current_thread();
+        // Somebody who starts the program may have chosen another policy.
+        let is_default = matches!(get_scheduler(thread), Ok(Scheduler::SCHED_NORMAL));
         let parameters = SchedulerParams { priority: 0 };
-        if let Err(error) = set_scheduler(Pid::current_thread(), Scheduler::SCHED_BATCH, parameters)
+        if is_default && let Err(error) = set_scheduler(thread, Scheduler::SCHED_BATCH, parameters)
         {
             log::debug!("the server keeps the default scheduling policy: {error}");
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::capture::CapturedFrame;
-use crate::protocol::Side;
+use crate::protocol::{BrokenRule, Side};
 use crate::sys::ConnectionId;
 
 /// Something that crossed the wire, with its connection and time.
@@ -38,15 +38,6 @@ pub enum Crossing {
     Frame(Side, CapturedFrame),
     /// The connection is over: how it ended, as a sentence.
     End(String),
-}
-
-/// The rule of the opening handshake that a request broke.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokenRule {
-    /// What is wrong with the request, as a sentence.
-    pub sentence: String,
-    /// The section of RFC 6455 that has the rule, such as `4.2.1`.
-    pub section: &'static str,
 }
 
 /// A part of a connection that the watch thread did not get.

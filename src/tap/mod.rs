@@ -18,10 +18,10 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use self::capture::{CapturedFrame, FrameCapture};
-use self::crossing::{BrokenRule, Crossing, Gap, KeptHandshake, TimedCrossing};
+use self::crossing::{Crossing, Gap, KeptHandshake, TimedCrossing};
 use crate::config::{CROSSINGS_WAITING, HANDSHAKES_KEPT};
-use crate::protocol::Side;
 use crate::protocol::parser::FrameParser;
+use crate::protocol::{BrokenRule, Side};
 use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
 

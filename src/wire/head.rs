@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::protocol::AcceptKey;
-use crate::tap::crossing::BrokenRule;
+use crate::protocol::{AcceptKey, BrokenRule};
 
 /// A request or response head.
 #[derive(Debug, Clone, Serialize)]

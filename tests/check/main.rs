@@ -11,7 +11,7 @@ mod foreign_servers;
 mod page;
 mod right_servers;
 mod strange_servers;
-mod student;
+mod student_tests;
 
 use std::net::SocketAddr;
 use std::process::Command;

@@ -89,7 +89,7 @@ fn frames_after_a_close_are_not_answered() {
 }
 
 #[test]
-fn a_client_that_does_not_leave_after_a_close_is_cut_off() {
+fn a_client_that_does_not_leave_after_a_close_is_disconnected() {
     let close_timeout = Duration::from_millis(200);
     let server = serve(Config { close_timeout, ..Config::default() });
     // This client sends a Close, reads the answer, and keeps the connection.

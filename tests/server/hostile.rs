@@ -312,7 +312,7 @@ fn it_makes_no_difference_how_the_network_cuts_the_bytes() {
 
 /// The last two of the forty bad inputs: silence after a Close, and a client that does not read.
 #[test]
-fn a_client_that_stays_after_a_close_or_never_reads_is_cut_off() {
+fn a_client_that_stays_after_a_close_or_never_reads_is_disconnected() {
     let server = Serving::with(&["--close-timeout", "0.2", "--max-backlog", "65536"]);
     let before = Usage::at_rest(&server);
     let mut mute = Raw::open(server.address, "/echo", ORIGIN);
@@ -338,5 +338,5 @@ fn a_client_that_stays_after_a_close_or_never_reads_is_cut_off() {
         deaf.socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
         Usage::of(&server).threads == before.threads
     };
-    wait_until("the client that never reads to be cut off", cut);
+    wait_until("the client that never reads to be disconnected", cut);
 }

@@ -168,8 +168,11 @@ fn items(code: &str) -> Vec<&str> {
         return Vec::new();
     }
     let last = parts.len() - 1;
-    let counts =
-        |n: usize, part: &str| is_camel_case(part) || path.contains("::") || (is_call && n == last);
+    let counts = |n: usize, part: &str| {
+        let is_snake_case =
+            part.contains('_') && part.starts_with(|c: char| c.is_ascii_lowercase());
+        is_camel_case(part) || is_snake_case || path.contains("::") || (is_call && n == last)
+    };
     parts.iter().enumerate().filter(|(n, part)| counts(*n, part)).map(|(_, part)| *part).collect()
 }
 
@@ -226,6 +229,7 @@ fn a_word_that_looks_like_a_name_must_exist() {
         "../src/http/handshake.rs/x.rs",
         "--ping-intervals",
         "no_such_fn()",
+        "no_such_fn",
         "Service::no_such_thing()",
         "FrameHeaderly",
         "cargo run -- --no-such",

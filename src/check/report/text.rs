@@ -12,10 +12,7 @@ use crate::check::finding::{Finding, Verdict};
 use crate::check::selection::Selection;
 use crate::check::step::{Group, Rule, Step, StepResult};
 use crate::check::target::Target;
-use crate::text::{printable, wrap};
-
-/// Columns of a line.
-const COLUMNS: usize = 80;
+use crate::text::{COLUMNS, printable, wrap};
 
 /// The space before the label of a line below a step.
 const INDENT: &str = "        ";

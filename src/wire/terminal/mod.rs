@@ -36,9 +36,9 @@ mod tests {
     use unicode_width::UnicodeWidthStr;
 
     use super::*;
+    use crate::protocol::BrokenRule;
     use crate::protocol::{Frame, Opcode};
     use crate::sys::ConnectionId;
-    use crate::tap::crossing::BrokenRule;
     use crate::text::{COLUMNS, hex};
     use crate::wire::explain::events_in;
     use crate::wire::head::HeadView;

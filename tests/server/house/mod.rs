@@ -35,6 +35,45 @@ const ROOMS: &[&str] = &[
     "config",
 ];
 
+/// The rooms that each room may import from, as in the picture of the README. `lib` only re-exports.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("bin", &["lib", "server", "check", "wire", "protocol", "sys", "text", "config"]),
+    ("lib", &["server", "config"]),
+    ("server", &["connection", "dispatcher", "outbox", "tap", "http", "wire", "sys", "config"]),
+    (
+        "connection",
+        &["dispatcher", "outbox", "tap", "http", "lab", "wire", "protocol", "sys", "config"],
+    ),
+    ("dispatcher", &["outbox", "protocol", "sys", "config"]),
+    ("outbox", &["tap", "protocol", "sys", "config"]),
+    ("tap", &["protocol", "sys", "config"]),
+    ("http", &["protocol", "sys", "config"]),
+    ("wire", &["tap", "protocol", "sys", "text", "config"]),
+    ("lab", &["dispatcher", "http", "wire", "protocol", "raw_client", "sys", "text", "config"]),
+    ("check", &["protocol", "sys", "text"]),
+    ("protocol", &["text"]),
+    ("raw_client", &["sys", "config"]),
+    ("sys", &[]),
+    ("text", &[]),
+    ("config", &[]),
+];
+
+/// Imports between rooms that the picture does not show.
+fn beyond_the_picture(tree: &Tree, arrows: &[(&str, &[&str])]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for from in 0..tree.files.len() {
+        let room = tree.files[from].room();
+        let allowed = arrows.iter().find(|(name, _)| *name == room).map_or(&[][..], |(_, to)| to);
+        for import in imports_of(tree, from) {
+            let to = tree.files[import.file].room();
+            if to != room && !allowed.contains(&to) {
+                problems.push(format!("{}: `{}`", tree.files[from].name, import.path));
+            }
+        }
+    }
+    problems
+}
+
 /// Everything that is wrong with the imports of a tree: a sentence for each.
 fn problems(tree: &Tree, rooms: &[&str]) -> Vec<String> {
     let imports: BTreeMap<usize, Vec<Import>> =
@@ -138,6 +177,24 @@ fn the_source_can_be_read() {
 fn no_room_imports_upwards_and_no_files_import_in_a_circle() {
     let problems = problems(&tree(), ROOMS);
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn rooms_import_only_what_the_picture_shows() {
+    let problems = beyond_the_picture(&tree(), ARROWS);
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn an_import_that_the_picture_does_not_show_is_found() {
+    let tree = Tree::made_up(&[
+        ("src/lib.rs", "pub mod server; mod outbox; mod text;"),
+        ("src/server/mod.rs", "use crate::outbox::Outbox; use crate::text::hex;"),
+        ("src/outbox/mod.rs", "pub struct Outbox;"),
+        ("src/text.rs", "pub fn hex() {}"),
+    ]);
+    let problems = beyond_the_picture(&tree, &[("server", &["outbox"])]);
+    assert_eq!(problems, ["src/server/mod.rs: `crate::text::hex`"]);
 }
 
 #[test]
