@@ -223,7 +223,7 @@ pub(crate) const MAX_TRACKED_CONNECTIONS: usize = 16 * 1024;
 /// round-trip time.
 pub(crate) const PINGS_KEPT: usize = 16;
 
-// The lab, and the raw client that it shares with examples and tests.
+// The lab, and the raw client with which it breaks rules.
 
 /// Bytes of payload in a message that the lab page makes the server send: enough for a length in 64 bits.
 pub(crate) const MAX_DEMO_BYTES: usize = 64 * 1024;

@@ -31,7 +31,7 @@
 //! | [`wire`] | the wire view: takes frames apart for the terminal, the page and `explain` |
 //! | [`lab`] | the lab page, what it asks the server to do, and the tutorial as pages |
 //! | [`check`] | tests other people's servers, and names their mistakes |
-//! | [`raw_client`] | a WebSocket client that sends any bytes, for the lab, examples and tests |
+//! | [`raw_client`] | a WebSocket client that sends any bytes, with which the lab breaks rules |
 //! | [`sys`], [`text`], [`config`] | threads and sockets; text for people; every limit |
 //!
 //! # Where to find it

@@ -2,7 +2,8 @@
 //!
 //! A browser never breaks the protocol, so it cannot show what a server does about a violation. This client
 //! can, because it knows nothing about frames: it does not mask, does not answer a Ping and does not
-//! close. The lab page, the examples and the tests use it to send any bytes, and to see each byte of the answer.
+//! close. The lab sends any bytes with it, and sees each byte of the answer. Tests and examples keep small clients
+//! of their own: a test's client fails the test when the server is wrong, and an example's is read in a chapter.
 //!
 //! ```
 //! use std::time::Duration;

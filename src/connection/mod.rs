@@ -119,13 +119,16 @@ impl Connection {
         catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
             log::error!("{self}: internal error, its thread panicked");
             self.shared.events.send(Event::Left { client: self.id }).ok();
-            let sentence = Fault::ServerFault.to_string();
             match stage {
                 Stage::Http => {
-                    let response = Response::refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence);
+                    let why = "internal error in the server";
+                    let response = Response::refusal(StatusCode::INTERNAL_SERVER_ERROR, why);
                     self.outbox.send_final(&response.encode());
                 }
-                Stage::WebSocket => self.outbox.close(CloseCode::INTERNAL_ERROR, &sentence),
+                Stage::WebSocket => {
+                    let reason = Fault::ServerFault.to_string();
+                    self.outbox.close(CloseCode::INTERNAL_ERROR, &reason);
+                }
             }
             self.linger(self.shared.config.close_timeout);
             self.tap.end("internal error in the server");
