@@ -1,6 +1,8 @@
-//! The operating system's part: threads, locks, a semaphore and sockets; and the number by which all
-//! rooms name a connection.
+//! The operating system's part: its limits, threads, locks, a semaphore and sockets; and the number
+//! by which all rooms name a connection.
 
+pub mod capacity;
+pub mod cgroup;
 pub mod connection_id;
 pub mod lock;
 pub mod semaphore;
