@@ -130,6 +130,14 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// a buffer of its own after its header has announced it.
 pub(crate) const READ_BUFFER: usize = 4 * 1024;
 
+/// Bytes of payload above which a frame is large; a multiple of four. tungstenite keeps a buffer of up to twice
+/// this size for a client.
+pub(crate) const LARGE_FRAME: usize = 16 * 1024;
+
+/// Bytes of payload of the longest frame that tungstenite gets; a multiple of four. It reserves so much address space
+/// at once, and uses the memory as the bytes come.
+pub(crate) const LONG_FRAGMENT: usize = 1024 * 1024;
+
 /// Bytes that one read asks of the socket while a client sends so fast that it fills [`READ_BUFFER`].
 pub(crate) const READ_AHEAD: usize = 128 * 1024;
 

@@ -9,7 +9,7 @@
 //! | [`routes`] | decides what a request gets, or why it is refused |
 //! | `answer` | answers every request but a handshake |
 //! | `session` | an open WebSocket: from the first message to the last |
-//! | [`stream`], `read_ahead` | what tungstenite reads from and writes to |
+//! | [`stream`], `read_ahead`, `large_frames` | what tungstenite reads from and writes to |
 //! | `linger` | lingering close |
 //! | `event_stream` | the wire view for a page, as Server-Sent Events |
 //! | [`registry`] | all connections, so that a shutdown reaches them |
@@ -17,6 +17,7 @@
 
 mod answer;
 mod event_stream;
+mod large_frames;
 mod linger;
 mod read_ahead;
 pub mod registry;

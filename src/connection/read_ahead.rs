@@ -43,7 +43,8 @@ impl ReadAhead {
         if self.unread.is_empty() {
             self.bytes = Vec::new();
             let count = read(buffer)?;
-            self.busy = count == READ_BUFFER;
+            // A small buffer, such as the end of tungstenite's, says nothing when it is full.
+            self.busy = count == buffer.len() && count > READ_BUFFER / 2;
             return Ok(count);
         }
         let count = self.unread.len().min(buffer.len());

@@ -74,7 +74,8 @@ impl FrameValidator {
     }
 
     /// Checks the next bytes of the stream, however they were cut, and shows `observe` each part of a
-    /// frame. Of a faulty frame, `observe` sees the parts up to the fault, but not the end.
+    /// frame, with the number of bytes up to its end. Of a faulty frame, `observe` sees the parts up to
+    /// the fault, but not the end.
     ///
     /// # Errors
     /// The first frame that breaks a rule. The bytes behind it cannot be trusted, so nobody reads them.
@@ -82,7 +83,7 @@ impl FrameValidator {
     pub fn advance(
         &mut self,
         bytes: &[u8],
-        mut observe: impl FnMut(FramePart<'_>),
+        mut observe: impl FnMut(FramePart<'_>, usize),
     ) -> Result<(), FaultAt> {
         // A frame that started before these bytes has nothing valid in front of it here.
         let mut valid = 0;
@@ -92,7 +93,7 @@ impl FrameValidator {
             *frame += u64::from(matches!(part, FramePart::Header(_)));
             let checked = rules.check(part);
             if checked.is_ok() || !is_end {
-                observe(part);
+                observe(part, end);
             }
             checked.map_err(|fault| FaultAt { valid, parsed: end, frame: *frame, fault })?;
             if is_end {
@@ -100,6 +101,14 @@ impl FrameValidator {
             }
             Ok(())
         })
+    }
+}
+
+impl FrameValidator {
+    /// The bytes of a header whose last bytes have not arrived.
+    #[inline]
+    pub fn header_so_far(&self) -> &[u8] {
+        self.parser.header_so_far()
     }
 }
 
@@ -203,7 +212,7 @@ mod tests {
     fn fault_in(stream: &[u8], size: usize) -> Option<(FaultAt, usize)> {
         let mut validator = validator();
         stream.chunks(size).enumerate().find_map(|(n, piece)| {
-            let fault = validator.advance(piece, |_| {}).err()?;
+            let fault = validator.advance(piece, |_, _| {}).err()?;
             let passed = n * size + fault.valid;
             Some((fault, passed))
         })
@@ -215,7 +224,7 @@ mod tests {
         for size in 1..=stream.len() {
             let mut validator = validator();
             for piece in stream.chunks(size) {
-                assert_eq!(validator.advance(piece, |_| {}), Ok(()), "in pieces of {size}");
+                assert_eq!(validator.advance(piece, |_, _| {}), Ok(()), "in pieces of {size}");
             }
             assert_eq!(validator.frame, 5);
         }
@@ -241,7 +250,7 @@ mod tests {
         let mut stream = fragment(Opcode::Binary, true, b"x");
         stream.extend(fragment(Opcode::Continuation, true, b"nothing to continue"));
         let mut seen = Vec::new();
-        let observe = |part: FramePart<'_>| match part {
+        let observe = |part: FramePart<'_>, _| match part {
             FramePart::Header(header) => seen.push(header.opcode.to_string()),
             FramePart::Payload(piece) => seen.push(format!("payload {piece:?}")),
             FramePart::End => seen.push("end".to_owned()),
@@ -254,7 +263,7 @@ mod tests {
     fn a_frame_may_break_the_rules_for_its_message() {
         let fault_in = |frames: &[&[u8]], max_message, max_fragments| {
             let mut validator = FrameValidator::new(max_message, max_fragments);
-            validator.advance(&frames.concat(), |_| {}).expect_err("a fault").fault
+            validator.advance(&frames.concat(), |_, _| {}).expect_err("a fault").fault
         };
         let first = &*fragment(Opcode::Text, false, b"abc");
         let more = &*fragment(Opcode::Continuation, false, b"abc");
@@ -293,14 +302,15 @@ mod tests {
     #[test]
     fn a_frame_behind_an_empty_close_is_not_its_body() {
         let frames = [fragment(Opcode::Close, true, b""), fragment(Opcode::Text, true, b"x")];
-        assert_eq!(validator().advance(&frames.concat(), |_| {}), Ok(()));
+        assert_eq!(validator().advance(&frames.concat(), |_, _| {}), Ok(()));
     }
 
     #[test]
     fn a_length_of_2_to_the_60_is_refused_by_its_header() {
         let mut bytes = Vec::new();
         FrameHeader::new(Opcode::Binary, KEY, 1 << 60).encode(&mut bytes);
-        let fault = FrameValidator::new(1 << 24, 9).advance(&bytes, |_| {}).expect_err("too big");
+        let fault =
+            FrameValidator::new(1 << 24, 9).advance(&bytes, |_, _| {}).expect_err("too big");
         let expected =
             FaultAt { valid: 0, parsed: 14, frame: 1, fault: Fault::MessageTooBig(1 << 24) };
         assert_eq!(fault, expected);
