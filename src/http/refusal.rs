@@ -77,6 +77,8 @@ pub enum Refusal {
     TooManyHandshakes,
     /// The server has this many WebSockets already, which is its limit.
     TooManyClients(usize),
+    /// The messages that are on their way take all the memory that they may have.
+    OutOfMemory,
     /// This many pages watch the wire already.
     TooManyWatchers(usize),
     /// The server is shutting down.
@@ -145,6 +147,7 @@ impl Refusal {
             Refusal::Private(_) => (StatusCode::FORBIDDEN, None),
             Refusal::TooManyHandshakes
             | Refusal::TooManyClients(_)
+            | Refusal::OutOfMemory
             | Refusal::TooManyWatchers(_)
             | Refusal::ShuttingDown
             | Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
@@ -237,6 +240,9 @@ impl Refusal {
             Refusal::TooManyClients(limit) => {
                 write!(f, "this server has room for {limit} WebSockets, and all are taken")
             }
+            Refusal::OutOfMemory => f.write_str(
+                "the messages of other clients take all the memory that this server may use for them",
+            ),
             Refusal::TooManyWatchers(limit) => {
                 write!(f, "{limit} pages watch the wire already, and there is no room for another")
             }

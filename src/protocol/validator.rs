@@ -28,6 +28,8 @@ pub struct FrameRules {
     open_message: Option<OpenMessage>,
     /// The body so far of a Close frame, the only payload that the rules look at.
     close: Option<CloseBody>,
+    /// Bytes of payload that the current message has announced. 0 behind its last frame.
+    announced: u64,
     max_message: usize,
     max_fragments: u32,
 }
@@ -105,6 +107,14 @@ impl FrameValidator {
 }
 
 impl FrameValidator {
+    /// Bytes of payload that have come of a message whose last byte has not.
+    #[inline]
+    pub fn bytes_under_way(&self) -> usize {
+        // A control frame between two fragments makes this a few bytes less.
+        let missing = self.parser.payload_left().unwrap_or(0);
+        usize::try_from(self.rules.announced.saturating_sub(missing)).unwrap_or(usize::MAX)
+    }
+
     /// The bytes of a header whose last bytes have not arrived.
     #[inline]
     pub fn header_so_far(&self) -> &[u8] {
@@ -116,7 +126,7 @@ impl FrameRules {
     /// The rules before the first frame. A message may have `max_message` bytes in `max_fragments`
     /// frames.
     pub fn new(max_message: usize, max_fragments: u32) -> FrameRules {
-        FrameRules { open_message: None, close: None, max_message, max_fragments }
+        FrameRules { open_message: None, close: None, announced: 0, max_message, max_fragments }
     }
 
     /// Checks the next part of a frame. The rules for a single header come first, then the limit on
@@ -162,12 +172,16 @@ impl FrameRules {
             return Err(Fault::TooManyFragments(self.max_fragments));
         }
         self.open_message = (!header.fin).then_some(OpenMessage { bytes, fragments });
+        self.announced = bytes;
         Ok(())
     }
 
     /// Checks the body of a Close when its frame is complete (RFC 6455 section 5.5.1).
     #[inline]
     fn check_end(&mut self) -> Result<(), Fault> {
+        if self.open_message.is_none() {
+            self.announced = 0;
+        }
         match self.close.take() {
             None => Ok(()),
             Some(CloseBody { masking_key, masked: mut body }) => {
@@ -189,6 +203,35 @@ mod tests {
         let mut frame = Frame::new(opcode, KEY, payload);
         frame.header.fin = fin;
         frame.encode()
+    }
+
+    #[test]
+    fn bytes_count_as_under_way_until_their_message_is_complete() {
+        let stream = [
+            fragment(Opcode::Text, false, b"12345"),
+            fragment(Opcode::Continuation, true, b"678"),
+            fragment(Opcode::Ping, true, b"ping"),
+            fragment(Opcode::Binary, true, b"9"),
+        ]
+        .concat();
+        let mut validator = validator();
+        let counts: Vec<usize> = stream
+            .iter()
+            .map(|byte| {
+                validator.advance(&[*byte], |_, _| {}).expect("valid");
+                validator.bytes_under_way()
+            })
+            .collect();
+        let in_headers = |count: usize, bytes: usize| vec![count; bytes];
+        let expected = [
+            in_headers(0, 6),
+            vec![1, 2, 3, 4, 5],
+            in_headers(5, 6),
+            vec![6, 7, 0],
+            in_headers(0, 10),
+            in_headers(0, 7),
+        ];
+        assert_eq!(counts, expected.concat());
     }
 
     fn validator() -> FrameValidator {
