@@ -22,7 +22,8 @@ pub struct Config {
     pub mode: Mode,
     /// A text message that each client at `/` gets when its WebSocket opens.
     pub greeting: Option<String>,
-    /// The number of WebSockets that may be open at the same time. One more gets HTTP 503.
+    /// The number of WebSockets that may be open at the same time. One more gets HTTP 503. At start, the server
+    /// lowers this number and the next one when the system has no room for so many, and says so in the log.
     pub max_clients: usize,
     /// The number of connections that may be open at the same time without being a WebSocket, or before they
     /// are one. Each costs a thread: until its request has come, for [`handshake_timeout`](Self::handshake_timeout)
@@ -58,8 +59,8 @@ impl Default for Config {
         Config {
             mode: Mode::Echo,
             greeting: None,
-            // A thread takes four of the 65,530 memory maps that Linux gives a process by default: two stacks, and
-            // a guard page for each. 10,000 threads also take a few GiB of address space, but not of memory.
+            // This fits the 65,530 memory maps that Linux gives a process by default: see `MAPS_PER_THREAD`. 10,000
+            // threads also take a few GiB of address space, but not of memory.
             max_clients: 10_000,
             max_handshakes: 1_000,
             // Browsers send about 600 bytes, and a few thousand more when there are cookies.
@@ -103,6 +104,24 @@ pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// How long the connection that wakes the acceptor for a stop may take. It does not leave this machine.
 pub(crate) const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Memory maps that Linux needs for a thread: a stack, a stack for signals, and a guard page for each. A process has
+/// 65,530 by default, and when none is left while a thread starts, the process aborts.
+pub(crate) const MAPS_PER_THREAD: usize = 4;
+
+/// Bytes of address space that a thread needs: its stack, and 64 KiB for guard pages and the stack for signals.
+pub(crate) const THREAD_ADDRESS_SPACE: usize = CLIENT_STACK + 64 * 1024;
+
+/// Bytes of memory that a silent client needs: 20 KiB of the server, and the rest of the system for its socket.
+pub(crate) const CONNECTION_MEMORY: usize = 32 * 1024;
+
+/// Threads that do not serve a connection: main, signals, dispatcher, drain, watch, refuser, the terminal's wire
+/// view, and some for a program that uses the library.
+pub(crate) const OWN_THREADS: usize = 16;
+
+/// Descriptors that are not for a connection with a thread: twice [`REFUSALS_WAITING`] for connections that get HTTP
+/// 503, and some for the listening socket, the drain thread, files and the terminal.
+pub(crate) const OWN_DESCRIPTORS: usize = 2 * REFUSALS_WAITING + 32;
 
 // A connection: its thread, the request, the messages it sends.
 
@@ -191,15 +210,24 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 /// a second piece; for a smaller one the copy is cheaper than the piece.
 pub(crate) const COPY_BELOW: usize = 8 * 1024;
 
-/// Bytes that a drain thread offers the socket in one write: enough to fill it, and few enough that progress is
-/// visible (to the heartbeat and to lingering close) while a large message leaves.
+/// Bytes that the drain thread offers a socket in one write: enough to fill it, and few enough that progress is
+/// visible (to the heartbeat and to lingering close) while a large message leaves. Each slow client with room gets
+/// one such write in turn.
 pub(crate) const DRAIN_BYTES: usize = 64 * 1024;
 
 /// Pieces in one write. Operating systems take at most 1,024, and 64 small frames fill a packet.
 pub(crate) const MAX_PIECES: usize = 64;
 
+/// Sockets that the system reports to the drain thread at once. It asks again until all have been reported.
+#[cfg(unix)]
+pub(crate) const DRAIN_EVENTS: usize = 256;
+
 /// Stack of a drain thread in bytes: none of its calls goes deep.
 pub(crate) const DRAIN_STACK: usize = 64 * 1024;
+
+/// Slow clients that have a drain thread of their own, where one thread cannot wait for all of them (on Windows).
+/// The server drops the next slow client.
+pub(crate) const MAX_DRAIN_THREADS: usize = 256;
 
 // The tap and the wire view: what crosses the wire, for those who watch.
 

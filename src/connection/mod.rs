@@ -66,8 +66,8 @@ pub(crate) struct Accepted {
 /// The body of a connection's thread.
 pub(crate) fn serve(accepted: Accepted, shared: Arc<Shared>) {
     let Accepted { id, peer, socket, handshake, registration } = accepted;
-    let (transport, threads) = (Arc::clone(&socket) as _, Arc::clone(&shared.threads));
-    let outbox = Outbox::new(transport, threads, id, shared.config.max_backlog);
+    let (transport, drainer) = (Arc::clone(&socket) as _, Arc::clone(&shared.drainer));
+    let outbox = Outbox::new(transport, drainer, id, shared.config.max_backlog);
     let tap = Arc::new(shared.tap.connection(id));
     let connection = Connection { id, peer, socket, outbox, tap, shared, registration };
     let session = connection.catch_panic(Stage::Http, || {

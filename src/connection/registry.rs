@@ -109,7 +109,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::outbox::memory::Memory;
+    use crate::outbox::memory::{Memory, drainer};
 
     /// A connected pair of sockets: the server's end and the client's.
     fn pair() -> (Arc<TcpStream>, TcpStream) {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn outbox() -> Arc<Outbox> {
-        Outbox::new(Memory::unlimited() as _, Arc::default(), ConnectionId(1), 100)
+        Outbox::new(Memory::unlimited() as _, drainer(&Arc::default()), ConnectionId(1), 100)
     }
 
     #[test]

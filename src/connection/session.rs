@@ -145,8 +145,9 @@ fn how_it_ended(
     match (abort, ending, closed_before) {
         (Some(AbortReason::TooSlow), ..) => "dropped: it reads too slowly".to_owned(),
         (Some(AbortReason::NoPong), ..) => "dropped: no answer to a Ping".to_owned(),
-        (Some(AbortReason::NoThread), ..) => {
-            "dropped: the system has no thread to drain its backlog".to_owned()
+        (Some(AbortReason::CannotDrain), ..) => {
+            "dropped: it reads slowly, and the system cannot wait for one more such client"
+                .to_owned()
         }
         (_, Ending::Closed(theirs), Some(_)) => {
             format!("the server closed, the client answered {theirs}")
@@ -267,6 +268,7 @@ mod tests {
     use crate::config::{Config, LARGE_FRAME, LONG_FRAGMENT, READ_BUFFER};
     use crate::dispatcher::group::EchoAt;
     use crate::outbox::Outbox;
+    use crate::outbox::memory::drainer;
     use crate::protocol::Frame;
     use crate::tap::Tap;
 
@@ -280,8 +282,12 @@ mod tests {
         let writing =
             thread::spawn(move || sent.chunks(at_once).try_for_each(|part| client.write_all(part)));
         let (sender, events) = unbounded();
-        let outbox =
-            Outbox::new(Arc::clone(&socket) as _, Arc::default(), ConnectionId(1), usize::MAX);
+        let outbox = Outbox::new(
+            Arc::clone(&socket) as _,
+            drainer(&Arc::default()),
+            ConnectionId(1),
+            usize::MAX,
+        );
         let tap = Arc::new(Tap::new().0.connection(ConnectionId(1)));
         let config = Config::default();
         let stream =

@@ -8,6 +8,7 @@ use crossbeam_channel::Sender;
 use crate::config::Config;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
+use crate::outbox::drainer::Drainer;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     /// The address at which this machine reaches the server.
     pub(crate) address: SocketAddr,
     pub(crate) threads: Arc<Threads>,
+    /// Sends the backlogs of slow clients.
+    pub(crate) drainer: Arc<Drainer>,
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Semaphore>,
     /// Places for pages that watch the wire.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use super::outcome::Cause;
+use super::transport::Transport;
 use crate::config::{MAX_PIECES, MESSAGE_OVERHEAD};
 
 /// Unsent bytes for one client, in the order in which they have to leave.
@@ -78,6 +79,19 @@ impl Backlog {
         }
         own
     }
+}
+
+/// A client with a backlog, as the drainer sees it.
+pub(super) trait Backlogged: Send + Sync {
+    /// The way to the client.
+    fn transport(&self) -> &dyn Transport;
+
+    /// Offers the socket the next part of the backlog, and does not wait. Returns false when the
+    /// socket takes nothing more, or nothing is left to send.
+    fn write_some(&self) -> bool;
+
+    /// Sends the whole backlog, and waits for the client as long as that takes.
+    fn write_all(&self);
 }
 
 #[cfg(test)]

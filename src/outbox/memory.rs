@@ -2,12 +2,15 @@
 //! decides how many bytes the "socket" takes.
 
 use std::io::{self, IoSlice};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::drainer::Drainer;
 use super::transport::Transport;
 use crate::protocol::{Frame, Opcode};
 use crate::sys::lock::lock;
+use crate::sys::threads::Threads;
 
 /// No test waits longer than this for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -27,6 +30,11 @@ struct State {
     sends: usize,
     output_ended: bool,
     aborted: bool,
+}
+
+/// A drainer that serves transports in memory. None of its loops runs, because those are for sockets.
+pub(crate) fn drainer(threads: &Arc<Threads>) -> Arc<Drainer> {
+    Drainer::new(Arc::clone(threads)).expect("a few descriptors").0
 }
 
 impl Memory {
@@ -127,6 +135,10 @@ impl Transport for Memory {
     fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.wait("room", |state| state.room > 0 || state.aborted);
         self.send_now(pieces)
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        None
     }
 
     fn end_output(&self) {

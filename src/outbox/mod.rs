@@ -4,7 +4,7 @@
 //! writes by itself (Pong and Close). One lock keeps frames whole and in order, and one place knows
 //! when a Close frame has been sent, because nothing may follow it (RFC 6455 section 5.5.1).
 //!
-//! A send never waits. The socket takes what it can at once, and a drain thread sends the rest. When a
+//! A send never waits. The socket takes what it can at once, and the drain thread sends the rest. When a
 //! client does not read its own echoes, flow control stops the server from reading its messages. When
 //! it does not read the messages of others, [`send`](Outbox::send) answers
 //! [`BacklogFull`](SendOutcome::BacklogFull), and the [dispatcher](crate::dispatcher) drops the client.
@@ -13,7 +13,8 @@
 //! |---|---|
 //! | [`batch`] | encodes frames, once for all their receivers |
 //! | `backlog` | the bytes that the socket has not taken yet |
-//! | `drain` | the thread that sends the backlog of a slow client |
+//! | `drain` | the outbox's part in sending the backlog of a slow client |
+//! | [`drainer`], `poller` | the one thread that waits for all slow clients, and sends their backlogs |
 //! | `flow_control` | lets a client's thread wait, so that TCP slows its client down |
 //! | `outcome` | the words for it: cause, outcome of a send, reason of an abort |
 //! | [`transport`] | the socket, in a write that waits and one that does not |
@@ -21,10 +22,13 @@
 mod backlog;
 pub mod batch;
 mod drain;
+pub mod drainer;
 mod flow_control;
 #[cfg(test)]
 pub(crate) mod memory;
 mod outcome;
+#[cfg(unix)]
+mod poller;
 pub mod transport;
 
 use std::io::{self, IoSlice};
@@ -35,6 +39,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use self::backlog::Backlog;
+use self::drainer::Drainer;
 use self::flow_control::FlowControl;
 pub use self::outcome::{AbortReason, Cause, SendOutcome};
 use self::transport::Transport;
@@ -42,7 +47,6 @@ use crate::config::MAX_PIECES;
 use crate::protocol::{CloseCode, Opcode, encode_unmasked, fit_reason};
 use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
-use crate::sys::threads::Threads;
 use crate::tap::ConnectionTap;
 
 /// The way out to one client.
@@ -50,9 +54,9 @@ use crate::tap::ConnectionTap;
 /// Shared by the client's thread, the dispatcher and, while there is a backlog, the drain thread.
 pub struct Outbox {
     transport: Arc<dyn Transport>,
-    /// Starts the drain thread.
-    threads: Arc<Threads>,
-    /// For the name of the drain thread.
+    /// Sends the backlog.
+    drainer: Arc<Drainer>,
+    /// The name of the client for the drainer.
     client: ConnectionId,
     /// In bytes; see [`Config::max_backlog`](crate::Config::max_backlog).
     max_backlog: usize,
@@ -69,7 +73,7 @@ struct State {
     /// The answer to the handshake, until it is sent.
     handshake_response: Option<(Bytes, Arc<ConnectionTap>)>,
     backlog: Backlog,
-    /// Whether a drain thread runs. While it does, everyone else only adds to the backlog.
+    /// Whether the drainer sends the backlog. While it does, everyone else only adds to the backlog.
     is_draining: bool,
     /// The code of the Close frame that has been sent.
     close_sent: Option<CloseCode>,
@@ -92,13 +96,13 @@ impl Outbox {
     /// Creates the outbox of a client. `max_backlog` is in bytes.
     pub fn new(
         transport: Arc<dyn Transport>,
-        threads: Arc<Threads>,
+        drainer: Arc<Drainer>,
         client: ConnectionId,
         max_backlog: usize,
     ) -> Arc<Outbox> {
         Arc::new(Outbox {
             transport,
-            threads,
+            drainer,
             client,
             max_backlog,
             state: Mutex::new(State {
@@ -280,6 +284,7 @@ impl Outbox {
         if !matches!(state.stage, Stage::Aborted(_)) {
             state.stage = Stage::Aborted(reason);
             state.backlog = Backlog::default();
+            self.stop_draining(state);
             self.transport.abort();
             self.flow_control.abort();
         }

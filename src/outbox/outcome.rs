@@ -35,6 +35,6 @@ pub enum AbortReason {
     CloseTimeout,
     /// A write failed, so the connection is lost.
     Lost,
-    /// The system could not start a thread that waits for a slow client.
-    NoThread,
+    /// The client reads slowly, and the system has no memory to wait for its socket, or no thread.
+    CannotDrain,
 }

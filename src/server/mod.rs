@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `acceptor` | accepts connections, and gives each a thread |
 //! | `refuser` | answers 503 when the server is full |
+//! | `sizing` | lowers the limits on connections to what the system allows |
 //! | [`stopper`] | ends a running server from any thread |
 
 mod acceptor;
 mod refuser;
+mod sizing;
 pub mod stopper;
 
 use std::io;
@@ -22,13 +24,18 @@ use crossbeam_channel::{Receiver, bounded};
 use self::acceptor::Acceptor;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
-use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, MAX_WATCHERS, REFUSALS_WAITING};
+use crate::config::{
+    CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MAX_WATCHERS, REFUSALS_WAITING,
+};
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
+use crate::outbox::drainer::{DrainLoop, Drainer};
+use crate::sys::capacity::Capacity;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
+use crate::sys::threads::Threads;
 use crate::tap::Tap;
 use crate::tap::crossing::TimedCrossing;
 use crate::wire;
@@ -52,6 +59,7 @@ pub struct Server {
     address: SocketAddr,
     shared: Shared,
     events: Receiver<Event>,
+    drain_loop: DrainLoop,
     crossings: Receiver<TimedCrossing>,
     watch_requests: Receiver<WatchRequest>,
     stop: Arc<Stop>,
@@ -63,23 +71,52 @@ fn run_id() -> String {
     format!("{:x}", time.as_millis())
 }
 
+/// Makes the body of a thread that all clients need: when it fails or panics, the server ends, because
+/// it would leave its clients waiting.
+fn vital(
+    what: &'static str,
+    stopper: Stopper,
+    body: impl FnOnce() -> io::Result<()>,
+) -> impl FnOnce() {
+    move || {
+        let failed = match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(result) => result.err().map(|error| error.to_string()),
+            Err(_) => Some("it panicked".to_owned()),
+        };
+        if let Some(why) = failed {
+            log::error!("internal error: {what} failed, so the server ends: {why}");
+            stopper.stop();
+        }
+    }
+}
+
 impl Server {
     /// Listens at `listen`, which is `HOST:PORT`. Port 0 picks a free port.
     ///
+    /// When the system has no room for as many connections as `config` allows, this lowers the limits
+    /// and says so in the log. It raises the process's own limit on descriptors as far as it needs them.
+    ///
     /// # Errors
     /// When `listen` is not an address of this machine, or when it is in use.
-    pub fn bind(listen: &str, config: Config) -> io::Result<Server> {
+    pub fn bind(listen: &str, mut config: Config) -> io::Result<Server> {
         let listener = TcpListener::bind(listen)?;
         #[cfg(unix)]
         rustix::net::listen(&listener, crate::config::ACCEPT_QUEUE)?;
         let address = listener.local_addr()?;
+        let capacity = Capacity::read(sizing::wanted_descriptors(&config));
+        if let Some(line) = sizing::fit(&mut config, &capacity) {
+            log::warn!("{line}");
+        }
         let (sender, events) = bounded(EVENTS_WAITING);
         let (tap, crossings) = Tap::new();
         let (watch_list, watch_requests) = WatchList::new();
+        let threads = Arc::new(Threads::new(sizing::max_threads(&capacity)));
+        let (drainer, drain_loop) = Drainer::new(Arc::clone(&threads))?;
         let shared = Shared {
             origins: Origins::new(listen, &config.allow_origin),
             address: reachable(address),
-            threads: Arc::default(),
+            threads,
+            drainer,
             clients: Semaphore::new(config.max_clients),
             watchers: Semaphore::new(MAX_WATCHERS),
             tap,
@@ -91,7 +128,16 @@ impl Server {
         let spare = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
         let stop = Stop { requested: AtomicBool::new(false), spare: Mutex::new(spare) };
         let stop = Arc::new(stop);
-        Ok(Server { listener, address, shared, events, crossings, watch_requests, stop })
+        Ok(Server {
+            listener,
+            address,
+            shared,
+            events,
+            drain_loop,
+            crossings,
+            watch_requests,
+            stop,
+        })
     }
 
     /// The address at which the server listens, with the port that was picked.
@@ -122,13 +168,14 @@ impl Server {
         let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
         let events = self.events;
         let stopper = Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) };
-        threads.spawn("dispatcher".to_owned(), CLIENT_STACK, move || {
-            let run = AssertUnwindSafe(|| dispatcher.run(&events));
-            if catch_unwind(run).is_err() {
-                log::error!("internal error: the dispatcher panicked, so the server ends");
-                stopper.stop();
-            }
-        })?;
+        let dispatch = vital("the dispatcher", stopper.clone(), move || {
+            dispatcher.run(&events);
+            Ok(())
+        });
+        threads.spawn("dispatcher".to_owned(), CLIENT_STACK, dispatch)?;
+        let drain_loop = self.drain_loop;
+        let drain = vital("the drain thread", stopper, move || drain_loop.run());
+        threads.spawn("drain".to_owned(), DRAIN_STACK, drain)?;
         let tap = Arc::downgrade(&self.shared.tap);
         let (crossings, requests) = (self.crossings, self.watch_requests);
         let began = Instant::now();

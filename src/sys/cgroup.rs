@@ -17,8 +17,7 @@ pub const MEMORY: Limit =
     Limit { controller: "memory", file_v1: "memory.limit_in_bytes", file_v2: "memory.max" };
 
 /// The number of processes and threads.
-pub const TASKS: Limit =
-    Limit { controller: "pids", file_v1: "pids.max", file_v2: "pids.max" };
+pub const TASKS: Limit = Limit { controller: "pids", file_v1: "pids.max", file_v2: "pids.max" };
 
 /// Reads the limit from this process's group and from all groups around it, and returns the smallest.
 /// Returns `None` if none of them sets it.

@@ -199,13 +199,14 @@ fn statistics_count_by_path() {
     assert_eq!(stats["paths"]["/echo"]["bytes_in"], 11, "{stats}");
     assert_eq!(stats["paths"]["/room"]["bytes_in"], 308, "{stats}");
     assert_eq!(stats["messages_out"], 2, "{stats}");
-    // The dispatcher, the watch thread, the refuser, three clients, and the connection that asks.
-    assert_eq!(stats["threads"], 7, "{stats}");
+    // The dispatcher, the drain thread, the watch thread, the refuser, three clients, and the
+    // connection that asks.
+    assert_eq!(stats["threads"], 8, "{stats}");
     assert_eq!(stats["connected"][1]["path"], "/room/blue", "{stats}");
     red.send_close(1000, "");
     red.close();
     drop(red);
-    server.wait_for_stats("six threads", |stats| stats["threads"] == 6);
+    server.wait_for_stats("seven threads", |stats| stats["threads"] == 7);
     assert_eq!(server.stats()["clients"], 2);
 }
 

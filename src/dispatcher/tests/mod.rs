@@ -13,7 +13,7 @@ use super::on_demand::{DemoAction, DemoError};
 use super::stats::Snapshot;
 use super::*;
 use crate::outbox::AbortReason;
-use crate::outbox::memory::{DEADLINE, Memory};
+use crate::outbox::memory::{DEADLINE, Memory, drainer};
 use crate::protocol::CloseCode;
 
 /// A dispatcher that runs in a thread of its own.
@@ -39,8 +39,7 @@ fn run(config: Config) -> Running {
 impl Running {
     fn join(&self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<Outbox> {
         let transport = Arc::clone(memory) as _;
-        let outbox =
-            Outbox::new(transport, Arc::clone(&self.threads), conn(client), self.max_backlog);
+        let outbox = Outbox::new(transport, drainer(&self.threads), conn(client), self.max_backlog);
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::default();
         let joined =
@@ -335,7 +334,7 @@ impl ByHand {
 
     fn join_at(&mut self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<AtomicU64> {
         let transport = Arc::clone(memory) as _;
-        let outbox = Outbox::new(transport, Arc::clone(&self.threads), conn(client), 1 << 20);
+        let outbox = Outbox::new(transport, drainer(&self.threads), conn(client), 1 << 20);
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);
