@@ -42,6 +42,10 @@ pub struct Config {
     /// drops the slow client. When the client's own messages cause it, the server stops reading from it; TCP then
     /// slows the client down, and nothing is lost.
     pub max_backlog: usize,
+    /// Bytes that all messages on their way and all backlogs may take together. `None` is a quarter of the memory
+    /// that the machine or its cgroup has. When they take more, the clients that owe most lose theirs: they get
+    /// Close 1013, or are disconnected when they do not read. New clients get HTTP 503 meanwhile.
+    pub max_memory: Option<usize>,
     /// The time in which the whole request head must arrive. A later one gets HTTP 408.
     pub handshake_timeout: Duration,
     /// The silence of a client after which the server sends a Ping. `None` switches the heartbeat off.
@@ -69,6 +73,7 @@ impl Default for Config {
             // Cases 9.3.1 and 9.4.1 of the Autobahn test suite send 65,536 fragments, so the limit is above that.
             max_fragments: 128 * 1024,
             max_backlog: 1024 * 1024,
+            max_memory: None,
             handshake_timeout: Duration::from_secs(10),
             // Many proxies and home routers forget a connection after 60 seconds of silence. A third of that leaves
             // room for the answer.
@@ -199,6 +204,16 @@ pub(crate) const CHEAP_SNAPSHOT: Duration = Duration::from_millis(1);
 /// A snapshot that takes longer is shown again for this many times the time it took. So the dispatcher spends at most
 /// a twentieth of its time on snapshots.
 pub(crate) const SNAPSHOT_PAUSE: u32 = 20;
+
+/// How often the dispatcher looks for clients that have to give up memory, while messages take too much of it. It looks
+/// at all clients, and they need a moment to let go.
+pub(crate) const SHED_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Bytes that a client must at least owe to lose them when memory is short. Clients that owe less are not the reason.
+pub(crate) const SHED_AT_LEAST: usize = 16 * 1024;
+
+/// Bytes for all messages on a system that does not say how much memory it has.
+pub(crate) const MESSAGE_MEMORY: usize = 1024 * 1024 * 1024;
 
 // The outbox: the only way out to a client.
 

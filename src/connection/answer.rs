@@ -27,9 +27,12 @@ impl Connection {
         head: &RequestHead,
         handshake_permit: &mut Option<Permit>,
     ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
-        let Shared { config, clients, watchers, events, address, .. } = &*self.shared;
+        let Shared { config, memory, clients, watchers, events, address, .. } = &*self.shared;
         match route {
             Route::WebSocket(service, handshake) => {
+                if memory.is_exhausted() {
+                    return Err(Refusal::OutOfMemory);
+                }
                 let full = Refusal::TooManyClients(config.max_clients);
                 let place = clients.try_acquire().ok_or(full)?;
                 self.begin()?;

@@ -67,7 +67,8 @@ pub(crate) struct Accepted {
 pub(crate) fn serve(accepted: Accepted, shared: Arc<Shared>) {
     let Accepted { id, peer, socket, handshake, registration } = accepted;
     let (transport, drainer) = (Arc::clone(&socket) as _, Arc::clone(&shared.drainer));
-    let outbox = Outbox::new(transport, drainer, id, shared.config.max_backlog);
+    let memory = Arc::clone(&shared.memory);
+    let outbox = Outbox::new(transport, drainer, memory, id, shared.config.max_backlog);
     let tap = Arc::new(shared.tap.connection(id));
     let connection = Connection { id, peer, socket, outbox, tap, shared, registration };
     let session = connection.catch_panic(Stage::Http, || {

@@ -24,6 +24,11 @@ impl ReadAhead {
         ReadAhead { unread: 0..leftover.len(), bytes: leftover, busy: false }
     }
 
+    /// Bytes of memory that the buffer takes.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Fills `buffer` with the next bytes, and calls `read` on the socket only when there are none.
     /// Returns how many bytes there are; 0 is the end of the stream.
     ///

@@ -119,7 +119,13 @@ mod tests {
     }
 
     fn outbox() -> Arc<Outbox> {
-        Outbox::new(Memory::unlimited() as _, drainer(&Arc::default()), ConnectionId(1), 100)
+        Outbox::new(
+            Memory::unlimited() as _,
+            drainer(&Arc::default()),
+            Arc::default(),
+            ConnectionId(1),
+            100,
+        )
     }
 
     #[test]

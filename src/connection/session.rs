@@ -72,7 +72,10 @@ impl Session {
                 Pause::Ended(ending) => break ending,
             }
         };
-        self.finish(&ending);
+        let closed_before = self.leave(&ending);
+        // Lingering takes time, and what tungstenite has of an incomplete message may be large.
+        self = self.with_new_buffer();
+        self.linger(&ending, closed_before);
     }
 
     /// Replaces the buffer of tungstenite, which is empty now. tungstenite itself never gives back memory
@@ -88,12 +91,13 @@ impl Session {
         Box::new(Session { websocket, ..session })
     }
 
-    /// Leaves the dispatcher, closes what is still open, and lingers.
+    /// Leaves the dispatcher, and closes what is still open. Returns the code of a Close that this side had
+    /// sent before.
     ///
-    /// Not inlined into [`run`](Self::run), whose place on the stack is held while the client is
-    /// connected.
+    /// This and [`linger`](Self::linger) are not inlined into [`run`](Self::run), whose place on the stack
+    /// is held while the client is connected.
     #[inline(never)]
-    fn finish(&mut self, ending: &Ending) {
+    fn leave(&mut self, ending: &Ending) -> Option<CloseCode> {
         let closed_before = self.outbox.close_info().0;
         let stream = self.websocket.get_mut();
         stream.flush_and_wait();
@@ -108,6 +112,12 @@ impl Session {
         }
         // After a Close this only says that nothing follows it. Without a Close it ends the output.
         self.outbox.send_final(&[]);
+        closed_before
+    }
+
+    /// Lingers, and says how the connection ended.
+    #[inline(never)]
+    fn linger(&mut self, ending: &Ending, closed_before: Option<CloseCode>) {
         linger(&self.socket, &self.outbox, self.close_timeout);
         let how = how_it_ended(self.outbox.close_info().1, ending, closed_before);
         log::info!("{self} left {}: {how}", self.service);
@@ -145,6 +155,9 @@ fn how_it_ended(
     match (abort, ending, closed_before) {
         (Some(AbortReason::TooSlow), ..) => "dropped: it reads too slowly".to_owned(),
         (Some(AbortReason::NoPong), ..) => "dropped: no answer to a Ping".to_owned(),
+        (Some(AbortReason::OutOfMemory), ..) => {
+            "dropped: it owes most of the memory for messages, which is used up".to_owned()
+        }
         (Some(AbortReason::CannotDrain), ..) => {
             "dropped: it reads slowly, and the system cannot wait for one more such client"
                 .to_owned()
@@ -285,6 +298,7 @@ mod tests {
         let outbox = Outbox::new(
             Arc::clone(&socket) as _,
             drainer(&Arc::default()),
+            Arc::default(),
             ConnectionId(1),
             usize::MAX,
         );

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
 use crate::outbox::drainer::Drainer;
+use crate::sys::message_memory::MessageMemory;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) threads: Arc<Threads>,
     /// Sends the backlogs of slow clients.
     pub(crate) drainer: Arc<Drainer>,
+    /// Counts the messages of all clients.
+    pub(crate) memory: Arc<MessageMemory>,
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Semaphore>,
     /// Places for pages that watch the wire.

@@ -12,9 +12,9 @@ use super::read_ahead::ReadAhead;
 use crate::config::{Config, MESSAGE_OVERHEAD};
 use crate::dispatcher::event::{Event, Joined, Received};
 use crate::outbox::Outbox;
-use crate::protocol::Side;
 use crate::protocol::parser::FramePart;
 use crate::protocol::validator::{FaultAt, FrameValidator};
+use crate::protocol::{Fault, Side};
 use crate::sys::ConnectionId;
 use crate::sys::socket::read_uninterrupted;
 use crate::tap::ConnectionTap;
@@ -128,10 +128,21 @@ impl ClientStream {
         if self.staged.is_empty() {
             return;
         }
+        // From here on they count as in flight.
+        self.outbox.set_under_way(0);
         let cost = std::mem::take(&mut self.staged_cost);
         let messages = std::mem::take(&mut self.staged);
         self.outbox.add_in_flight(cost);
         self.tell(Event::Received { client: self.id, messages, cost });
+    }
+
+    /// Counts what this thread keeps: the message that is not complete, and bytes that were read ahead.
+    /// Without a large message that is 0 from one read to the next, and costs nothing.
+    fn count_memory(&mut self) {
+        self.outbox.set_under_way(self.validator.bytes_under_way() + self.read_ahead.capacity());
+        if self.outbox.must_report_memory() {
+            self.tell(Event::OutOfMemory);
+        }
     }
 
     /// Reads the next bytes for tungstenite: whole headers, and payload.
@@ -145,6 +156,10 @@ impl ClientStream {
             // dispatcher in one piece.
             self.hand_over();
             self.outbox.wait_for_room();
+            if self.outbox.must_let_go() {
+                self.fault = Some(self.validator.stop(Fault::OutOfMemory));
+                return Err(stopped());
+            }
             // The start of a header waits in front until the rest of the header has come.
             let held = self.validator.header_so_far().len();
             buffer[..held].copy_from_slice(self.validator.header_so_far());
@@ -158,6 +173,7 @@ impl ClientStream {
             }
             self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
             let ready = self.validate(&buffer[..held + count], held)?;
+            self.count_memory();
             if ready > 0 {
                 return Ok(ready);
             }
@@ -220,6 +236,12 @@ impl ClientStream {
             self.tap.frame(Side::Client, frame);
         }
         self.tap.end(how);
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.outbox.set_under_way(0);
     }
 }
 

@@ -31,6 +31,8 @@ pub enum AbortReason {
     /// The client did not answer a Ping, and a Close frame could not reach it because of the bytes
     /// before it.
     NoPong,
+    /// The memory for messages is used up, and the client has the largest part of it.
+    OutOfMemory,
     /// The client did not answer a Close, or did not read its last bytes, in time.
     CloseTimeout,
     /// A write failed, so the connection is lost.

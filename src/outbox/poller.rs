@@ -173,7 +173,13 @@ mod tests {
 
         fn outbox(&self, id: u64, socket: &Arc<TcpStream>) -> Arc<Outbox> {
             let drainer = Arc::clone(&self.drainer);
-            Outbox::new(Arc::clone(socket) as _, drainer, ConnectionId(id), usize::MAX)
+            Outbox::new(
+                Arc::clone(socket) as _,
+                drainer,
+                Arc::default(),
+                ConnectionId(id),
+                usize::MAX,
+            )
         }
 
         /// Expects that the drain thread ends once the outboxes have gone.

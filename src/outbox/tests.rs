@@ -9,7 +9,13 @@ const LIMIT: usize = 100;
 
 fn outbox(transport: &Arc<Memory>) -> (Arc<Outbox>, Arc<Threads>) {
     let threads = Arc::new(Threads::default());
-    let outbox = Outbox::new(Arc::clone(transport) as _, drainer(&threads), ConnectionId(1), LIMIT);
+    let outbox = Outbox::new(
+        Arc::clone(transport) as _,
+        drainer(&threads),
+        Arc::default(),
+        ConnectionId(1),
+        LIMIT,
+    );
     (outbox, threads)
 }
 
@@ -189,7 +195,8 @@ fn without_sockets_each_slow_client_has_a_thread_until_there_are_too_many() {
     let memory = Memory::with_room(0);
     let slow_client = || {
         let transport = Arc::clone(&memory) as _;
-        let outbox = Outbox::new(transport, Arc::clone(&drainer), ConnectionId(1), LIMIT);
+        let outbox =
+            Outbox::new(transport, Arc::clone(&drainer), Arc::default(), ConnectionId(1), LIMIT);
         outbox.send(&[bytes(1, 1)], Cause::Others);
         outbox
     };
@@ -203,7 +210,8 @@ fn without_sockets_each_slow_client_has_a_thread_until_there_are_too_many() {
     memory.wait_for_abort();
     threads.wait_for_all();
     let memory = Memory::with_room(0);
-    let outbox = Outbox::new(Arc::clone(&memory) as _, drainer, ConnectionId(1), LIMIT);
+    let outbox =
+        Outbox::new(Arc::clone(&memory) as _, drainer, Arc::default(), ConnectionId(1), LIMIT);
     outbox.send(&[bytes(1, 1)], Cause::Others);
     assert_eq!((outbox.close_info().1, threads.live()), (None, 1), "a place is free again");
     outbox.abort(AbortReason::TooSlow);
@@ -213,8 +221,13 @@ fn without_sockets_each_slow_client_has_a_thread_until_there_are_too_many() {
 #[test]
 fn with_a_limit_of_0_a_client_that_reads_is_served() {
     let memory = Memory::unlimited();
-    let outbox =
-        Outbox::new(Arc::clone(&memory) as _, drainer(&Arc::default()), ConnectionId(1), 0);
+    let outbox = Outbox::new(
+        Arc::clone(&memory) as _,
+        drainer(&Arc::default()),
+        Arc::default(),
+        ConnectionId(1),
+        0,
+    );
     outbox.wait_for_room();
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Others), SendOutcome::Accepted);
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Own), SendOutcome::Accepted);

@@ -115,6 +115,11 @@ impl FrameValidator {
         usize::try_from(self.rules.announced.saturating_sub(missing)).unwrap_or(usize::MAX)
     }
 
+    /// The place in the stream at which this side stops to read for another reason than a broken rule.
+    pub fn stop(&self, fault: Fault) -> FaultAt {
+        FaultAt { valid: 0, parsed: 0, frame: self.frame, fault }
+    }
+
     /// The bytes of a header whose last bytes have not arrived.
     #[inline]
     pub fn header_so_far(&self) -> &[u8] {

@@ -25,14 +25,16 @@ use self::acceptor::Acceptor;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
 use crate::config::{
-    CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MAX_WATCHERS, REFUSALS_WAITING,
+    CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MAX_WATCHERS, MESSAGE_MEMORY,
+    REFUSALS_WAITING,
 };
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
 use crate::outbox::drainer::{DrainLoop, Drainer};
-use crate::sys::capacity::Capacity;
+use crate::sys::capacity::{self, Capacity};
+use crate::sys::message_memory::MessageMemory;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
 use crate::sys::threads::Threads;
@@ -69,6 +71,11 @@ pub struct Server {
 fn run_id() -> String {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{:x}", time.as_millis())
+}
+
+/// A quarter of the memory that the system has for this program, in bytes.
+fn quarter_of_memory() -> usize {
+    capacity::memory().map_or(MESSAGE_MEMORY, |bytes| bytes / 4)
 }
 
 /// Makes the body of a thread that all clients need: when it fails or panics, the server ends, because
@@ -117,6 +124,7 @@ impl Server {
             address: reachable(address),
             threads,
             drainer,
+            memory: MessageMemory::new(config.max_memory.unwrap_or_else(quarter_of_memory)),
             clients: Semaphore::new(config.max_clients),
             watchers: Semaphore::new(MAX_WATCHERS),
             tap,
@@ -165,7 +173,11 @@ impl Server {
     /// When the system cannot start the server's own threads.
     pub fn run(self) -> io::Result<()> {
         let threads = Arc::clone(&self.shared.threads);
-        let dispatcher = Dispatcher::new(&self.shared.config, Arc::clone(&threads));
+        let dispatcher = Dispatcher::new(
+            &self.shared.config,
+            Arc::clone(&threads),
+            Arc::clone(&self.shared.memory),
+        );
         let events = self.events;
         let stopper = Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) };
         let dispatch = vital("the dispatcher", stopper.clone(), move || {

@@ -22,11 +22,18 @@ pub struct MessageMemory {
     reported: AtomicBool,
 }
 
+impl Default for MessageMemory {
+    /// A count without a limit.
+    fn default() -> Self {
+        let (used, reported) = (AtomicUsize::new(0), AtomicBool::new(false));
+        MessageMemory { limit: usize::MAX, used, reported }
+    }
+}
+
 impl MessageMemory {
     /// Creates a count with a limit in bytes.
     pub fn new(limit: usize) -> Arc<MessageMemory> {
-        let (used, reported) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(MessageMemory { limit, used, reported })
+        Arc::new(MessageMemory { limit, ..MessageMemory::default() })
     }
 
     /// The limit in bytes.

@@ -49,6 +49,11 @@ pub struct Flags {
     #[argh(option, default = "Config::default().max_backlog", arg_name = "bytes")]
     pub max_backlog: usize,
 
+    /// bytes that all messages on their way may take; then the largest debtors get Close 1013 (default: a quarter
+    /// of the memory)
+    #[argh(option, arg_name = "bytes")]
+    pub max_memory: Option<usize>,
+
     /// seconds that a client has for its request head; later it gets HTTP 408 (default 10)
     #[argh(
         option,

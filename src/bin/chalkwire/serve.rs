@@ -27,6 +27,7 @@ pub fn serve(flags: Flags) -> Result<(), String> {
         max_message: flags.max_message,
         max_fragments: flags.max_fragments,
         max_backlog: flags.max_backlog,
+        max_memory: flags.max_memory,
         handshake_timeout: flags.handshake_timeout,
         ping_interval: Some(flags.ping_interval).filter(|interval| !interval.is_zero()),
         pong_timeout: flags.pong_timeout,
