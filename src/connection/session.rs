@@ -75,6 +75,7 @@ impl Session {
         let closed_before = self.leave(&ending);
         // Lingering takes time, and what tungstenite has of an incomplete message may be large.
         self = self.with_new_buffer();
+        self.websocket.get_mut().discard();
         self.linger(&ending, closed_before);
     }
 

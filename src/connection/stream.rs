@@ -101,6 +101,12 @@ impl ClientStream {
         self.outbox.wait_until_idle();
     }
 
+    /// Gives back the memory of bytes that nobody will read.
+    pub fn discard(&mut self) {
+        self.read_ahead = ReadAhead::new(Vec::new());
+        self.outbox.set_under_way(0);
+    }
+
     /// Whether a large message has passed since the last call. Then tungstenite has a large buffer with nothing
     /// in it.
     pub fn take_large_message(&mut self) -> bool {
@@ -236,12 +242,6 @@ impl ClientStream {
             self.tap.frame(Side::Client, frame);
         }
         self.tap.end(how);
-    }
-}
-
-impl Drop for ClientStream {
-    fn drop(&mut self) {
-        self.outbox.set_under_way(0);
     }
 }
 

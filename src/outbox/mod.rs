@@ -347,6 +347,12 @@ impl Outbox {
     }
 }
 
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.set_under_way(0);
+    }
+}
+
 fn send_pieces_now(transport: &dyn Transport, pieces: &[Bytes]) -> io::Result<usize> {
     if let [piece] = pieces {
         return transport.send_now(&[IoSlice::new(piece)]);

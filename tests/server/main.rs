@@ -17,5 +17,6 @@ mod heartbeat;
 mod hostile;
 mod house;
 mod load;
+mod memory;
 mod properties;
 mod readme;
