@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use chalkwire::protocol::{Frame, Opcode};
-use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
 
 use crate::common::program::{Serving, Usage, program};
 use crate::common::*;
@@ -20,13 +20,17 @@ fn raise_descriptors() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// A connection whose client takes very few bytes before it reads.
-fn dial_with_a_small_window(address: SocketAddr) -> TcpStream {
-    let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    // Before it connects, because the system derives its largest segment from it.
-    sockopt::set_socket_recv_buffer_size(&descriptor, 8 * 1024).expect("an open socket");
-    connect(&descriptor, &address).expect("the server listens");
-    let socket = TcpStream::from(descriptor);
+/// A connection on which the server can send only a few kilobytes while the client does not read.
+///
+/// The server's system keeps megabytes for a connection with segments of 64 KiB, which is usual inside one
+/// machine. So the segments are small here, as in a network.
+fn dial_with_small_segments(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    // Both before it connects, because the two systems then agree on them.
+    socket.set_recv_buffer_size(8 * 1024).expect("an open socket");
+    socket.set_tcp_mss(536).expect("an open socket");
+    socket.connect(&address.into()).expect("the server listens");
+    let socket = TcpStream::from(socket);
     socket.set_read_timeout(Some(DEADLINE)).expect("an open socket");
     socket
 }
@@ -113,7 +117,7 @@ fn thousands_of_slow_clients_take_one_thread_and_get_the_whole_message_when_they
     let rest = Usage::at_rest(&server);
     let members: Vec<Raw> = (0..MEMBERS)
         .map(|_| {
-            let mut socket = dial_with_a_small_window(server.address);
+            let mut socket = dial_with_small_segments(server.address);
             socket.write_all(handshake(server.address, "/broadcast", "").as_bytes()).unwrap();
             Raw::read_head(socket)
         })
