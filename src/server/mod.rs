@@ -213,3 +213,27 @@ impl Server {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    /// Whether the server is asked to stop after a thread that all clients need has run `body`.
+    fn stops_after(body: fn() -> io::Result<()>) -> bool {
+        let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
+        let threads = Arc::clone(&server.shared.threads);
+        let body = vital("a thread of this test", server.stopper(), body);
+        threads.spawn("vital".to_owned(), CLIENT_STACK, body).unwrap();
+        threads.wait_for_all();
+        server.stop.requested.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn the_server_ends_when_a_thread_that_all_clients_need_fails_or_panics() {
+        assert!(stops_after(|| panic!("on purpose")));
+        assert!(stops_after(|| Err(io::ErrorKind::OutOfMemory.into())));
+        assert!(!stops_after(|| Ok(())));
+    }
+}
