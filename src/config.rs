@@ -119,6 +119,13 @@ pub(crate) const USUAL_HEADERS: usize = 33;
 /// Bytes asked of the socket in one read of a request head. Most heads are shorter.
 pub(crate) const HEAD_READ: usize = 2 * 1024;
 
+/// Characters of a request's path that a line of the log shows. Paths of this server are shorter.
+pub(crate) const LOGGED_PATH: usize = 200;
+
+/// Characters of a request's method that a line of the log shows. The longest method in use, `UPDATEREDIRECTREF`
+/// (RFC 4437), has 17.
+pub(crate) const LOGGED_METHOD: usize = 20;
+
 /// Bytes of a room's name after percent-decoding: 64 letters, or about 20 Chinese characters.
 pub(crate) const MAX_ROOM_NAME: usize = 64;
 

@@ -48,7 +48,7 @@ impl Connection {
             }
             // Pages and what they ask for do not appear in the wire view: it would show itself.
             Route::Page(response) => {
-                log::debug!("{self} {} {:?} -> 200", head.method, head.path);
+                log::debug!("{self} {head} -> 200");
                 self.answer(response, Some(head));
             }
             Route::Stats => self.answer(self.stats()?, Some(head)),
@@ -71,7 +71,7 @@ impl Connection {
     pub(super) fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
         let response = refusal.response();
         let line = response.line();
-        let asked = head.map(|head| format!("{} {:?} ", head.method, head.path));
+        let asked = head.map(|head| format!("{head} "));
         log::info!("{self} {}-> {line}", asked.unwrap_or_default());
         self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());

@@ -95,9 +95,9 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Waits for the threads that the server always has: main, dispatcher, watch, refuser and signals.
+    /// Waits for the threads that the server always has: main, log, dispatcher, watch, refuser and signals.
     pub fn at_rest(server: &Serving) -> Usage {
-        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 5));
+        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 6));
         Usage::of(server)
     }
 

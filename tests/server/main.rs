@@ -17,5 +17,6 @@ mod heartbeat;
 mod hostile;
 mod house;
 mod load;
+mod log;
 mod properties;
 mod readme;

@@ -118,6 +118,27 @@ pub enum Wire {
     Full,
 }
 
+impl Flags {
+    /// The settings of the server.
+    pub fn config(&self) -> Config {
+        Config {
+            mode: self.mode,
+            greeting: self.greeting.clone(),
+            max_clients: self.max_clients,
+            max_handshakes: self.max_handshakes,
+            max_head: self.max_head,
+            max_message: self.max_message,
+            max_fragments: self.max_fragments,
+            max_backlog: self.max_backlog,
+            handshake_timeout: self.handshake_timeout,
+            ping_interval: Some(self.ping_interval).filter(|interval| !interval.is_zero()),
+            pong_timeout: self.pong_timeout,
+            close_timeout: self.close_timeout,
+            allow_origin: self.allow_origin.clone(),
+        }
+    }
+}
+
 fn wire(text: &str) -> Result<Wire, String> {
     match text {
         "off" => Ok(Wire::Off),
