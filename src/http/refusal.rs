@@ -75,6 +75,8 @@ pub enum Refusal {
     Private(PrivateError),
     /// Too many connections have not finished their handshake, or the system cannot start a thread.
     TooManyHandshakes,
+    /// The request head was not complete when another connection needed the place of this one.
+    PlaceNeeded,
     /// The server has this many WebSockets already, which is its limit.
     TooManyClients(usize),
     /// This many pages watch the wire already.
@@ -144,6 +146,7 @@ impl Refusal {
             Refusal::Origin(_) => (StatusCode::FORBIDDEN, Some("4.2.2")),
             Refusal::Private(_) => (StatusCode::FORBIDDEN, None),
             Refusal::TooManyHandshakes
+            | Refusal::PlaceNeeded
             | Refusal::TooManyClients(_)
             | Refusal::TooManyWatchers(_)
             | Refusal::ShuttingDown
@@ -234,6 +237,9 @@ impl Refusal {
             Refusal::Origin(error) => write!(f, "{error}"),
             Refusal::Private(error) => write!(f, "{error}"),
             Refusal::TooManyHandshakes => f.write_str(WHEN_FULL),
+            Refusal::PlaceNeeded => f.write_str(
+                "the server needed the place for another connection, because the request was not complete",
+            ),
             Refusal::TooManyClients(limit) => {
                 write!(f, "this server has room for {limit} WebSockets, and all are taken")
             }

@@ -9,13 +9,15 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use super::refuser::Refused;
 use crate::config::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN};
-use crate::connection::registry::Registry;
+use crate::connection::registry::{Evicted, Registry};
 use crate::connection::shared::Shared;
 use crate::connection::{self, Accepted};
 use crate::dispatcher::event::Event;
+use crate::http::refusal::Refusal;
 use crate::sys::ConnectionId;
-use crate::sys::semaphore::Semaphore;
+use crate::sys::semaphore::{Permit, Semaphore};
 
 /// Accepts connections, and ends them all at a shutdown.
 pub(super) struct Acceptor {
@@ -24,7 +26,7 @@ pub(super) struct Acceptor {
     pub(super) handshakes: Arc<Semaphore>,
     pub(super) registry: Arc<Registry>,
     /// To the refuser's thread.
-    pub(super) refused: Sender<Arc<TcpStream>>,
+    pub(super) refused: Sender<Refused>,
     /// The stack of a connection's thread, in bytes.
     pub(super) stack: usize,
 }
@@ -65,24 +67,35 @@ impl Acceptor {
         // Nagle's algorithm would keep a small frame back until the frame before it is acknowledged.
         let _ = socket.set_nodelay(true);
         let socket = Arc::new(socket);
-        let Some(handshake) = self.handshakes.try_acquire() else {
+        let Some(place) = self.handshakes.try_acquire().or_else(|| self.make_room()) else {
             let limit = self.shared.config.max_handshakes;
             log::info!("{id} {peer} -> 503: {limit} handshakes are under way");
-            return self.refuse(socket);
+            return self.refuse(socket, Refusal::TooManyHandshakes);
         };
-        let registration = self.registry.register(id, &socket);
-        let accepted = Accepted { id, peer, socket: Arc::clone(&socket), handshake, registration };
+        let registration = self.registry.register(id, &socket, peer.ip(), place);
+        let accepted = Accepted { id, peer, socket: Arc::clone(&socket), registration };
         let shared = Arc::clone(&self.shared);
         let serve = move || connection::serve(accepted, shared);
         if let Err(error) = self.shared.threads.spawn(id.to_string(), self.stack, serve) {
             log::warn!("{id} {peer} -> 503: the system has no thread for it: {error}");
-            self.refuse(socket);
+            self.refuse(socket, Refusal::TooManyHandshakes);
         }
     }
 
-    fn refuse(&self, socket: Arc<TcpStream>) {
+    /// Ends a connection that keeps a place without a request, or after its answer. Such connections cost a
+    /// client nothing, so otherwise a few clients could keep all others out.
+    fn make_room(&self) -> Option<Permit> {
+        let Evicted { id, place, without_answer } = self.registry.evict_one()?;
+        if let Some(socket) = without_answer {
+            log::info!("{id} -> 503: another connection needs its place");
+            self.refuse(socket, Refusal::PlaceNeeded);
+        }
+        Some(place)
+    }
+
+    fn refuse(&self, socket: Arc<TcpStream>, refusal: Refusal) {
         // When the queue is full, the connection is dropped without an answer.
-        let _ = self.refused.try_send(socket);
+        let _ = self.refused.try_send(Refused { socket, refusal });
     }
 
     /// Sends every client a Close, and waits at most for the close timeout until all have left.
