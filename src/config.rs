@@ -28,6 +28,15 @@ pub struct Config {
     /// are one. Each costs a thread: until its request has come, for [`handshake_timeout`](Self::handshake_timeout)
     /// at most, and then until it has taken its answer. One more gets HTTP 503.
     pub max_handshakes: usize,
+    /// The number of connections of any kind that one address may have open. One more gets HTTP 503. All IPv6
+    /// addresses with the same first 64 bits count as one. `None` is 256 for clients of other machines, and any
+    /// number for clients of this machine; a number is for both, and 0 is any number. All clients behind a proxy
+    /// have the proxy's address.
+    pub max_per_address: Option<usize>,
+    /// The number of connections that one address may open in a second, after a burst of ten times as many. One
+    /// more gets HTTP 429. `None` is 100 for clients of other machines, and any number for clients of this machine;
+    /// a number is for both, and 0 is any number.
+    pub max_rate_per_address: Option<u32>,
     /// Bytes of a request head: the request line, the headers and the blank line. A longer head gets HTTP 431,
     /// or HTTP 414 when the request line alone takes more than half of the limit.
     pub max_head: usize,
@@ -62,6 +71,8 @@ impl Default for Config {
             // a guard page for each. 10,000 threads also take a few GiB of address space, but not of memory.
             max_clients: 10_000,
             max_handshakes: 1_000,
+            max_per_address: None,
+            max_rate_per_address: None,
             // Browsers send about 600 bytes, and a few thousand more when there are cookies.
             max_head: 16 * 1024,
             max_message: 16 * 1024 * 1024,
@@ -93,11 +104,25 @@ pub(crate) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause of the acceptor: when a client leaves, others wait half a second at most.
 pub(crate) const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// Connections that wait for the refuser to answer them with HTTP 503. When this many wait, the server drops the
+/// Connections that one address on another machine may have open by default. A class behind one public address has
+/// about thirty browsers, and each of them has a few connections.
+pub(crate) const DEFAULT_PER_ADDRESS: usize = 256;
+
+/// Connections that one address on another machine may open in a second by default.
+pub(crate) const DEFAULT_RATE_PER_ADDRESS: u32 = 100;
+
+/// Seconds for which an address may save up its rate. A class that opens the page together asks for a thousand files
+/// in a moment.
+pub(crate) const BURST_SECONDS: f64 = 10.0;
+
+/// Addresses without a connection that the server remembers because they have come often: about a megabyte.
+pub(crate) const ADDRESSES_KEPT: usize = 16 * 1024;
+
+/// Connections that wait for the refuser to answer them with HTTP 503 or 429. When this many wait, the server drops the
 /// next one without an answer, because a crowd must not make the server hold its sockets.
 pub(crate) const REFUSALS_WAITING: usize = 64;
 
-/// How long the refuser waits until a connection has taken its HTTP 503. One thread refuses all connections, so a
+/// How long the refuser waits until a connection has taken its answer. One thread refuses all connections, so a
 /// slow one must not keep it for long.
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 

@@ -3,10 +3,12 @@
 //! | file | what it does |
 //! |---|---|
 //! | `acceptor` | accepts connections, and gives each a thread |
-//! | `refuser` | answers 503 when the server is full |
+//! | `addresses` | limits the connections of each address |
+//! | `refuser` | answers 503 when the server is full, and 429 when an address is too fast |
 //! | [`stopper`] | ends a running server from any thread |
 
 mod acceptor;
+mod addresses;
 mod refuser;
 pub mod stopper;
 
@@ -20,6 +22,7 @@ use std::time::{Instant, SystemTime};
 use crossbeam_channel::{Receiver, bounded};
 
 use self::acceptor::Acceptor;
+use self::addresses::Addresses;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
 use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, MAX_WATCHERS, REFUSALS_WAITING};
@@ -140,6 +143,7 @@ impl Server {
         let acceptor = Acceptor {
             handshakes: Semaphore::new(self.shared.config.max_handshakes),
             registry: Arc::default(),
+            addresses: Addresses::new(&self.shared.config),
             shared: Arc::new(self.shared),
             refused,
             stack: CLIENT_STACK,

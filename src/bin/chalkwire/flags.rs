@@ -33,6 +33,16 @@ pub struct Flags {
     #[argh(option, default = "Config::default().max_handshakes", arg_name = "n")]
     pub max_handshakes: usize,
 
+    /// open connections of one address; one more gets HTTP 503; 0 is any number (default 256, and any number
+    /// for clients on this machine)
+    #[argh(option, arg_name = "n")]
+    pub max_per_address: Option<usize>,
+
+    /// connections that one address opens in a second, after a burst of ten times as many; one more gets HTTP
+    /// 429; 0 is any number (default 100, and any number for clients on this machine)
+    #[argh(option, arg_name = "n")]
+    pub max_rate_per_address: Option<u32>,
+
     /// bytes of a request head; more gets HTTP 431 (default 16384)
     #[argh(option, default = "Config::default().max_head", arg_name = "bytes")]
     pub max_head: usize,
@@ -126,6 +136,8 @@ impl Flags {
             greeting: self.greeting.clone(),
             max_clients: self.max_clients,
             max_handshakes: self.max_handshakes,
+            max_per_address: self.max_per_address,
+            max_rate_per_address: self.max_rate_per_address,
             max_head: self.max_head,
             max_message: self.max_message,
             max_fragments: self.max_fragments,
