@@ -10,6 +10,7 @@ mod common;
 mod broadcast;
 mod closing;
 mod command_line;
+mod crowds;
 mod echo;
 mod foreign_clients;
 mod handshake;
