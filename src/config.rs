@@ -4,7 +4,11 @@
 //! grow, and every wait for a peer, has a limit here. [`Config`] has the limits that the command line can change;
 //! the constants below it follow the way of a message, from the acceptor to the wire view.
 
+mod check;
+
 use std::time::Duration;
+
+pub use check::{ConfigError, LONGEST, SHORTEST};
 
 /// What the server does with a message that comes in at `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +19,8 @@ pub enum Mode {
     Broadcast,
 }
 
-/// The settings of a server. [`Config::default`] has the defaults of the command line.
+/// The settings of a server. [`Config::default`] has the defaults of the command line, and [`Config::check`] the
+/// range of each number.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What the server does with a message that comes in at `/`.
@@ -26,7 +31,8 @@ pub struct Config {
     pub max_clients: usize,
     /// The number of connections that may be open at the same time without being a WebSocket, or before they
     /// are one. Each costs a thread: until its request has come, for [`handshake_timeout`](Self::handshake_timeout)
-    /// at most, and then until it has taken its answer. One more gets HTTP 503.
+    /// at most, and then until it has taken its answer. One more takes the place of the oldest that waits for its
+    /// client, or gets HTTP 503 if all of them are being answered.
     pub max_handshakes: usize,
     /// The number of connections of any kind that one address may have open. One more gets HTTP 503. All IPv6
     /// addresses with the same first 64 bits count as one. `None` is 256 for clients of other machines, and any
@@ -58,7 +64,9 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// The time that a client has to answer a Close, and the longest time that the server takes to stop.
     pub close_timeout: Duration,
-    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403.
+    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403. An origin
+    /// looks like `https://school.example` or `http://localhost:8080`; a page that was opened from a file has the
+    /// origin `null`.
     pub allow_origin: Vec<String>,
 }
 

@@ -70,8 +70,10 @@ impl Server {
     /// Listens at `listen`, which is `HOST:PORT`. Port 0 picks a free port.
     ///
     /// # Errors
-    /// When `listen` is not an address of this machine, or when it is in use.
+    /// When `listen` is not an address of this machine, or when it is in use; and when
+    /// [`Config::check`] finds a mistake.
     pub fn bind(listen: &str, config: Config) -> io::Result<Server> {
+        config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(listen)?;
         #[cfg(unix)]
         rustix::net::listen(&listener, crate::config::ACCEPT_QUEUE)?;

@@ -16,7 +16,7 @@ use crate::common::*;
 fn send_slow_heads(address: SocketAddr, rounds: &AtomicUsize, stop: &AtomicBool) {
     let connect = || {
         let socket = dial(address);
-        socket.set_nonblocking(true).unwrap();
+        socket.set_nonblocking(true).expect("an open socket");
         (socket, b"GET /echo HTTP/1.1\r\nX: ".iter().chain(b"x".iter().cycle()))
     };
     let mut heads: Vec<_> = (0..100).map(|_| connect()).collect();

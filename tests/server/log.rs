@@ -28,7 +28,7 @@ fn send_refused_requests(serving: &Serving) {
     for _ in 0..REFUSED {
         let mut socket = dial(serving.address);
         let request = format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n");
-        socket.write_all(request.as_bytes()).unwrap();
+        socket.write_all(request.as_bytes()).expect("the request leaves");
         assert!(read_to_end(&mut socket).starts_with("HTTP/1.1 404 "));
     }
 }
@@ -81,12 +81,12 @@ fn the_log_says_how_many_lines_were_lost_while_nobody_read_it() {
 /// A pipe that takes no more bytes.
 #[cfg(target_os = "linux")]
 fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    rustix::io::ioctl_fionbio(&writer, true).expect("a pipe that does not wait");
     for chunk in [4096, 1] {
         while writer.write(&vec![b'x'; chunk]).is_ok() {}
     }
-    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    rustix::io::ioctl_fionbio(&writer, false).expect("a pipe that waits");
     (reader, writer)
 }
 
