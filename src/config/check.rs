@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn times_have_a_range() {
-        let rows: [(&str, fn(&mut Config, Duration)); 4] = [
+        type Change = fn(&mut Config, Duration);
+        let rows: [(&str, Change); 4] = [
             ("--handshake-timeout", |config, time| config.handshake_timeout = time),
             ("--ping-interval", |config, time| config.ping_interval = Some(time)),
             ("--pong-timeout", |config, time| config.pong_timeout = time),
