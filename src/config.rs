@@ -4,7 +4,11 @@
 //! grow, and every wait for a peer, has a limit here. [`Config`] has the limits that the command line can change;
 //! the constants below it follow the way of a message, from the acceptor to the wire view.
 
+mod check;
+
 use std::time::Duration;
+
+pub use check::{ConfigError, LONGEST, SHORTEST};
 
 /// What the server does with a message that comes in at `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +19,8 @@ pub enum Mode {
     Broadcast,
 }
 
-/// The settings of a server. [`Config::default`] has the defaults of the command line.
+/// The settings of a server. [`Config::default`] has the defaults of the command line, and [`Config::check`] the
+/// range of each number.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What the server does with a message that comes in at `/`.
@@ -27,8 +32,18 @@ pub struct Config {
     pub max_clients: usize,
     /// The number of connections that may be open at the same time without being a WebSocket, or before they
     /// are one. Each costs a thread: until its request has come, for [`handshake_timeout`](Self::handshake_timeout)
-    /// at most, and then until it has taken its answer. One more gets HTTP 503.
+    /// at most, and then until it has taken its answer. One more takes the place of the oldest that waits for its
+    /// client, or gets HTTP 503 if all of them are being answered.
     pub max_handshakes: usize,
+    /// The number of connections of any kind that one address may have open. One more gets HTTP 503. All IPv6
+    /// addresses with the same first 64 bits count as one. `None` is 256 for clients of other machines, and any
+    /// number for clients of this machine; a number is for both, and 0 is any number. All clients behind a proxy
+    /// have the proxy's address.
+    pub max_per_address: Option<usize>,
+    /// The number of connections that one address may open in a second, after a burst of ten times as many. One
+    /// more gets HTTP 429. `None` is 100 for clients of other machines, and any number for clients of this machine;
+    /// a number is for both, and 0 is any number.
+    pub max_rate_per_address: Option<u32>,
     /// Bytes of a request head: the request line, the headers and the blank line. A longer head gets HTTP 431,
     /// or HTTP 414 when the request line alone takes more than half of the limit.
     pub max_head: usize,
@@ -54,7 +69,9 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// The time that a client has to answer a Close, and the longest time that the server takes to stop.
     pub close_timeout: Duration,
-    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403.
+    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403. An origin
+    /// looks like `https://school.example` or `http://localhost:8080`; a page that was opened from a file has the
+    /// origin `null`.
     pub allow_origin: Vec<String>,
 }
 
@@ -67,6 +84,8 @@ impl Default for Config {
             // threads also take a few GiB of address space, but not of memory.
             max_clients: 10_000,
             max_handshakes: 1_000,
+            max_per_address: None,
+            max_rate_per_address: None,
             // Browsers send about 600 bytes, and a few thousand more when there are cookies.
             max_head: 16 * 1024,
             max_message: 16 * 1024 * 1024,
@@ -99,11 +118,25 @@ pub(crate) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause of the acceptor: when a client leaves, others wait half a second at most.
 pub(crate) const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// Connections that wait for the refuser to answer them with HTTP 503. When this many wait, the server drops the
+/// Connections that one address on another machine may have open by default. A class behind one public address has
+/// about thirty browsers, and each of them has a few connections.
+pub(crate) const DEFAULT_PER_ADDRESS: usize = 256;
+
+/// Connections that one address on another machine may open in a second by default.
+pub(crate) const DEFAULT_RATE_PER_ADDRESS: u32 = 100;
+
+/// Seconds for which an address may save up its rate. A class that opens the page together asks for a thousand files
+/// in a moment.
+pub(crate) const BURST_SECONDS: f64 = 10.0;
+
+/// Addresses without a connection that the server remembers because they have come often: about a megabyte.
+pub(crate) const ADDRESSES_KEPT: usize = 16 * 1024;
+
+/// Connections that wait for the refuser to answer them with HTTP 503 or 429. When this many wait, the server drops the
 /// next one without an answer, because a crowd must not make the server hold its sockets.
 pub(crate) const REFUSALS_WAITING: usize = 64;
 
-/// How long the refuser waits until a connection has taken its HTTP 503. One thread refuses all connections, so a
+/// How long the refuser waits until a connection has taken its answer. One thread refuses all connections, so a
 /// slow one must not keep it for long.
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
@@ -142,6 +175,13 @@ pub(crate) const USUAL_HEADERS: usize = 33;
 
 /// Bytes asked of the socket in one read of a request head. Most heads are shorter.
 pub(crate) const HEAD_READ: usize = 2 * 1024;
+
+/// Characters of a request's path that a line of the log shows. Paths of this server are shorter.
+pub(crate) const LOGGED_PATH: usize = 200;
+
+/// Characters of a request's method that a line of the log shows. The longest method in use, `UPDATEREDIRECTREF`
+/// (RFC 4437), has 17.
+pub(crate) const LOGGED_METHOD: usize = 20;
 
 /// Bytes of a room's name after percent-decoding: 64 letters, or about 20 Chinese characters.
 pub(crate) const MAX_ROOM_NAME: usize = 64;

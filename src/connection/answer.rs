@@ -1,5 +1,7 @@
 //! The answers to requests: a page, the statistics, what the lab page asks for, or a refusal.
 
+use std::time::Instant;
+
 use ::http::Method;
 use bytes::Bytes;
 use crossbeam_channel::bounded;
@@ -25,7 +27,6 @@ impl Connection {
         &self,
         route: Route,
         head: &RequestHead,
-        handshake_permit: &mut Option<Permit>,
     ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
         let Shared { config, memory, clients, watchers, events, address, .. } = &*self.shared;
         match route {
@@ -36,7 +37,6 @@ impl Connection {
                 let full = Refusal::TooManyClients(config.max_clients);
                 let place = clients.try_acquire().ok_or(full)?;
                 self.begin()?;
-                handshake_permit.take();
                 return Ok(Some((service, handshake, place)));
             }
             Route::WireEvents if Method::HEAD == *head.method => {
@@ -46,12 +46,11 @@ impl Connection {
                 let full = Refusal::TooManyWatchers(MAX_WATCHERS);
                 let _place = watchers.try_acquire().ok_or(full)?;
                 self.begin()?;
-                handshake_permit.take();
                 self.send_wire_events();
             }
             // Pages and what they ask for do not appear in the wire view: it would show itself.
             Route::Page(response) => {
-                log::debug!("{self} {} {:?} -> 200", head.method, head.path);
+                log::debug!("{self} {head} -> 200");
                 self.answer(response, Some(head));
             }
             Route::Stats => self.answer(self.stats()?, Some(head)),
@@ -74,7 +73,7 @@ impl Connection {
     pub(super) fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
         let response = refusal.response();
         let line = response.line();
-        let asked = head.map(|head| format!("{} {:?} ", head.method, head.path));
+        let asked = head.map(|head| format!("{head} "));
         log::info!("{self} {}-> {line}", asked.unwrap_or_default());
         self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
@@ -87,6 +86,9 @@ impl Connection {
         let is_head = head.is_some_and(|head| Method::HEAD == *head.method);
         let response = if is_head { response.without_body() } else { response };
         self.outbox.send_final(&response.encode());
+        if self.outbox.wait_until_over(Instant::now()) {
+            self.registration.answered();
+        }
         self.linger(ANSWER_TIMEOUT);
     }
 

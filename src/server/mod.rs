@@ -3,11 +3,13 @@
 //! | file | what it does |
 //! |---|---|
 //! | `acceptor` | accepts connections, and gives each a thread |
-//! | `refuser` | answers 503 when the server is full |
+//! | `addresses` | limits the connections of each address |
+//! | `refuser` | answers 503 when the server is full, and 429 when an address is too fast |
 //! | `sizing` | lowers the limits on connections to what the system allows |
 //! | [`stopper`] | ends a running server from any thread |
 
 mod acceptor;
+mod addresses;
 mod refuser;
 mod sizing;
 pub mod stopper;
@@ -22,6 +24,7 @@ use std::time::{Instant, SystemTime};
 use crossbeam_channel::{Receiver, bounded};
 
 use self::acceptor::Acceptor;
+use self::addresses::Addresses;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
 use crate::config::{
@@ -104,8 +107,10 @@ impl Server {
     /// and says so in the log. It raises the process's own limit on descriptors as far as it needs them.
     ///
     /// # Errors
-    /// When `listen` is not an address of this machine, or when it is in use.
+    /// When `listen` is not an address of this machine, or when it is in use; and when
+    /// [`Config::check`] finds a mistake.
     pub fn bind(listen: &str, mut config: Config) -> io::Result<Server> {
+        config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(listen)?;
         #[cfg(unix)]
         rustix::net::listen(&listener, crate::config::ACCEPT_QUEUE)?;
@@ -199,6 +204,7 @@ impl Server {
         let acceptor = Acceptor {
             handshakes: Semaphore::new(self.shared.config.max_handshakes),
             registry: Arc::default(),
+            addresses: Addresses::new(&self.shared.config),
             shared: Arc::new(self.shared),
             refused,
             stack: CLIENT_STACK,
