@@ -31,8 +31,7 @@ use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
 use crate::tap::Tap;
 use crate::tap::crossing::TimedCrossing;
-use crate::wire;
-use crate::wire::watch::{self, WatchList, WatchRequest};
+use crate::wire::watch::{self, Subscription, WatchList, WatchRequest};
 
 /// A listening socket that becomes a WebSocket server with [`run`](Server::run).
 ///
@@ -104,10 +103,10 @@ impl Server {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// Returns a channel with everything that crosses the wire once the server runs. The channel is
-    /// bounded: a reader that is too slow misses events, and learns how many. The channel closes when
-    /// the server ends.
-    pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
+    /// Subscribes to everything that crosses the wire once the server runs. What waits for the
+    /// subscriber is bounded: a reader that is too slow misses events, and learns how many. The
+    /// subscription ends with the server.
+    pub fn watch(&self) -> Subscription {
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
         self.shared.watch_list.add()
