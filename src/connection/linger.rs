@@ -55,7 +55,8 @@ fn is_over_by(deadline: Instant, socket: &TcpStream, outbox: &Outbox) -> bool {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::io::Read;
     use std::net::TcpListener;
@@ -79,7 +80,7 @@ mod tests {
     fn sending() -> (Arc<TcpStream>, Arc<Outbox>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         set_socket_recv_buffer_size(&listener, BUFFER).unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).expect("it works");
         set_socket_recv_buffer_size(&peer, BUFFER).unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let socket = Arc::new(listener.accept().unwrap().0);
