@@ -130,6 +130,10 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// thirty pupils share 1 MB/s.
 pub(crate) const ANSWER_RATE: usize = 32 * 1024;
 
+/// Bytes of the longest answer that the server computes, which is `/stats` or `/wire/explain`. A slow peer keeps its
+/// answer in memory, and [`Config::max_handshakes`] peers can be slow at the same time.
+pub(crate) const MAX_ANSWER: usize = 256 * 1024;
+
 /// Bytes that one read asks of the socket, and the size of tungstenite's buffer for each client. A larger frame gets
 /// a buffer of its own after its header has announced it.
 pub(crate) const READ_BUFFER: usize = 4 * 1024;
@@ -172,6 +176,10 @@ pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
 /// Bytes that each message to a classroom counts for in addition to its payload, until the dispatcher has handled
 /// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
 pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
+
+/// Clients that `/stats` lists. It counts the others. In JSON a client takes at most 512 bytes, if every character of its
+/// room's name has to be escaped.
+pub(crate) const MAX_STATS_ROWS: usize = MAX_ANSWER / 512;
 
 /// How long the dispatcher waits for the next event without sleeping, while one client alone sends: longer than such
 /// a client takes to send its next message, and short enough to waste little.
@@ -246,6 +254,13 @@ pub(crate) const PINGS_KEPT: usize = 16;
 
 /// Bytes of payload in a message that the lab page makes the server send: enough for a length in 64 bits.
 pub(crate) const MAX_DEMO_BYTES: usize = 64 * 1024;
+
+/// Frames that one answer of `/wire/explain` shows: enough for a lesson. Without its payload, a frame takes about 1.2 KiB.
+pub(crate) const MAX_EXPLAINED_FRAMES: usize = 64;
+
+/// Bytes that one answer of `/wire/explain` shows. A byte takes up to 24 characters, because it is shown masked,
+/// unmasked, and twice or three times as text in which it may have to be escaped.
+pub(crate) const MAX_EXPLAINED_BYTES: usize = MAX_ANSWER / 64;
 
 /// How long a violation waits for the server's answer. A student waits for the result, and the server answers at once
 /// or, as for half a frame, not at all.

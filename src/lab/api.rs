@@ -14,14 +14,16 @@ use serde_json::json;
 
 use super::run_violation::{ViolationError, run_violation};
 use super::violations::VIOLATIONS;
-use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES};
+use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES, MAX_EXPLAINED_BYTES, MAX_EXPLAINED_FRAMES};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::on_demand::DemoAction;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
 use crate::protocol::{AcceptKey, CloseCode, Frame, Opcode};
 use crate::sys::ConnectionId;
-use crate::wire::explain::{bytes_in, events_in, masking_key_in};
+use crate::text::count;
+use crate::wire::WireEvent;
+use crate::wire::explain::{beginning, bytes_in, events_in, masking_key_in};
 
 /// An endpoint of the lab API. Each has a path of its own, and takes its parameters from the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,8 @@ pub enum ApiError {
         /// The largest number that it may have.
         most: usize,
     },
+    /// The key of a handshake has this many bytes. The answer would repeat them.
+    KeyTooLong(usize),
     /// The bytes in a parameter cannot be explained, for this reason.
     Unexplained(String),
     /// No violation has this id.
@@ -121,6 +125,9 @@ impl fmt::Display for ApiError {
             ApiError::Missing { parameter } => write!(f, "which {parameter}? add ?{parameter}=…"),
             ApiError::NotANumber { parameter, most } => {
                 write!(f, "{parameter} must be a number from 0 to {most}")
+            }
+            ApiError::KeyTooLong(length) => {
+                write!(f, "a key has 24 characters, and this one has {length} bytes")
             }
             ApiError::Unexplained(why) | ApiError::Refused(why) => f.write_str(why),
             ApiError::UnknownViolation => f.write_str("unknown rule; /wire/rules lists them all"),
@@ -145,6 +152,9 @@ fn json(value: &impl Serialize) -> Response {
 
 fn accept_key(head: &RequestHead) -> Result<Response, ApiError> {
     let key = head.query_param("key").ok_or(ApiError::Missing { parameter: "key" })?;
+    if key.len() > MAX_EXPLAINED_BYTES {
+        return Err(ApiError::KeyTooLong(key.len()));
+    }
     Ok(json(&AcceptKey::of(&key)))
 }
 
@@ -153,9 +163,32 @@ fn bytes_from(head: &RequestHead) -> Result<Vec<u8>, ApiError> {
     bytes_in(&hex).map_err(|why| ApiError::Unexplained(why.to_string()))
 }
 
+/// An item of the list with which the page shows an explanation.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Explained {
+    Event(Box<WireEvent>),
+    /// The last one, if not all bytes are shown.
+    Rest {
+        kind: &'static str,
+        /// The number of bytes that are not shown.
+        bytes: usize,
+        sentence: String,
+    },
+}
+
+/// Explains the first frames in `bytes`, because each byte takes many times its size in the answer.
 fn explain(bytes: &[u8]) -> Result<Response, ApiError> {
-    let events = events_in(bytes).map_err(|why| ApiError::Unexplained(why.to_string()))?;
-    Ok(json(&events))
+    let shown = beginning(bytes, MAX_EXPLAINED_FRAMES, MAX_EXPLAINED_BYTES);
+    let events = events_in(shown).map_err(|why| ApiError::Unexplained(why.to_string()))?;
+    let mut parts: Vec<_> = events.into_iter().map(Box::new).map(Explained::Event).collect();
+    let bytes = bytes.len() - shown.len();
+    if bytes > 0 {
+        let rest = count(bytes as u64, "more byte");
+        let sentence = format!("{rest}; the command chalkwire explain shows everything");
+        parts.push(Explained::Rest { kind: "rest", bytes, sentence });
+    }
+    Ok(json(&parts))
 }
 
 /// Builds the frame that the query describes; see [`Endpoint::BuildFrame`].

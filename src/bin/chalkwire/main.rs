@@ -9,7 +9,7 @@ mod serve;
 use std::process::ExitCode;
 
 use flags::{Command, Wire};
-use output::{complain, print};
+use output::complain;
 
 fn main() -> ExitCode {
     let flags = match flags::read_flags() {
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     };
     let result = match &flags.command {
         Some(Command::Check(check)) => return check.run(),
-        Some(Command::Explain(explain)) => explain.run().map(|text| print(&text)),
+        Some(Command::Explain(explain)) => explain.run(),
         None => {
             // With the wire view on the terminal, the log would only repeat it.
             let level = if flags.wire == Wire::Off { "info" } else { "warn" };
