@@ -258,6 +258,9 @@ fn demo(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MAX_ANSWER;
+    use crate::http::request::{HeadResult, parse_head};
+    use crate::text::hex;
 
     #[test]
     fn only_endpoints_that_send_something_need_post() {
@@ -274,6 +277,40 @@ mod tests {
         }
         for nothing in ["/wire", "/wire/", "/wire/events", "/wire/ask/", "/WIRE/ask"] {
             assert_eq!(Endpoint::find(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn no_answer_is_longer_than_its_limit_whatever_it_explains() {
+        let frames = |payload: &[u8], count: usize| {
+            let frame = Frame::new(Opcode::Text, Some([1, 2, 3, 4]), payload);
+            hex(&frame.encode().repeat(count)).replace(' ', "")
+        };
+        let mut fragment = Frame::new(Opcode::Text, None, &[1; 60]);
+        fragment.header.fin = false;
+        let head = [b"GET / HTTP/1.1\r\n", &[b'\n'; 1000][..], &[1; 100_000]].concat();
+        for target in [
+            format!("/wire/explain?hex={}", "8100".repeat(100_000)),
+            format!("/wire/explain?hex={}", frames(&[1; 1000], 100)),
+            format!("/wire/explain?hex={}", frames(&[0xff; 60], 2000)),
+            format!("/wire/explain?hex={}", frames(&[1; 100_000], 3)),
+            format!("/wire/explain?hex={}", hex(&fragment.encode().repeat(2000)).replace(' ', "")),
+            format!("/wire/explain?hex={}", hex(&head).replace(' ', "")),
+            format!("/wire/frame?text={}", "%01".repeat(100_000)),
+            format!("/wire/accept?key={}", "%01".repeat(100_000)),
+            format!("/wire/accept?key={}", "%01".repeat(MAX_EXPLAINED_BYTES)),
+            "/wire/rules".to_owned(),
+        ] {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let Some(HeadResult::Head(head, _)) = parse_head(text.as_bytes(), 8 * text.len())
+            else {
+                panic!("a head: {:.40}", target);
+            };
+            let endpoint = Endpoint::find(&head.path).expect("an endpoint");
+            let here = SocketAddr::from(([127, 0, 0, 1], 1));
+            let response = answer(endpoint, &head, here.ip(), here, &bounded(1).0);
+            let length: usize = response.encode().iter().map(|piece| piece.len()).sum();
+            assert!(length < MAX_ANSWER, "{target:.60}: {length} bytes");
         }
     }
 }
