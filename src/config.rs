@@ -167,7 +167,7 @@ pub(crate) const OWN_DESCRIPTORS: usize = 2 * REFUSALS_WAITING + 32;
 /// The deepest use is JSON that is nested to serde_json's limit of 128 levels.
 pub(crate) const CLIENT_STACK: usize = 256 * 1024;
 
-/// Header lines in a request head. More get HTTP 431. Browsers send about twenty.
+/// Header lines in a request head. More get HTTP 431, and the wire view shows only as many. Browsers send about twenty.
 pub(crate) const MAX_HEADERS: usize = 100;
 
 /// Header lines for which the parser makes room at first. Browsers send about twenty.
@@ -186,9 +186,17 @@ pub(crate) const LOGGED_METHOD: usize = 20;
 /// Bytes of a room's name after percent-decoding: 64 letters, or about 20 Chinese characters.
 pub(crate) const MAX_ROOM_NAME: usize = 64;
 
-/// How long a peer may take no byte of an HTTP answer before the server drops it, and how long an answer waits for the
-/// dispatcher.
+/// How long a peer may take for an HTTP answer, in addition to its length at [`ANSWER_RATE`], and how long an answer
+/// waits for the dispatcher.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of an HTTP answer that a peer must take in a second, on average. So slow is the network of a classroom when
+/// thirty pupils share 1 MB/s.
+pub(crate) const ANSWER_RATE: usize = 32 * 1024;
+
+/// Bytes of the longest answer that the server computes, which is `/stats` or `/wire/explain`. A slow peer keeps its
+/// answer in memory, and [`Config::max_handshakes`] peers can be slow at the same time.
+pub(crate) const MAX_ANSWER: usize = 256 * 1024;
 
 /// Bytes that one read asks of the socket, and the size of tungstenite's buffer for each client. A larger frame gets
 /// a buffer of its own after its header has announced it.
@@ -202,14 +210,21 @@ pub(crate) const LARGE_FRAME: usize = 16 * 1024;
 /// at once, and uses the memory as the bytes come.
 pub(crate) const LONG_FRAGMENT: usize = 1024 * 1024;
 
+/// Bytes that one look at a watcher's socket discards. A page has nothing to send after its request.
+pub(crate) const WATCHER_READ: usize = 4 * 1024;
+
 /// Bytes that one read asks of the socket while a client sends so fast that it fills [`READ_BUFFER`].
 pub(crate) const READ_AHEAD: usize = 128 * 1024;
 
+/// How often the server looks whether a page that watches the wire has closed its side, so that a place that is free
+/// can be taken a second later.
+pub(crate) const WATCHER_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How often a page that watches the wire gets a comment when nothing happens. A write is the only way to learn
-/// that the page has gone.
+/// that the page has vanished without closing its side.
 pub(crate) const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a page that watches the wire may take no byte before the server drops it. This is longer than
+/// How long a page that watches the wire may take no byte before the server or the system drops it. This is longer than
 /// [`ANSWER_TIMEOUT`], because a busy computer may stop reading for a while; the events that it misses are counted.
 pub(crate) const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -233,6 +248,10 @@ pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
 /// Bytes that each message to a classroom counts for in addition to its payload, until the dispatcher has handled
 /// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
 pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
+
+/// Clients that `/stats` lists. It counts the others. In JSON a client takes at most 512 bytes, if every character of its
+/// room's name has to be escaped.
+pub(crate) const MAX_STATS_ROWS: usize = MAX_ANSWER / 512;
 
 /// How long the dispatcher waits for the next event without sleeping, while one client alone sends: longer than such
 /// a client takes to send its next message, and short enough to waste little.
@@ -303,8 +322,16 @@ pub(crate) const KEPT_END: usize = 64;
 /// The number of watchers at the same time: the browser tabs of a class, and the terminal.
 pub(crate) const MAX_WATCHERS: usize = 64;
 
+/// The number of watchers at the same time at one address that is not this machine's own, so that one laptop cannot
+/// take all places. A class behind one NAT shares these places.
+pub(crate) const MAX_WATCHERS_PER_ADDRESS: usize = 16;
+
 /// Events that may wait for one watcher. Further ones are counted, and the watcher learns how many it missed.
 pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
+
+/// Bytes of memory that the events may take that wait for one watcher. Further events are counted in the same way. An
+/// event of a short frame takes about 1.5 KiB, and one with a head of 16 KiB at most 64 KiB.
+pub(crate) const WATCHER_BYTES_WAITING: usize = 1024 * 1024;
 
 /// Connections whose frames the wire view relates to each other. A connection leaves when it ends, so only
 /// connections whose end was missed can fill this.
@@ -318,6 +345,13 @@ pub(crate) const PINGS_KEPT: usize = 16;
 
 /// Bytes of payload in a message that the lab page makes the server send: enough for a length in 64 bits.
 pub(crate) const MAX_DEMO_BYTES: usize = 64 * 1024;
+
+/// Frames that one answer of `/wire/explain` shows: enough for a lesson. Without its payload, a frame takes about 1.2 KiB.
+pub(crate) const MAX_EXPLAINED_FRAMES: usize = 64;
+
+/// Bytes that one answer of `/wire/explain` shows. A byte takes up to 24 characters, because it is shown masked,
+/// unmasked, and twice or three times as text in which it may have to be escaped.
+pub(crate) const MAX_EXPLAINED_BYTES: usize = MAX_ANSWER / 64;
 
 /// How long a violation waits for the server's answer. A student waits for the result, and the server answers at once
 /// or, as for half a frame, not at all.

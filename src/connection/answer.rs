@@ -1,15 +1,16 @@
 //! The answers to requests: a page, the statistics, what the lab page asks for, or a refusal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::http::Method;
 use bytes::Bytes;
 use crossbeam_channel::bounded;
 
+use super::linger::linger_until;
 use super::routes::Route;
 use super::shared::Shared;
 use super::{Connection, event_stream};
-use crate::config::{ANSWER_TIMEOUT, MAX_WATCHERS};
+use crate::config::{ANSWER_RATE, ANSWER_TIMEOUT};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::group::Service;
 use crate::http::handshake::Handshake;
@@ -43,8 +44,7 @@ impl Connection {
                 self.answer(Response::ok("text/event-stream", Bytes::new()), Some(head));
             }
             Route::WireEvents => {
-                let full = Refusal::TooManyWatchers(MAX_WATCHERS);
-                let _place = watchers.try_acquire().ok_or(full)?;
+                let _place = watchers.take(self.peer.ip())?;
                 self.begin()?;
                 self.send_wire_events();
             }
@@ -85,19 +85,25 @@ impl Connection {
     fn answer(&self, response: Response, head: Option<&RequestHead>) {
         let is_head = head.is_some_and(|head| Method::HEAD == *head.method);
         let response = if is_head { response.without_body() } else { response };
-        self.outbox.send_final(&response.encode());
+        let pieces = response.encode();
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        self.outbox.send_final(&pieces);
         if self.outbox.wait_until_over(Instant::now()) {
             self.registration.answered();
         }
-        self.linger(ANSWER_TIMEOUT);
+        // A deadline for the whole answer. A peer that takes a byte now and then would otherwise keep the
+        // answer in memory, and its place among the handshakes, for as long as it likes.
+        let time = ANSWER_TIMEOUT + Duration::from_secs((length / ANSWER_RATE) as u64);
+        linger_until(Instant::now() + time, &self.socket, &self.outbox);
     }
 
     /// Sends what crosses the wire, until the page leaves or the server shuts down.
     #[inline(never)]
     fn send_wire_events(&self) {
-        if event_stream::send_events(&self.outbox, &self.shared.watch_list, &self.shared.run) {
+        let Shared { watch_list, run, .. } = &*self.shared;
+        if event_stream::send_events(&self.socket, &self.outbox, watch_list, run) {
             self.outbox.send_final(&[]);
-            self.linger(ANSWER_TIMEOUT);
+            linger_until(Instant::now() + ANSWER_TIMEOUT, &self.socket, &self.outbox);
         }
     }
 

@@ -87,6 +87,8 @@ pub enum Refusal {
     OutOfMemory,
     /// This many pages watch the wire already.
     TooManyWatchers(usize),
+    /// This many pages at the client's address watch the wire already.
+    TooManyWatchersAtAddress(usize),
     /// The server is shutting down.
     ShuttingDown,
     /// The dispatcher did not answer in time.
@@ -157,6 +159,7 @@ impl Refusal {
             | Refusal::TooManyClients(_)
             | Refusal::OutOfMemory
             | Refusal::TooManyWatchers(_)
+            | Refusal::TooManyWatchersAtAddress(_)
             | Refusal::ShuttingDown
             | Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
             Refusal::TooFastFromAddress(_) => (StatusCode::TOO_MANY_REQUESTS, None),
@@ -269,6 +272,10 @@ impl Refusal {
             Refusal::TooManyWatchers(limit) => {
                 write!(f, "{limit} pages watch the wire already, and there is no room for another")
             }
+            Refusal::TooManyWatchersAtAddress(limit) => write!(
+                f,
+                "{limit} pages at your address watch the wire already, which is the limit for one address"
+            ),
             Refusal::ShuttingDown => f.write_str("this server is shutting down"),
             Refusal::Busy => f.write_str("the dispatcher is too busy to answer"),
         }

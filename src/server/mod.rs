@@ -28,8 +28,7 @@ use self::addresses::Addresses;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
 use crate::config::{
-    CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MAX_WATCHERS, MESSAGE_MEMORY,
-    REFUSALS_WAITING,
+    CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MESSAGE_MEMORY, REFUSALS_WAITING,
 };
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
@@ -43,8 +42,7 @@ use crate::sys::socket::reachable;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
 use crate::tap::crossing::TimedCrossing;
-use crate::wire;
-use crate::wire::watch::{self, WatchList, WatchRequest};
+use crate::wire::watch::{self, Subscription, WatchList, WatchRequest};
 
 /// A listening socket that becomes a WebSocket server with [`run`](Server::run).
 ///
@@ -131,7 +129,7 @@ impl Server {
             drainer,
             memory: MessageMemory::new(config.max_memory.unwrap_or_else(quarter_of_memory)),
             clients: Semaphore::new(config.max_clients),
-            watchers: Semaphore::new(MAX_WATCHERS),
+            watchers: Arc::default(),
             tap,
             watch_list,
             run: run_id(),
@@ -163,10 +161,10 @@ impl Server {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// Returns a channel with everything that crosses the wire once the server runs. The channel is
-    /// bounded: a reader that is too slow misses events, and learns how many. The channel closes when
-    /// the server ends.
-    pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
+    /// Subscribes to everything that crosses the wire once the server runs. What waits for the
+    /// subscriber is bounded: a reader that is too slow misses events, and learns how many. The
+    /// subscription ends with the server.
+    pub fn watch(&self) -> Subscription {
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
         self.shared.watch_list.add()

@@ -10,7 +10,7 @@ mod serve;
 use std::process::ExitCode;
 
 use flags::Command;
-use output::{complain, print};
+use output::complain;
 
 fn main() -> ExitCode {
     let flags = match flags::read_flags() {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     };
     let result = match &flags.command {
         Some(Command::Check(check)) => return check.run(),
-        Some(Command::Explain(explain)) => explain.run().map(|text| print(&text)),
+        Some(Command::Explain(explain)) => explain.run(),
         None => serve::serve(&flags),
     };
     match result {
