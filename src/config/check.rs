@@ -48,6 +48,9 @@ const HEAD: RangeInclusive<usize> = 256..=1024 * 1024;
 /// client may make the server keep a whole message in memory.
 const MESSAGE: RangeInclusive<usize> = 125..=1024 * 1024 * 1024;
 
+/// Bytes of all messages together: some small ones at least.
+const MEMORY: RangeInclusive<usize> = 64 * 1024..=usize::MAX;
+
 impl Config {
     /// Checks that a server with these settings can serve its clients.
     /// [`Server::bind`](crate::Server::bind) calls this as well.
@@ -62,6 +65,7 @@ impl Config {
             ("--max-head", self.max_head, HEAD),
             ("--max-message", self.max_message, MESSAGE),
             ("--max-fragments", fragments, 1..=usize::MAX),
+            ("--max-memory", self.max_memory.unwrap_or(usize::MAX), MEMORY),
         ] {
             if !range.contains(&given) {
                 return Err(ConfigError::Number { flag, given, range });
@@ -158,6 +162,9 @@ mod tests {
         }
         let no_fragments = sentence(|config| config.max_fragments = 0);
         assert_eq!(no_fragments.as_deref(), Some("--max-fragments must be at least 1, not 0"));
+        let no_memory = sentence(|config| config.max_memory = Some(65_535));
+        assert_eq!(no_memory.as_deref(), Some("--max-memory must be at least 65536, not 65535"));
+        assert_eq!(sentence(|config| config.max_memory = Some(65_536)), None);
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
 use crate::outbox::drainer::{DrainLoop, Drainer};
-use crate::sys::capacity::{self, Capacity};
+use crate::sys::capacity::Capacity;
 use crate::sys::message_memory::MessageMemory;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
@@ -75,8 +75,9 @@ fn run_id() -> String {
 }
 
 /// A quarter of the memory that the system has for this program, in bytes.
-fn quarter_of_memory() -> usize {
-    capacity::memory().map_or(MESSAGE_MEMORY, |bytes| bytes / 4)
+fn quarter_of_memory(capacity: &Capacity) -> usize {
+    let memory = [capacity.memory, capacity.address_space].into_iter().flatten().min();
+    memory.map_or(MESSAGE_MEMORY, |bytes| bytes / 4)
 }
 
 /// Makes the body of a thread that all clients need: when it fails or panics, the server ends, because
@@ -117,6 +118,7 @@ impl Server {
         if let Some(line) = sizing::fit(&mut config, &capacity) {
             log::warn!("{line}");
         }
+        let max_memory = config.max_memory.unwrap_or_else(|| quarter_of_memory(&capacity));
         let (sender, events) = bounded(EVENTS_WAITING);
         let (tap, crossings) = Tap::new();
         let (watch_list, watch_requests) = WatchList::new();
@@ -127,7 +129,7 @@ impl Server {
             address: reachable(address),
             threads,
             drainer,
-            memory: MessageMemory::new(config.max_memory.unwrap_or_else(quarter_of_memory)),
+            memory: MessageMemory::new(max_memory),
             clients: Semaphore::new(config.max_clients),
             watchers: Arc::default(),
             tap,
