@@ -48,8 +48,8 @@ const HEAD: RangeInclusive<usize> = 256..=1024 * 1024;
 /// client may make the server keep a whole message in memory.
 const MESSAGE: RangeInclusive<usize> = 125..=1024 * 1024 * 1024;
 
-/// Bytes of all messages together: some small ones at least.
-const MEMORY: RangeInclusive<usize> = 64 * 1024..=usize::MAX;
+/// Bytes of all messages together. With less, a few clients that echo would already owe too much.
+const MEMORY: RangeInclusive<usize> = 1024 * 1024..=usize::MAX;
 
 impl Config {
     /// Checks that a server with these settings can serve its clients.
@@ -65,7 +65,7 @@ impl Config {
             ("--max-head", self.max_head, HEAD),
             ("--max-message", self.max_message, MESSAGE),
             ("--max-fragments", fragments, 1..=usize::MAX),
-            ("--max-memory", self.max_memory.unwrap_or(usize::MAX), MEMORY),
+            ("--max-memory", self.max_memory.unwrap_or(*MEMORY.start()), MEMORY),
         ] {
             if !range.contains(&given) {
                 return Err(ConfigError::Number { flag, given, range });
@@ -162,9 +162,8 @@ mod tests {
         }
         let no_fragments = sentence(|config| config.max_fragments = 0);
         assert_eq!(no_fragments.as_deref(), Some("--max-fragments must be at least 1, not 0"));
-        let no_memory = sentence(|config| config.max_memory = Some(65_535));
-        assert_eq!(no_memory.as_deref(), Some("--max-memory must be at least 65536, not 65535"));
-        assert_eq!(sentence(|config| config.max_memory = Some(65_536)), None);
+        let no_memory = sentence(|config| config.max_memory = Some(0));
+        assert_eq!(no_memory.as_deref(), Some("--max-memory must be at least 1048576, not 0"));
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn a_bad_flag_is_named_and_the_usage_follows() {
         (&["--max-message", "0"], "--max-message must be at least 125"),
         (&["--max-message", "68719476736"], "--max-message must be at most 1073741824"),
         (&["--max-fragments", "0"], "--max-fragments must be at least 1"),
+        (&["--max-memory", "0"], "--max-memory must be at least 1048576"),
         (&["--max-per-address", "-1"], "--max-per-address"),
         (&["--max-rate-per-address", "0.5"], "--max-rate-per-address"),
         (&["--allow-origin", "*"], "\"*\" is not an origin: it looks like https://"),
