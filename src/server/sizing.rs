@@ -5,8 +5,8 @@
 //! must not come near such a limit, and it says at start when a limit of the system is the smaller one.
 
 use crate::config::{
-    CONNECTION_MEMORY, Config, MAPS_PER_THREAD, MAX_WATCHERS, OWN_DESCRIPTORS, OWN_THREADS,
-    THREAD_ADDRESS_SPACE,
+    CONNECTION_ADDRESS_SPACE, CONNECTION_MEMORY, Config, MAPS_PER_THREAD, MAX_WATCHERS,
+    OWN_DESCRIPTORS, OWN_THREADS,
 };
 use crate::sys::capacity::Capacity;
 
@@ -72,7 +72,7 @@ fn thread_bounds(capacity: &Capacity, wanted: usize) -> impl Iterator<Item = Bou
         // least part of one.
         let left = bytes.saturating_sub(capacity.allocator_space).max(bytes / 16);
         Bound {
-            connections: without_a_fifth(left) / THREAD_ADDRESS_SPACE,
+            connections: without_a_fifth(left) / CONNECTION_ADDRESS_SPACE,
             limit: format!("this process may use {} MiB of address space", bytes >> 20),
             remedy: "ulimit -v unlimited, or MALLOC_ARENA_MAX=2".to_owned(),
         }
@@ -186,7 +186,7 @@ mod tests {
             (|c| c.user_threads = Some(1_250), 1_000, "ulimit -u"),
             (|c| c.group_threads = Some(1_250), 1_000, "pids.max"),
             (
-                |c| c.address_space = Some((1 << 30) + THREAD_ADDRESS_SPACE * 1_250),
+                |c| c.address_space = Some((1 << 30) + CONNECTION_ADDRESS_SPACE * 1_250),
                 1_000,
                 "ulimit -v",
             ),
@@ -232,6 +232,6 @@ mod tests {
         assert_eq!(max_threads(&few), usize::MAX);
         // The allocator does with fewer arenas when they do not fit.
         let small = Capacity { address_space: Some(512 << 20), ..linux() };
-        assert_eq!(max_threads(&small), (32 << 20) / 5 * 4 / THREAD_ADDRESS_SPACE);
+        assert_eq!(max_threads(&small), (32 << 20) / 5 * 4 / CONNECTION_ADDRESS_SPACE);
     }
 }
