@@ -6,13 +6,9 @@ use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::config::{STILL_HERE_EVERY, WATCHER_PATIENCE};
+use crate::http::response::Response;
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::wire::watch::WatchList;
-
-/// The head of an answer whose body goes on for as long as the page watches.
-const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-    Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
-    retry: 1000\n";
 
 /// Sends what crosses the wire until the page leaves or the server shuts down. Returns false when the
 /// server had to abort the connection.
@@ -21,7 +17,9 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
 /// and the id tells a page that watches across the restart which run an event belongs to.
 pub(super) fn send_events(outbox: &Arc<Outbox>, watch_list: &WatchList, run: &str) -> bool {
     let events = watch_list.add();
-    outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
+    let mut start = Response::event_stream().encode();
+    start.push(Bytes::from(format!("retry: 1000\nid: {run}\n\n")));
+    outbox.send(&start, Cause::Own);
     loop {
         let line = match events.recv_timeout(STILL_HERE_EVERY) {
             Ok(event) => match serde_json::to_string(&*event) {

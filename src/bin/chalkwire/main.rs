@@ -16,6 +16,10 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(code) => return code,
     };
+    if flags.version {
+        print(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n"));
+        return ExitCode::SUCCESS;
+    }
     let result = match &flags.command {
         Some(Command::Check(check)) => return check.run(),
         Some(Command::Explain(explain)) => explain.run().map(|text| print(&text)),
