@@ -8,14 +8,10 @@ use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::config::{STILL_HERE_EVERY, WATCHER_LOOK_EVERY, WATCHER_PATIENCE, WATCHER_READ};
+use crate::http::response::Response;
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::sys::socket::{has_ended, limit_silence};
 use crate::wire::watch::WatchList;
-
-/// The head of an answer whose body goes on for as long as the page watches.
-const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-    Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
-    retry: 1000\n";
 
 /// Sends what crosses the wire until the page leaves or the server shuts down. Returns false when the
 /// server had to abort the connection.
@@ -35,7 +31,9 @@ pub(super) fn send_events(
     // An error says that the connection is lost, which the first write shows as well.
     let _ = limit_silence(socket, WATCHER_PATIENCE);
     let events = watch_list.add();
-    outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
+    let mut start = Response::event_stream().encode();
+    start.push(Bytes::from(format!("retry: 1000\nid: {run}\n\n")));
+    outbox.send(&start, Cause::Own);
     let mut scratch = vec![0; WATCHER_READ];
     let mut next_look = Instant::now() + WATCHER_LOOK_EVERY;
     let mut last_sent = Instant::now();

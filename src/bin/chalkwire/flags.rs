@@ -111,6 +111,10 @@ pub struct Flags {
     #[argh(option, default = "Wire::Off", from_str_fn(wire), arg_name = "view")]
     pub wire: Wire,
 
+    /// print the version of this program
+    #[argh(switch)]
+    pub version: bool,
+
     #[argh(subcommand)]
     pub command: Option<Command>,
 }
