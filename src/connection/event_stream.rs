@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
+use serde::Serialize;
 
 use crate::config::{STILL_HERE_EVERY, WATCHER_PATIENCE};
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
+use crate::sys::Asker;
+use crate::wire::WireEvent;
 use crate::wire::watch::WatchList;
 
 /// The head of an answer whose body goes on for as long as the page watches.
@@ -14,17 +17,32 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
     Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
     retry: 1000\n";
 
-/// Sends what crosses the wire until the page leaves or the server shuts down. Returns false when the
+/// An event as `asker` gets it, with the mark on its own connections.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    event: &'a WireEvent,
+    /// Whether the connection is the watcher's own. The head does not show the secret by which a page could tell.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
+}
+
+/// Sends what `asker` may see until the page leaves or the server shuts down. Returns false when the
 /// server had to abort the connection.
 ///
 /// Each event has `run` as its id. A server that is started again counts its connections from 1 again,
 /// and the id tells a page that watches across the restart which run an event belongs to.
-pub(super) fn send_events(outbox: &Arc<Outbox>, watch_list: &WatchList, run: &str) -> bool {
-    let events = watch_list.add();
+pub(super) fn send_events(
+    outbox: &Arc<Outbox>,
+    watch_list: &WatchList,
+    asker: Asker,
+    run: &str,
+) -> bool {
+    let events = watch_list.add(asker);
     outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
     loop {
         let line = match events.recv_timeout(STILL_HERE_EVERY) {
-            Ok(event) => match serde_json::to_string(&*event) {
+            Ok(event) => match json(&event, &asker) {
                 Ok(json) => format!("data: {json}\n\n"),
                 Err(error) => format!(": {error}\n\n"),
             },
@@ -42,4 +60,8 @@ pub(super) fn send_events(outbox: &Arc<Outbox>, watch_list: &WatchList, run: &st
             return true;
         }
     }
+}
+
+fn json(event: &WireEvent, asker: &Asker) -> serde_json::Result<String> {
+    serde_json::to_string(&Shown { event, own: asker.owns(event.tab) })
 }

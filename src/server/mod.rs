@@ -23,16 +23,18 @@ use self::acceptor::Acceptor;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
 use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, MAX_WATCHERS, REFUSALS_WAITING};
+use crate::connection::access::Access;
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
+use crate::sys::Asker;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
 use crate::tap::Tap;
 use crate::tap::crossing::TimedCrossing;
-use crate::wire;
 use crate::wire::watch::{self, WatchList, WatchRequest};
+use crate::wire::{Credentials, WireEvent};
 
 /// A listening socket that becomes a WebSocket server with [`run`](Server::run).
 ///
@@ -67,7 +69,8 @@ impl Server {
     /// Listens at `listen`, which is `HOST:PORT`. Port 0 picks a free port.
     ///
     /// # Errors
-    /// When `listen` is not an address of this machine, or when it is in use.
+    /// When `listen` is not an address of this machine, when it is in use, or when the system does not give
+    /// randomness for the teacher's link.
     pub fn bind(listen: &str, config: Config) -> io::Result<Server> {
         let listener = TcpListener::bind(listen)?;
         #[cfg(unix)]
@@ -78,6 +81,7 @@ impl Server {
         let (watch_list, watch_requests) = WatchList::new();
         let shared = Shared {
             origins: Origins::new(listen, &config.allow_origin),
+            access: Access::new(config.wire_for, address.ip())?,
             address: reachable(address),
             threads: Arc::default(),
             clients: Semaphore::new(config.max_clients),
@@ -99,18 +103,26 @@ impl Server {
         self.address
     }
 
+    /// The address of the lab page for the teacher, who sees all connections on it. `None` unless
+    /// [`Config::wire_for`] is [`WireFor::Teacher`](crate::WireFor::Teacher).
+    pub fn teacher_link(&self) -> Option<String> {
+        let secret = self.shared.access.teacher?.reveal();
+        Some(format!("http://{}/?teacher={secret}", self.shared.address))
+    }
+
     /// A handle that ends the server once it runs.
     pub fn stopper(&self) -> Stopper {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// Returns a channel with everything that crosses the wire once the server runs. The channel is
+    /// Returns a channel with everything that crosses the wire once the server runs, on the connections of
+    /// all people, but with hidden credentials unless [`Config::show_credentials`] is set. The channel is
     /// bounded: a reader that is too slow misses events, and learns how many. The channel closes when
     /// the server ends.
-    pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
+    pub fn watch(&self) -> Receiver<Arc<WireEvent>> {
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
-        self.shared.watch_list.add()
+        self.shared.watch_list.add(Asker::OPERATOR)
     }
 
     /// Serves until it is stopped. When this returns, every thread of the server has ended.
@@ -132,7 +144,9 @@ impl Server {
         let tap = Arc::downgrade(&self.shared.tap);
         let (crossings, requests) = (self.crossings, self.watch_requests);
         let began = Instant::now();
-        let watch = move || watch::run(tap, &crossings, requests, began);
+        let show = self.shared.config.show_credentials;
+        let credentials = if show { Credentials::Shown } else { Credentials::Hidden };
+        let watch = move || watch::run(tap, &crossings, requests, began, credentials);
         threads.spawn("watch".to_owned(), CLIENT_STACK, watch)?;
         let (refused, to_refuse) = bounded(REFUSALS_WAITING);
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;

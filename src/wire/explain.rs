@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use super::credentials::Credentials;
 use super::event::{WireEvent, WireEventKind};
 use super::head::HeadView;
 use super::tracker::Tracker;
@@ -77,11 +78,13 @@ pub fn looks_like_head(bytes: &[u8]) -> bool {
 }
 
 fn head(bytes: &[u8]) -> WireEvent {
-    let view = HeadView::of(bytes);
+    // Whoever typed the bytes knows the credentials in them, and nobody else gets the answer.
+    let view = HeadView::of(bytes, Credentials::Shown);
     let is_request = !view.line.starts_with("HTTP/");
     let what =
         if is_request { WireEventKind::Request(view) } else { WireEventKind::Response(view) };
-    WireEvent { connection: ConnectionId::NONE, number: 1, seconds: 0.0, gap: None, what }
+    let connection = ConnectionId::NONE;
+    WireEvent { connection, tab: None, number: 1, seconds: 0.0, gap: None, what }
 }
 
 fn frames(bytes: &[u8]) -> Result<Vec<WireEvent>, ExplainError> {
@@ -153,8 +156,9 @@ impl TypedFrames {
         if let Some(frame) = self.capture.take_unfinished() {
             self.add(frame);
         }
-        let mut tracker = Tracker::new(Instant::now(), 1);
+        let mut tracker = Tracker::new(Instant::now(), 1, Credentials::Shown);
         let crossing = |(side, frame)| TimedCrossing {
+            tab: None,
             connection: ConnectionId::NONE,
             at: Instant::now(),
             gap: Gap::default(),

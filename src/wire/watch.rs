@@ -10,9 +10,11 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select_biased, unbounded};
 
+use super::credentials::Credentials;
 use super::event::{WireEvent, WireEventKind};
 use super::tracker::{AFTER_HANDSHAKE, Tracker};
 use crate::config::WATCHER_EVENTS_WAITING;
+use crate::sys::Asker;
 use crate::tap::Tap;
 use crate::tap::crossing::{Crossing, TimedCrossing};
 
@@ -38,11 +40,11 @@ impl WatchList {
         (WatchList { requests }, receiver)
     }
 
-    /// Adds a watcher, and returns the channel on which it gets its events. It watches until it drops
-    /// the channel, or the server ends and closes it.
-    pub fn add(&self) -> Receiver<Arc<WireEvent>> {
+    /// Adds a watcher, and returns the channel on which it gets the events that `asker` may see. It
+    /// watches until it drops the channel, or the server ends and closes it.
+    pub fn add(&self, asker: Asker) -> Receiver<Arc<WireEvent>> {
         let (events, receiver) = bounded(WATCHER_EVENTS_WAITING);
-        let watcher = Watcher::new(events);
+        let watcher = Watcher::new(events, asker);
         // An error says that the watch thread has ended. Then the channel is closed too.
         let _ = self.requests.send(WatchRequest::Add(watcher));
         receiver
@@ -57,6 +59,8 @@ impl WatchList {
 /// A watcher: a page or the terminal, with the sending end of its channel of events.
 pub struct Watcher {
     events: Sender<Arc<WireEvent>>,
+    /// Decides whose connections it sees.
+    asker: Asker,
     /// The time from which it sees frames.
     since: Instant,
     /// The time from which it sees handshakes as they cross. It has got the earlier ones from the tap,
@@ -67,9 +71,9 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    fn new(events: Sender<Arc<WireEvent>>) -> Watcher {
+    fn new(events: Sender<Arc<WireEvent>>, asker: Asker) -> Watcher {
         let now = Instant::now();
-        Watcher { events, since: now, handshakes_since: now, missed: 0 }
+        Watcher { events, asker, since: now, handshakes_since: now, missed: 0 }
     }
 
     /// Whether it has yet to see a crossing of this time.
@@ -77,8 +81,11 @@ impl Watcher {
         at >= if is_handshake { self.handshakes_since } else { self.since }
     }
 
-    /// Sends an event without waiting. False when the watcher has gone.
+    /// Sends an event without waiting, if the watcher may see it. False when the watcher has gone.
     fn show(&mut self, event: &Arc<WireEvent>) -> bool {
+        if !self.asker.may_see(event.tab) {
+            return true;
+        }
         if self.missed > 0 {
             let missed = WireEvent {
                 what: WireEventKind::Missed { events: self.missed },
@@ -106,16 +113,17 @@ impl Watcher {
 }
 
 /// The body of the watch thread. It counts seconds from `began`, and ends when the tap has been
-/// dropped; so it must not keep the tap alive itself.
+/// dropped; so it must not keep the tap alive itself. `credentials` says whether heads show theirs.
 pub fn run(
     tap: Weak<Tap>,
     crossings: &Receiver<TimedCrossing>,
     mut requests: Receiver<WatchRequest>,
     began: Instant,
+    credentials: Credentials,
 ) {
     let mut watchers: Vec<Watcher> = Vec::new();
     let mut is_ending = false;
-    let mut tracker = Tracker::new(began, AFTER_HANDSHAKE);
+    let mut tracker = Tracker::new(began, AFTER_HANDSHAKE, credentials);
     loop {
         // Requests first: a watcher must be on the list before the crossings that came after it.
         select_biased! {
@@ -170,6 +178,7 @@ mod tests {
     use crate::sys::ConnectionId;
 
     const DEADLINE: Duration = Duration::from_secs(10);
+    const HIDDEN: Credentials = Credentials::Hidden;
 
     /// A tap with its watch thread.
     struct Watching {
@@ -184,7 +193,7 @@ mod tests {
             let (list, requests) = WatchList::new();
             let weak = Arc::downgrade(&tap);
             let began = Instant::now();
-            let thread = thread::spawn(move || run(weak, &crossings, requests, began));
+            let thread = thread::spawn(move || run(weak, &crossings, requests, began, HIDDEN));
             Watching { tap, list, thread }
         }
 
@@ -201,11 +210,11 @@ mod tests {
     fn a_newcomer_sees_kept_handshakes_and_then_what_crosses_but_nothing_twice() {
         let watching = Watching::begin();
         watching.request(1);
-        let first = watching.list.add();
+        let first = watching.list.add(Asker::OPERATOR);
         assert_eq!(next(&first), ConnectionId(1));
         watching.request(2);
         assert_eq!(next(&first), ConnectionId(2));
-        let second = watching.list.add();
+        let second = watching.list.add(Asker::OPERATOR);
         assert_eq!((next(&second), next(&second)), (ConnectionId(1), ConnectionId(2)));
         watching.request(3);
         assert_eq!((next(&first), next(&second)), (ConnectionId(3), ConnectionId(3)));
@@ -220,12 +229,12 @@ mod tests {
         let connection = tap.connection(ConnectionId(1));
         connection.request(Bytes::from_static(b"before"));
         connection.end("before");
-        let events = list.add();
+        let events = list.add(Asker::OPERATOR);
         connection.response(Bytes::from_static(b"after"), None);
         connection.end("after");
         // All of these wait when the thread starts.
         let weak = Arc::downgrade(&tap);
-        let thread = thread::spawn(move || run(weak, &crossings, requests, Instant::now()));
+        let thread = thread::spawn(move || run(weak, &crossings, requests, Instant::now(), HIDDEN));
         let line = || match &events.recv_timeout(DEADLINE).expect("an event").what {
             WireEventKind::Request(head) | WireEventKind::Response(head) => head.line.clone(),
             WireEventKind::End { how } => format!("end {how}"),
@@ -243,7 +252,7 @@ mod tests {
         let connection = watching.tap.connection(ConnectionId(1));
         assert!(!connection.is_watched());
         watching.request(1);
-        let events = watching.list.add();
+        let events = watching.list.add(Asker::OPERATOR);
         next(&events);
         assert!(connection.is_watched());
         drop(events);
@@ -259,9 +268,9 @@ mod tests {
     #[test]
     fn stop_closes_the_channels_and_the_thread_ends_with_the_tap() {
         let Watching { tap, list, thread } = Watching::begin();
-        let before = list.add();
+        let before = list.add(Asker::OPERATOR);
         list.stop();
-        let after = list.add();
+        let after = list.add(Asker::OPERATOR);
         for events in [before, after] {
             let error = events.recv_timeout(DEADLINE).expect_err("no more events");
             assert!(error.is_disconnected());
@@ -274,9 +283,10 @@ mod tests {
     #[test]
     fn a_watcher_that_does_not_read_is_told_how_much_it_missed() {
         let (events, receiver) = bounded(2);
-        let mut watcher = Watcher::new(events);
+        let mut watcher = Watcher::new(events, Asker::OPERATOR);
         let event = Arc::new(WireEvent {
             connection: ConnectionId(1),
+            tab: None,
             number: 3,
             seconds: 0.0,
             gap: None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chalkwire::Config;
-use chalkwire::lab::run_violation::run_violation;
+use chalkwire::lab::run_violation::{ThisServer, run_violation};
 use chalkwire::lab::violations::{VIOLATIONS, Violation};
 use chalkwire::protocol::Opcode;
 use serde_json::Value;
@@ -29,7 +29,7 @@ fn each_violation_gets_its_close_code() {
     assert!(VIOLATIONS.len() >= 15);
     for violation in &VIOLATIONS {
         let Violation { id, rfc, close, .. } = violation;
-        let outcome = run_violation(violation, server.address).expect(id);
+        let outcome = run_violation(violation, &ThisServer::at(server.address)).expect(id);
         assert_eq!(outcome.closed, *close, "{id}: {}", outcome.reason);
         assert_eq!(outcome.sent, (violation.bytes)(), "{id}");
         // The reason names the section. When the client sends a Close itself, the server only answers it.

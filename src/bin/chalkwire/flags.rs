@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::FromArgs;
-use chalkwire::{Config, Mode};
+use chalkwire::{Config, Mode, WireFor};
 
 use crate::check::{Check, NOT_TESTED};
 use crate::explain::Explain;
@@ -93,6 +93,15 @@ pub struct Flags {
     #[argh(option, default = "Wire::Off", from_str_fn(wire), arg_name = "view")]
     pub wire: Wire,
 
+    /// whose pages see the connections of others: everyone, own (nobody's) or teacher; the
+    /// default is everyone, but own when --listen is not a loopback address
+    #[argh(option, from_str_fn(wire_for), arg_name = "whom")]
+    pub wire_for: Option<WireFor>,
+
+    /// show the values of cookies and Authorization headers on the wire view
+    #[argh(switch)]
+    pub show_credentials: bool,
+
     #[argh(subcommand)]
     pub command: Option<Command>,
 }
@@ -125,6 +134,12 @@ fn wire(text: &str) -> Result<Wire, String> {
         "full" => Ok(Wire::Full),
         _ => Err("it must be off, summary or full".to_owned()),
     }
+}
+
+fn wire_for(text: &str) -> Result<WireFor, String> {
+    let all = [WireFor::Everyone, WireFor::Own, WireFor::Teacher];
+    let found = all.into_iter().find(|wire_for| wire_for.as_str() == text);
+    found.ok_or_else(|| "it must be everyone, own or teacher".to_owned())
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

@@ -32,6 +32,8 @@ pub fn serve(flags: Flags) -> Result<(), String> {
         pong_timeout: flags.pong_timeout,
         close_timeout: flags.close_timeout,
         allow_origin: flags.allow_origin,
+        wire_for: flags.wire_for,
+        show_credentials: flags.show_credentials,
     };
     let server = Server::bind(&listen, config)
         .map_err(|error| format!("cannot listen at {listen}: {error}"))?;
@@ -50,6 +52,9 @@ pub fn serve(flags: Flags) -> Result<(), String> {
     let mut line = format!("Chalkwire listens at http://{}/", reachable(address));
     if address.ip().is_unspecified() {
         line.push_str(" and at every other address of this machine");
+    }
+    if let Some(link) = server.teacher_link() {
+        line.push_str(&format!("\nThe teacher's link, which shows all connections: {link}"));
     }
     let mut stdout = std::io::stdout();
     // Watch before the address is printed, so that the first client is in the view as well.
