@@ -148,7 +148,7 @@ pub(crate) const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The deepest use is JSON that is nested to serde_json's limit of 128 levels.
 pub(crate) const CLIENT_STACK: usize = 256 * 1024;
 
-/// Header lines in a request head. More get HTTP 431. Browsers send about twenty.
+/// Header lines in a request head. More get HTTP 431, and the wire view shows only as many. Browsers send about twenty.
 pub(crate) const MAX_HEADERS: usize = 100;
 
 /// Header lines for which the parser makes room at first. Browsers send about twenty.
@@ -250,8 +250,16 @@ pub(crate) const KEPT_END: usize = 64;
 /// The number of watchers at the same time: the browser tabs of a class, and the terminal.
 pub(crate) const MAX_WATCHERS: usize = 64;
 
+/// The number of watchers at the same time at one address that is not this machine's own, so that one laptop cannot
+/// take all places. A class behind one NAT shares these places.
+pub(crate) const MAX_WATCHERS_PER_ADDRESS: usize = 16;
+
 /// Events that may wait for one watcher. Further ones are counted, and the watcher learns how many it missed.
 pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
+
+/// Bytes of memory that the events may take that wait for one watcher. Further events are counted in the same way. An
+/// event of a short frame takes about 1.5 KiB, and one with a head of 16 KiB at most 64 KiB.
+pub(crate) const WATCHER_BYTES_WAITING: usize = 1024 * 1024;
 
 /// Connections whose frames the wire view relates to each other. A connection leaves when it ends, so only
 /// connections whose end was missed can fill this.

@@ -33,8 +33,8 @@ use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
 use crate::tap::Tap;
 use crate::tap::crossing::TimedCrossing;
-use crate::wire::watch::{self, WatchList, WatchRequest};
-use crate::wire::{Credentials, WireEvent};
+use crate::wire::Credentials;
+use crate::wire::watch::{self, Subscription, WatchList, WatchRequest};
 
 /// A listening socket that becomes a WebSocket server with [`run`](Server::run).
 ///
@@ -115,11 +115,11 @@ impl Server {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// Returns a channel with everything that crosses the wire once the server runs, on the connections of
-    /// all people, but with hidden credentials unless [`Config::show_credentials`] is set. The channel is
-    /// bounded: a reader that is too slow misses events, and learns how many. The channel closes when
-    /// the server ends.
-    pub fn watch(&self) -> Receiver<Arc<WireEvent>> {
+    /// Subscribes to everything that crosses the wire once the server runs, on the connections of all
+    /// people, but with hidden credentials unless [`Config::show_credentials`] is set. What waits for
+    /// the subscriber is bounded: a reader that is too slow misses events, and learns how many. The
+    /// subscription ends with the server.
+    pub fn watch(&self) -> Subscription {
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
         self.shared.watch_list.add(Asker::OPERATOR)

@@ -22,6 +22,10 @@ pub const HIDDEN_MEANING: &str = "a credential; --show-credentials shows it";
 /// The parameters of a query that are secrets of this program: of a tab, and of the teacher.
 const SECRET_PARAMETERS: [&str; 2] = ["tab", "teacher"];
 
+/// Cookies of which the names are shown. The rest of the line is hidden as a whole, because the words in the place of a
+/// cookie of one byte are much longer than the cookie.
+const MAX_PAIRS: usize = 50;
+
 /// How the value of a header is built, if it is a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
@@ -48,7 +52,8 @@ impl CredentialKind {
     pub fn hide(self, value: &str) -> String {
         match self {
             CredentialKind::Cookies => {
-                value.split(';').map(hide_pair).collect::<Vec<_>>().join(";")
+                let pairs = value.splitn(MAX_PAIRS, ';').map(hide_pair);
+                pairs.collect::<Vec<_>>().join(";")
             }
             CredentialKind::SetCookie => {
                 let (pair, attributes) = value.split_at(value.find(';').unwrap_or(value.len()));
@@ -67,14 +72,16 @@ impl CredentialKind {
     }
 }
 
-/// Hides the value of `name=value`, or the whole text if it does not have a name.
+/// Hides the value of `name=value`, or the whole text if it does not have a name or if it is the rest of the pairs.
 fn hide_pair(pair: &str) -> String {
     let trimmed = pair.trim_start();
     let space = &pair[..pair.len() - trimmed.len()];
     match trimmed.trim_end().split_once('=') {
-        Some((name, value)) => format!("{space}{name}={}", hidden(value)),
-        None if trimmed.is_empty() => space.to_owned(),
-        None => format!("{space}{}", hidden(trimmed.trim_end())),
+        Some((name, value)) if !trimmed.contains(';') => {
+            format!("{space}{name}={}", hidden(value))
+        }
+        _ if trimmed.is_empty() => space.to_owned(),
+        _ => format!("{space}{}", hidden(trimmed.trim_end())),
     }
 }
 
@@ -134,6 +141,13 @@ mod tests {
         assert_eq!(hide("proxy-authorization", " token "), " (5 bytes, hidden)");
         assert_eq!(hide("authorization", ""), "(0 bytes, hidden)");
         assert_eq!(CredentialKind::of_header("host"), None);
+    }
+
+    #[test]
+    fn a_line_of_many_small_cookies_does_not_grow_without_end() {
+        let shown = hide("cookie", &"s;".repeat(8000));
+        assert!(shown.ends_with(";(15902 bytes, hidden)") && shown.len() < 1000, "{shown}");
+        assert!(hide("cookie", &"a=s;".repeat(60)).ends_with(";(44 bytes, hidden)"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::credentials::{CredentialKind, Credentials, HIDDEN_MEANING, hide_secrets};
+use crate::config::MAX_HEADERS;
 use crate::protocol::{AcceptKey, BrokenRule};
 
 /// A request or response head.
@@ -11,8 +12,10 @@ use crate::protocol::{AcceptKey, BrokenRule};
 pub struct HeadView {
     /// The first line, without the secrets of tabs and of the teacher.
     pub line: String,
-    /// The header lines, in order.
+    /// The first header lines, in order; at most [`MAX_HEADERS`].
     pub headers: Vec<HeaderView>,
+    /// The number of lines after them that are not shown.
+    pub more_lines: usize,
     /// The length of the head in bytes, with the blank line.
     pub length: usize,
     /// In the request of an opening handshake: how the server makes its answer to the key.
@@ -51,15 +54,20 @@ impl HeadView {
         let mut lines = text.trim_end().lines();
         let line = hide_secrets(lines.next().unwrap_or_default());
         let mut kind_before = None;
-        let headers: Vec<HeaderView> =
-            lines.map(|line| header(line, credentials, &mut kind_before)).collect();
+        // A head of 16 KiB can have 16,383 lines, and each shown line takes many times its bytes.
+        let headers: Vec<HeaderView> = lines
+            .by_ref()
+            .take(MAX_HEADERS)
+            .map(|line| header(line, credentials, &mut kind_before))
+            .collect();
+        let more_lines = lines.count();
         let is_request = !line.starts_with("HTTP/");
         let key = headers.iter().find_map(|header| {
             let (name, value) = header.line.split_once(':')?;
             name.eq_ignore_ascii_case("Sec-WebSocket-Key").then(|| value.trim())
         });
         let accept = key.filter(|_| is_request).map(AcceptKey::of);
-        HeadView { line, headers, length: head.len(), accept, broken_rule: None }
+        HeadView { line, headers, more_lines, length: head.len(), accept, broken_rule: None }
     }
 
     /// Takes the head of a refusal apart, and adds the rule that the request broke.
@@ -71,6 +79,15 @@ impl HeadView {
         let broken_rule =
             broken_rule.map(|rule| BrokenRuleView { sentence: rule.sentence, rfc: rule.section });
         HeadView { broken_rule, ..HeadView::of(head, credentials) }
+    }
+
+    /// The bytes of memory that it takes, roughly.
+    pub fn memory(&self) -> usize {
+        let lines: usize =
+            self.headers.iter().map(|header| size_of::<HeaderView>() + header.line.len()).sum();
+        let accept = self.accept.as_ref().map_or(0, |accept| 2 * accept.key_and_guid.len());
+        let rule = self.broken_rule.as_ref().map_or(0, |rule| rule.sentence.len());
+        size_of::<HeadView>() + self.line.len() + lines + accept + rule
     }
 }
 
@@ -135,6 +152,16 @@ mod tests {
         assert_eq!(meaning("keep-alive, Upgrade"), Some("a list; one item is Upgrade"));
         assert_eq!(meaning("close"), Some("the connection ends after the answer"));
         assert_eq!(meaning("keep-alive"), None);
+    }
+
+    #[test]
+    fn a_head_of_line_feeds_is_shown_in_a_hundred_lines() {
+        let head = [&[b'\n'; 16_383][..], b"G"].concat();
+        let view = HeadView::of(&head, Credentials::Hidden);
+        assert_eq!((view.headers.len(), view.more_lines), (MAX_HEADERS, 16_283));
+        assert!(view.memory() < head.len(), "{} bytes", view.memory());
+        let usual = HeadView::of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Credentials::Hidden);
+        assert_eq!((usual.headers.len(), usual.more_lines), (1, 0));
     }
 
     #[test]

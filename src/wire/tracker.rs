@@ -5,6 +5,8 @@
 //! without input or output: crossings in, events out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::credentials::Credentials;
@@ -26,13 +28,17 @@ pub struct Tracker {
     first_number: u64,
     credentials: Credentials,
     connections: BTreeMap<ConnectionId, ConnectionTracker>,
+    /// The events of the handshakes that the tap keeps, by connection and number, while somebody
+    /// watches.
+    kept: BTreeMap<(ConnectionId, u64), Arc<WireEvent>>,
 }
 
 impl Tracker {
     /// A tracker without connections. It counts seconds from `began`, and the frames of each
     /// connection from `first_number`.
     pub fn new(began: Instant, first_number: u64, credentials: Credentials) -> Tracker {
-        Tracker { began, first_number, credentials, connections: BTreeMap::new() }
+        let (connections, kept) = Default::default();
+        Tracker { began, first_number, credentials, connections, kept }
     }
 
     /// The event for a crossing.
@@ -66,28 +72,40 @@ impl Tracker {
         WireEvent { connection, tab, number, seconds, gap, what }
     }
 
-    /// The events of kept handshakes that crossed the wire before `before`.
-    pub fn kept(&self, handshakes: Vec<KeptHandshake>, before: Instant) -> Vec<WireEvent> {
+    /// The events of kept handshakes that crossed the wire before `before`. They are made once, and all
+    /// watchers share them.
+    pub fn kept(&mut self, handshakes: Vec<KeptHandshake>, before: Instant) -> Vec<Arc<WireEvent>> {
+        let credentials = self.credentials;
+        let mut made = mem::take(&mut self.kept);
         let mut events = Vec::new();
         for KeptHandshake { connection, tab, request: (at, head), response } in handshakes {
-            let mut show = |number, at: Instant, what| {
-                if at < before {
-                    let seconds = self.seconds(at);
-                    events.push(WireEvent { connection, tab, number, seconds, gap: None, what });
+            let mut show = |number, at: Instant, what: &dyn Fn() -> WireEventKind| {
+                if at >= before {
+                    return;
                 }
+                let event = made.remove(&(connection, number)).unwrap_or_else(|| {
+                    let seconds = self.seconds(at);
+                    let what = what();
+                    Arc::new(WireEvent { connection, tab, number, seconds, gap: None, what })
+                });
+                self.kept.insert((connection, number), Arc::clone(&event));
+                events.push(event);
             };
-            show(1, at, WireEventKind::Request(HeadView::of(&head, self.credentials)));
-            if let Some((at, head, broken_rule)) = response {
-                let view = HeadView::of_response(&head, broken_rule, self.credentials);
-                show(2, at, WireEventKind::Response(view));
+            show(1, at, &|| WireEventKind::Request(HeadView::of(&head, credentials)));
+            if let Some((at, head, rule)) = &response {
+                show(2, *at, &|| {
+                    let view = HeadView::of_response(head, rule.clone(), credentials);
+                    WireEventKind::Response(view)
+                });
             }
         }
         events
     }
 
-    /// Forgets how frames belong together, but not their numbers. Called when the last watcher has gone,
-    /// because the next one comes after a gap.
-    pub fn forget_frames(&mut self) {
+    /// Forgets how frames belong together, but not their numbers. Called when nobody watches, because the
+    /// next watcher comes after a gap.
+    pub fn forget_all(&mut self) {
+        self.kept.clear();
         self.connections.values_mut().for_each(ConnectionTracker::forget);
     }
 
@@ -404,7 +422,7 @@ mod tests {
     fn frames_are_forgotten_when_nobody_watches_any_more() {
         let mut test = Test::new();
         test.frame(Side::Client, Opcode::Text, false, b"begun");
-        test.tracker.forget_frames();
+        test.tracker.forget_all();
         let after = test.frame(Side::Client, Opcode::Continuation, true, b"end");
         assert_eq!(after.part, None);
     }
@@ -430,15 +448,16 @@ mod tests {
 
     #[test]
     fn kept_handshakes_are_shown_up_to_the_time_that_a_watcher_came() {
-        let test = Test::new();
-        let time = |milliseconds| test.now + Duration::from_millis(milliseconds);
+        let mut test = Test::new();
+        let began = test.now;
+        let time = |milliseconds| began + Duration::from_millis(milliseconds);
         let handshake = KeptHandshake {
             connection: ConnectionId(4),
             tab: None,
             request: (time(10), Bytes::from_static(b"GET / HTTP/1.1")),
             response: Some((time(20), Bytes::from_static(b"HTTP/1.1 101 Switching"), None)),
         };
-        let numbers = |before| {
+        let mut numbers = |before| {
             let events = test.tracker.kept(vec![handshake.clone()], time(before));
             events.iter().map(|event| event.number).collect::<Vec<_>>()
         };
