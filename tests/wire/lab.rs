@@ -6,12 +6,15 @@ use chalkwire::Config;
 use chalkwire::lab::run_violation::{ThisServer, run_violation};
 use chalkwire::lab::violations::{VIOLATIONS, Violation};
 use chalkwire::protocol::Opcode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::*;
 
+/// The secret of a tab.
+const TAB: &str = "0123456789abcdef0123456789abcdef";
+
 /// The status and the body of an answer of the lab API.
-fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
+pub fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
     let host = server.address;
     let origin = format!("Origin: http://{host}");
     let request = format!(
@@ -102,11 +105,11 @@ fn accept_keys_frames_and_bytes_are_computed_and_errors_explained() {
 #[test]
 fn the_server_sends_what_the_page_asks_for() {
     let server = serve(Config::default());
-    let mut raw = server.connect("/echo");
+    let mut raw = server.connect(&format!("/echo?tab={TAB}"));
     server.wait_for_stats("the client", |stats| stats["clients"] == 1);
     let client = server.stats()["connected"][0]["client"].as_u64().expect("a number");
-    let ask = |what: &str| ask(&server, "POST", &format!("/wire/ask?client={client}&what={what}"));
-    assert_eq!(ask("ping").0, 200);
+    let ask = |what: &str| ask(&server, "POST", &format!("/wire/ask?tab={TAB}&what={what}"));
+    assert_eq!(ask("ping"), (200, json!({ "client": client })));
     let ping = raw.frame();
     assert_eq!((ping.header.opcode, &*ping.payload), (Opcode::Ping, &b"asked"[..]));
     assert_eq!(ask("fragments").0, 200);
@@ -137,5 +140,7 @@ fn the_server_sends_what_the_page_asks_for() {
     raw.send_close(4001, "");
     raw.expect_end();
     server.wait_for_stats("its end", |stats| stats["clients"] == 0);
-    assert_eq!(ask("ping").0, 400);
+    let (status, why) = ask("ping");
+    assert_eq!(status, 400);
+    assert!(why.as_str().is_some_and(|why| why.contains("not have an open connection")), "{why}");
 }

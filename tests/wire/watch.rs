@@ -14,15 +14,22 @@ use serde_json::Value;
 use crate::common::*;
 
 /// A watcher over Server-Sent Events, like the lab page.
-struct Watching {
+pub struct Watching {
     lines: BufReader<TcpStream>,
+    /// The events up to the end of the first connection of its own: handshakes from before it came, and the probe.
+    pub before: Vec<Value>,
 }
 
 impl Watching {
-    fn begin(server: &Running) -> Watching {
+    pub fn begin(server: &Running) -> Watching {
+        Watching::begin_as(server, "")
+    }
+
+    /// Watches with the secrets in `query`.
+    pub fn begin_as(server: &Running, query: &str) -> Watching {
         let mut socket = dial(server.address);
         let host = server.address;
-        let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let request = format!("GET /wire/events?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         socket.write_all(request.as_bytes()).unwrap();
         let mut lines = BufReader::new(socket);
         let mut head = String::new();
@@ -33,9 +40,9 @@ impl Watching {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
         // A blank line follows. After it, the next line belongs to an event.
         lines.read_line(&mut head).unwrap();
-        let mut watching = Watching { lines };
+        let mut watching = Watching { lines, before: Vec::new() };
         // Watching has begun when the watcher sees an event.
-        let mut probe = server.connect("/room/probe");
+        let mut probe = server.connect(&format!("/room/probe?{query}"));
         wait_until("the first event", || {
             probe.send_text("probe");
             watching.lines.get_ref().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
@@ -45,7 +52,7 @@ impl Watching {
         });
         probe.send_close(1000, "");
         drop(probe);
-        watching.until(|event| event["kind"] == "end");
+        watching.before = watching.until(|event| event["kind"] == "end");
         watching
     }
 
@@ -66,7 +73,7 @@ impl Watching {
     }
 
     /// All events up to and including the first that is wanted.
-    fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    pub fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut seen = Vec::new();
         loop {
             let event = self.next().expect("more events");
@@ -216,7 +223,7 @@ fn a_late_watcher_still_sees_the_handshake_and_whole_frames() {
     let host = server.address;
     let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
     socket.write_all(request.as_bytes()).unwrap();
-    let mut watching = Watching { lines: BufReader::new(socket) };
+    let mut watching = Watching { lines: BufReader::new(socket), before: Vec::new() };
     let kept = watching.until(|event| event["kind"] == "response");
     assert_eq!(kept[0]["line"], "GET /echo HTTP/1.1");
     raw.send_bytes(&frame[2000..]);
