@@ -51,11 +51,12 @@ test("a URL is shown without the secret", () => {
 
 test("the page says whose connections it sees, and why", () => {
   const say = (wireFor, teacher, hasSecret) => describeAccess({ wire_for: wireFor, teacher }, hasSecret);
-  assert.match(say("everyone", false, false), /^This server shows every page all connections, whispers included/);
+  assert.match(say("everyone", false, false), /^Every page sees all connections, whispers too/);
   const own = "This server shows each page its own connections only (--wire-for own).";
   assert.equal(say("own", false, false), own);
-  assert.match(say("own", false, true), /^The teacher's link of this page is not valid.* This server shows each page/);
-  assert.match(say("teacher", true, true), /^You have the teacher's link: you see all connections/);
-  assert.match(say("teacher", false, false), /its own connections only; only the teacher sees all/);
-  assert.match(say("teacher", false, true), /^The teacher's link of this page is not valid/);
+  assert.match(say("own", false, true), /^This teacher's link is not valid.* This server shows each page/);
+  assert.match(say("teacher", true, true), /^You came with the teacher's link: you see all connections/);
+  const pupil = "This page sees its own connections; the teacher sees all, whispers too.";
+  assert.equal(say("teacher", false, false), pupil);
+  assert.match(say("teacher", false, true), /^This teacher's link is not valid/);
 });

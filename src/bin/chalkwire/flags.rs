@@ -93,8 +93,8 @@ pub struct Flags {
     #[argh(option, default = "Wire::Off", from_str_fn(wire), arg_name = "view")]
     pub wire: Wire,
 
-    /// whose pages see the connections of others: everyone, own (nobody's) or teacher; the
-    /// default is everyone, but own when --listen is not a loopback address
+    /// whose connections a page sees: everyone, own, or teacher (own; with the teacher's link
+    /// everyone); the default is everyone on loopback, and own elsewhere
     #[argh(option, from_str_fn(wire_for), arg_name = "whom")]
     pub wire_for: Option<WireFor>,
 

@@ -43,10 +43,11 @@ export function withoutSecret(url) {
  * whether the page was opened with a teacher's link.
  */
 export function describeAccess({ wire_for: wireFor, teacher }, hasTeacherSecret) {
-  const end = `(--wire-for ${wireFor})`;
-  if (wireFor === "everyone") return `This server shows every page all connections, whispers included ${end}.`;
-  if (teacher) return `You have the teacher's link: you see all connections, whispers included ${end}.`;
-  const outdated = "The teacher's link of this page is not valid: the server prints a new one when it starts. ";
-  const others = wireFor === "teacher" ? "; only the teacher sees all, whispers included" : "";
-  return `${hasTeacherSecret ? outdated : ""}This server shows each page its own connections only${others} ${end}.`;
+  if (wireFor === "everyone") return "Every page sees all connections, whispers too (--wire-for everyone).";
+  if (teacher) return "You came with the teacher's link: you see all connections, whispers too.";
+  const outdated = "This teacher's link is not valid: the server prints a new one when it starts. ";
+  const own = wireFor === "teacher"
+    ? "This page sees its own connections; the teacher sees all, whispers too."
+    : "This server shows each page its own connections only (--wire-for own).";
+  return (hasTeacherSecret ? outdated : "") + own;
 }

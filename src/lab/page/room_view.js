@@ -50,7 +50,7 @@ export class RoomView {
 
   /** Says who sees the whispers on the wire view. */
   showAccess(sentence) {
-    this.#find("room-access").textContent = sentence;
+    this.#find("room-access").textContent = `Wire view: ${sentence}`;
   }
 
   /** Forgets the reader's name in this room, because the page connects anew. */
