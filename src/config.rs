@@ -160,22 +160,33 @@ pub(crate) const HEAD_READ: usize = 2 * 1024;
 /// Bytes of a room's name after percent-decoding: 64 letters, or about 20 Chinese characters.
 pub(crate) const MAX_ROOM_NAME: usize = 64;
 
-/// How long a peer may take no byte of an HTTP answer before the server drops it, and how long an answer waits for the
-/// dispatcher.
+/// How long a peer may take for an HTTP answer, in addition to its length at [`ANSWER_RATE`], and how long an answer
+/// waits for the dispatcher.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of an HTTP answer that a peer must take in a second, on average. So slow is the network of a classroom when
+/// thirty pupils share 1 MB/s.
+pub(crate) const ANSWER_RATE: usize = 32 * 1024;
 
 /// Bytes that one read asks of the socket, and the size of tungstenite's buffer for each client. A larger frame gets
 /// a buffer of its own after its header has announced it.
 pub(crate) const READ_BUFFER: usize = 4 * 1024;
 
+/// Bytes that one look at a watcher's socket discards. A page has nothing to send after its request.
+pub(crate) const WATCHER_READ: usize = 4 * 1024;
+
 /// Bytes that one read asks of the socket while a client sends so fast that it fills [`READ_BUFFER`].
 pub(crate) const READ_AHEAD: usize = 128 * 1024;
 
+/// How often the server looks whether a page that watches the wire has closed its side, so that a place that is free
+/// can be taken a second later.
+pub(crate) const WATCHER_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How often a page that watches the wire gets a comment when nothing happens. A write is the only way to learn
-/// that the page has gone.
+/// that the page has vanished without closing its side.
 pub(crate) const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a page that watches the wire may take no byte before the server drops it. This is longer than
+/// How long a page that watches the wire may take no byte before the server or the system drops it. This is longer than
 /// [`ANSWER_TIMEOUT`], because a busy computer may stop reading for a while; the events that it misses are counted.
 pub(crate) const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,13 +1,16 @@
 //! The answers to requests: a page, the statistics, what the lab page asks for, or a refusal.
 
+use std::time::{Duration, Instant};
+
 use ::http::Method;
 use bytes::Bytes;
 use crossbeam_channel::bounded;
 
+use super::linger::linger_until;
 use super::routes::Route;
 use super::shared::Shared;
 use super::{Connection, event_stream};
-use crate::config::{ANSWER_TIMEOUT, MAX_WATCHERS};
+use crate::config::{ANSWER_RATE, ANSWER_TIMEOUT};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::group::Service;
 use crate::http::handshake::Handshake;
@@ -42,8 +45,7 @@ impl Connection {
                 self.answer(Response::ok("text/event-stream", Bytes::new()), Some(head));
             }
             Route::WireEvents => {
-                let full = Refusal::TooManyWatchers(MAX_WATCHERS);
-                let _place = watchers.try_acquire().ok_or(full)?;
+                let _place = watchers.take(self.peer.ip())?;
                 self.begin()?;
                 handshake_permit.take();
                 self.send_wire_events(access.asker(head));
@@ -85,17 +87,22 @@ impl Connection {
     fn answer(&self, response: Response, head: Option<&RequestHead>) {
         let is_head = head.is_some_and(|head| Method::HEAD == *head.method);
         let response = if is_head { response.without_body() } else { response };
-        self.outbox.send_final(&response.encode());
-        self.linger(ANSWER_TIMEOUT);
+        let pieces = response.encode();
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        self.outbox.send_final(&pieces);
+        // A deadline for the whole answer. A peer that takes a byte now and then would otherwise keep the
+        // answer in memory, and its place among the handshakes, for as long as it likes.
+        let time = ANSWER_TIMEOUT + Duration::from_secs((length / ANSWER_RATE) as u64);
+        linger_until(Instant::now() + time, &self.socket, &self.outbox);
     }
 
     /// Sends what crosses the wire, until the page leaves or the server shuts down.
     #[inline(never)]
     fn send_wire_events(&self, asker: Asker) {
         let Shared { watch_list, run, .. } = &*self.shared;
-        if event_stream::send_events(&self.outbox, watch_list, asker, run) {
+        if event_stream::send_events(&self.socket, &self.outbox, watch_list, asker, run) {
             self.outbox.send_final(&[]);
-            self.linger(ANSWER_TIMEOUT);
+            linger_until(Instant::now() + ANSWER_TIMEOUT, &self.socket, &self.outbox);
         }
     }
 

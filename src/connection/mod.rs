@@ -13,6 +13,7 @@
 //! | [`stream`], `read_ahead` | what tungstenite reads from and writes to |
 //! | `linger` | lingering close |
 //! | `event_stream` | the wire view for a page, as Server-Sent Events |
+//! | `watcher_places` | places for pages that watch, for all and for each address |
 //! | [`registry`] | all connections, so that a shutdown reaches them |
 //! | `shared` | what all connections share |
 
@@ -26,6 +27,7 @@ pub mod routes;
 mod session;
 pub(crate) mod shared;
 pub mod stream;
+mod watcher_places;
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};

@@ -79,6 +79,8 @@ pub enum Refusal {
     TooManyClients(usize),
     /// This many pages watch the wire already.
     TooManyWatchers(usize),
+    /// This many pages at the client's address watch the wire already.
+    TooManyWatchersAtAddress(usize),
     /// The server is shutting down.
     ShuttingDown,
     /// The dispatcher did not answer in time.
@@ -146,6 +148,7 @@ impl Refusal {
             Refusal::TooManyHandshakes
             | Refusal::TooManyClients(_)
             | Refusal::TooManyWatchers(_)
+            | Refusal::TooManyWatchersAtAddress(_)
             | Refusal::ShuttingDown
             | Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
         }
@@ -240,6 +243,10 @@ impl Refusal {
             Refusal::TooManyWatchers(limit) => {
                 write!(f, "{limit} pages watch the wire already, and there is no room for another")
             }
+            Refusal::TooManyWatchersAtAddress(limit) => write!(
+                f,
+                "{limit} pages at your address watch the wire already, which is the limit for one address"
+            ),
             Refusal::ShuttingDown => f.write_str("this server is shutting down"),
             Refusal::Busy => f.write_str("the dispatcher is too busy to answer"),
         }

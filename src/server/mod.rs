@@ -22,7 +22,7 @@ use crossbeam_channel::{Receiver, bounded};
 use self::acceptor::Acceptor;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
-use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, MAX_WATCHERS, REFUSALS_WAITING};
+use crate::config::{CLIENT_STACK, Config, EVENTS_WAITING, REFUSALS_WAITING};
 use crate::connection::access::Access;
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
@@ -85,7 +85,7 @@ impl Server {
             address: reachable(address),
             threads: Arc::default(),
             clients: Semaphore::new(config.max_clients),
-            watchers: Semaphore::new(MAX_WATCHERS),
+            watchers: Arc::default(),
             tap,
             watch_list,
             run: run_id(),

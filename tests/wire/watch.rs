@@ -1,7 +1,7 @@
 //! The wire view over Server-Sent Events: watchers see the bytes that crossed the wire, and watching does
 //! not slow the clients down.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -321,20 +321,40 @@ fn a_watcher_that_stops_reading_delays_nobody_and_learns_how_much_it_missed() {
 #[test]
 fn one_watcher_more_than_the_limit_gets_503() {
     let server = serve(Config::default());
-    let host = server.address;
-    let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    let mut watching = Vec::new();
-    for _ in 0..64 {
-        let mut socket = dial(server.address);
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(socket.try_clone().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "HTTP/1.1 200 OK\r\n");
-        watching.push(socket);
-    }
-    let answer = server.exchange(request.as_bytes());
+    let _watching: Vec<_> = (0..64).map(|_| watch_as_a_page(&server)).collect();
+    let answer = server.get("/wire/events", "");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("64 pages watch the wire already"), "{answer}");
+}
+
+/// The stream of a page that watches, from its first line on.
+fn watch_as_a_page(server: &Running) -> TcpStream {
+    let mut socket = dial(server.address);
+    let host = server.address;
+    let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut status = [0; 17];
+    socket.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK\r\n");
+    socket
+}
+
+#[cfg(unix)]
+#[test]
+fn watchers_that_leave_give_their_places_back_while_nothing_crosses_the_wire() {
+    let server = serve(Config::default());
+    for _ in 0..2 {
+        let mut pages: Vec<_> = (0..64).map(|_| watch_as_a_page(&server)).collect();
+        // Each page closes its side, and reads on, so that we see what it still gets.
+        for page in &pages {
+            page.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        for page in &mut pages {
+            let rest = read_to_end(page);
+            assert!(!rest.contains("still here"), "the server noticed only at a comment: {rest}");
+        }
+        server.wait_for_stats("their threads to end", |stats| stats["threads"] == 4);
+    }
 }
 
 #[test]

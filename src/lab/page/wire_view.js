@@ -10,6 +10,7 @@ import { Ladder } from "./ladder.js";
 import { nameOf, shortName } from "./link.js";
 import { WireEvents } from "./wire_events.js";
 import { labelOf } from "./wire_labels.js";
+import { WireSource } from "./wire_source.js";
 
 const LONGEST_WAIT = 2000;
 
@@ -48,17 +49,17 @@ export class WireView {
     root.addEventListener("keydown", (press) => this.#key(press));
   }
 
-  /** Starts to watch. The browser reconnects the event stream by itself. */
+  /** Starts to watch. */
   watch() {
     if (this.#source) return;
-    this.#source = new EventSource(withSecrets("/wire/events", sessionStorage));
-    this.#source.onopen = () => {
-      this.#say("");
-      this.#onOpen();
-    };
-    this.#source.onerror = () => this.#say("The server does not answer. Trying again.");
-    // The id is the run of the server, because a server that restarts counts its connections from 1 again.
-    this.#source.onmessage = ({ data, lastEventId }) => this.#receive({ ...JSON.parse(data), run: lastEventId });
+    this.#source = new WireSource(withSecrets("/wire/events", sessionStorage), {
+      onEvent: (event) => this.#receive(event),
+      onState: (text) => {
+        this.#say(text);
+        if (!text) this.#onOpen();
+      },
+    });
+    this.#source.open();
     window.addEventListener("pagehide", () => this.#source.close());
   }
 
