@@ -42,7 +42,7 @@ fn under_own_the_page_shows_its_own_connections_and_says_so() {
         page.wait_for_text("#members", &format!("{name} (you)"));
     }
     ana.screenshot("wire-for-own.png");
-    // What Ben sends is not in Ana's view, although her tab gets to show all that there is.
+    // What Ben sends is not in Ana's view, although her page asks to show everything.
     ben.fill("#whom", "Ben");
     send(ben, "only for the server");
     ben.wait_for_text("#ladder", "only for the server");
@@ -61,7 +61,7 @@ fn under_own_the_page_shows_its_own_connections_and_says_so() {
     assert_eq!(ben.text("#ladder").matches("TEXT !").count(), 0);
     // A reload finds the connection from before again.
     ana.reload();
-    ana.wait_for("document.querySelectorAll('#ladder .response').length >= 2");
+    ana.wait_for("document.querySelectorAll('#ladder .response').length >= 3");
 }
 
 #[test]

@@ -64,6 +64,17 @@ fn the_page_lists_violations_and_runs_one() {
 }
 
 #[test]
+fn a_rule_can_be_broken_on_a_server_that_restricts_origins() {
+    let allow_origin = vec!["https://school.example/".to_owned()];
+    let server = serve(Config { allow_origin, ..Config::default() });
+    let (status, outcome) = ask(&server, "POST", "/wire/break?rule=unmasked");
+    assert_eq!((status, &outcome["closed"]), (200, &1002.into()), "{outcome}");
+    // The origins of other clients are still checked.
+    let request = handshake(server.address, "/echo", "Origin: https://evil.example\r\n");
+    assert_eq!(server.status(&request), 403);
+}
+
+#[test]
 fn endpoints_that_send_something_need_post_and_the_pages_own_origin() {
     let server = serve(Config::default());
     for target in ["/wire/break?rule=unmasked", "/wire/ask?client=1&what=ping"] {
