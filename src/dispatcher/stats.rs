@@ -33,7 +33,7 @@ pub struct Snapshot {
     pub dropped: u64,
     /// The same for each path. All rooms count as `/room`.
     pub paths: BTreeMap<&'static str, PathCounts>,
-    /// The first [`MAX_STATS_ROWS`] clients that are connected now, in the order in which they came.
+    /// The first 512 clients that are connected now, in the order in which they came.
     pub connected: Vec<ClientRow>,
     /// The number of clients after them.
     pub more_connected: usize,

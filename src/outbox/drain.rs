@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::backlog::Backlogged;
 use super::outcome::AbortReason;
+#[cfg(unix)]
 use super::transport::Transport;
 use super::{Outbox, Stage, State};
 use crate::config::DRAIN_BYTES;
@@ -99,10 +100,12 @@ impl Outbox {
 }
 
 impl Backlogged for Outbox {
+    #[cfg(unix)]
     fn transport(&self) -> &dyn Transport {
         &*self.transport
     }
 
+    #[cfg(unix)]
     fn write_some(&self) -> bool {
         self.write_next(|pieces| self.transport.send_now(pieces)) == Progress::MoreToSend
     }

@@ -377,17 +377,54 @@ fn slow_readers_of_answers_hold_their_places_and_memory_only_for_a_while() {
     });
 }
 
-#[test]
-fn stats_list_the_first_clients_and_count_the_others() {
-    const LISTED: usize = 512;
+/// The number of clients that `/stats` lists.
+const LISTED: usize = 512;
+
+/// A server with eight clients more than `/stats` lists.
+fn crowded_server() -> (Serving, Vec<Raw>) {
     let server = Serving::with(&[]);
     // Every character of this name is longer in a path.
     let path = format!("/room/{}", "%22".repeat(64));
-    let clients: Vec<_> = (0..LISTED + 8).map(|_| Raw::open(server.address, &path, "")).collect();
+    let clients = (0..LISTED + 8).map(|_| Raw::open(server.address, &path, "")).collect();
+    (server, clients)
+}
+
+#[test]
+fn stats_list_the_first_clients_and_count_the_others() {
+    let (server, clients) = crowded_server();
     let stats = server.stats();
     assert_eq!((&stats["clients"], &stats["more_connected"]), (&clients.len().into(), &8.into()));
     let rows = stats["connected"].as_array().expect("a list");
     assert_eq!(rows.len(), LISTED);
     let length = stats.to_string().len();
     assert!(length < 256 * 1024, "{length} bytes");
+}
+
+/// The control is a client that has its short answer and stays. The server cuts it off first.
+#[cfg(unix)]
+#[test]
+fn a_long_answer_has_more_time_than_a_short_one() {
+    let (server, _clients) = crowded_server();
+    let before = server.stats()["threads"].as_u64().expect("a number");
+    let request = |target: &str| {
+        let mut socket = dial(server.address);
+        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 16 * 1024).expect("a socket");
+        let host = server.address;
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("the request leaves");
+        socket
+    };
+    let mut slow = request("/stats");
+    let mut answer = vec![0; 12];
+    slow.read_exact(&mut answer).expect("the answer begins");
+    let mut control = request("/nothing");
+    assert!(read_to_end(&mut control).starts_with("HTTP/1.1 404 "));
+    wait_until("the control to be cut off", || {
+        server.stats()["threads"].as_u64() <= Some(before + 1)
+    });
+    slow.read_to_end(&mut answer).expect("no reset");
+    let answer = String::from_utf8(answer).expect("text");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(body.len() > 128 * 1024, "{} bytes", body.len());
+    assert!(answer.contains(&format!("Content-Length: {}\r\n", body.len())), "all of it");
 }
