@@ -4,8 +4,12 @@
 //! grow, and every wait for a peer, has a limit here. [`Config`] has the limits that the command line can change;
 //! the constants below it follow the way of a message, from the acceptor to the wire view.
 
+mod check;
+
 use std::net::IpAddr;
 use std::time::Duration;
+
+pub use check::{ConfigError, LONGEST, SHORTEST};
 
 /// What the server does with a message that comes in at `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +49,31 @@ impl WireFor {
     }
 }
 
-/// The settings of a server. [`Config::default`] has the defaults of the command line.
+/// The settings of a server. [`Config::default`] has the defaults of the command line, and [`Config::check`] the
+/// range of each number.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What the server does with a message that comes in at `/`.
     pub mode: Mode,
     /// A text message that each client at `/` gets when its WebSocket opens.
     pub greeting: Option<String>,
-    /// The number of WebSockets that may be open at the same time. One more gets HTTP 503.
+    /// The number of WebSockets that may be open at the same time. One more gets HTTP 503. At start, the server
+    /// lowers this number and the next one when the system has no room for so many, and says so in the log.
     pub max_clients: usize,
     /// The number of connections that may be open at the same time without being a WebSocket, or before they
     /// are one. Each costs a thread: until its request has come, for [`handshake_timeout`](Self::handshake_timeout)
-    /// at most, and then until it has taken its answer. One more gets HTTP 503.
+    /// at most, and then until it has taken its answer. One more takes the place of the oldest that waits for its
+    /// client, or gets HTTP 503 if all of them are being answered.
     pub max_handshakes: usize,
+    /// The number of connections of any kind that one address may have open. One more gets HTTP 503. All IPv6
+    /// addresses with the same first 64 bits count as one. `None` is 256 for clients of other machines, and any
+    /// number for clients of this machine; a number is for both, and 0 is any number. All clients behind a proxy
+    /// have the proxy's address.
+    pub max_per_address: Option<usize>,
+    /// The number of connections that one address may open in a second, after a burst of ten times as many. One
+    /// more gets HTTP 429. `None` is 100 for clients of other machines, and any number for clients of this machine;
+    /// a number is for both, and 0 is any number.
+    pub max_rate_per_address: Option<u32>,
     /// Bytes of a request head: the request line, the headers and the blank line. A longer head gets HTTP 431,
     /// or HTTP 414 when the request line alone takes more than half of the limit.
     pub max_head: usize,
@@ -71,6 +87,10 @@ pub struct Config {
     /// drops the slow client. When the client's own messages cause it, the server stops reading from it; TCP then
     /// slows the client down, and nothing is lost.
     pub max_backlog: usize,
+    /// Bytes that all messages on their way and all backlogs may take together. `None` is a quarter of the memory
+    /// that the machine or its cgroup has. When they take more, the clients that owe most lose theirs: they get
+    /// Close 1013, or are disconnected when they do not read. New clients get HTTP 503 meanwhile.
+    pub max_memory: Option<usize>,
     /// The time in which the whole request head must arrive. A later one gets HTTP 408.
     pub handshake_timeout: Duration,
     /// The silence of a client after which the server sends a Ping. `None` switches the heartbeat off.
@@ -79,7 +99,9 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// The time that a client has to answer a Close, and the longest time that the server takes to stop.
     pub close_timeout: Duration,
-    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403.
+    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403. An origin
+    /// looks like `https://school.example` or `http://localhost:8080`; a page that was opened from a file has the
+    /// origin `null`.
     pub allow_origin: Vec<String>,
     /// The people to whom the wire view shows the connections of others. `None` leaves it to
     /// [`WireFor::default_at`].
@@ -94,16 +116,19 @@ impl Default for Config {
         Config {
             mode: Mode::Echo,
             greeting: None,
-            // A thread takes four of the 65,530 memory maps that Linux gives a process by default: two stacks, and
-            // a guard page for each. 10,000 threads also take a few GiB of address space, but not of memory.
+            // This fits the 65,530 memory maps that Linux gives a process by default: see `MAPS_PER_THREAD`. 10,000
+            // threads also take a few GiB of address space, but not of memory.
             max_clients: 10_000,
             max_handshakes: 1_000,
+            max_per_address: None,
+            max_rate_per_address: None,
             // Browsers send about 600 bytes, and a few thousand more when there are cookies.
             max_head: 16 * 1024,
             max_message: 16 * 1024 * 1024,
             // Cases 9.3.1 and 9.4.1 of the Autobahn test suite send 65,536 fragments, so the limit is above that.
             max_fragments: 128 * 1024,
             max_backlog: 1024 * 1024,
+            max_memory: None,
             handshake_timeout: Duration::from_secs(10),
             // Many proxies and home routers forget a connection after 60 seconds of silence. A third of that leaves
             // room for the answer.
@@ -131,16 +156,48 @@ pub(crate) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause of the acceptor: when a client leaves, others wait half a second at most.
 pub(crate) const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// Connections that wait for the refuser to answer them with HTTP 503. When this many wait, the server drops the
+/// Connections that one address on another machine may have open by default. A class behind one public address has
+/// about thirty browsers, and each of them has a few connections.
+pub(crate) const DEFAULT_PER_ADDRESS: usize = 256;
+
+/// Connections that one address on another machine may open in a second by default.
+pub(crate) const DEFAULT_RATE_PER_ADDRESS: u32 = 100;
+
+/// Seconds for which an address may save up its rate. A class that opens the page together asks for a thousand files
+/// in a moment.
+pub(crate) const BURST_SECONDS: f64 = 10.0;
+
+/// Addresses without a connection that the server remembers because they have come often: about a megabyte.
+pub(crate) const ADDRESSES_KEPT: usize = 16 * 1024;
+
+/// Connections that wait for the refuser to answer them with HTTP 503 or 429. When this many wait, the server drops the
 /// next one without an answer, because a crowd must not make the server hold its sockets.
 pub(crate) const REFUSALS_WAITING: usize = 64;
 
-/// How long the refuser waits until a connection has taken its HTTP 503. One thread refuses all connections, so a
+/// How long the refuser waits until a connection has taken its answer. One thread refuses all connections, so a
 /// slow one must not keep it for long.
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// How long the connection that wakes the acceptor for a stop may take. It does not leave this machine.
 pub(crate) const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Memory maps that Linux needs for a thread: a stack, a stack for signals, and a guard page for each. A process has
+/// 65,530 by default, and when none is left while a thread starts, the process aborts.
+pub(crate) const MAPS_PER_THREAD: usize = 4;
+
+/// Bytes of address space that a thread needs: its stack, and 64 KiB for guard pages and the stack for signals.
+pub(crate) const THREAD_ADDRESS_SPACE: usize = CLIENT_STACK + 64 * 1024;
+
+/// Bytes of memory that a silent client needs: 20 KiB of the server, and the rest of the system for its socket.
+pub(crate) const CONNECTION_MEMORY: usize = 32 * 1024;
+
+/// Threads that do not serve a connection: main, signals, dispatcher, drain, watch, refuser, the terminal's wire
+/// view, and some for a program that uses the library.
+pub(crate) const OWN_THREADS: usize = 16;
+
+/// Descriptors that are not for a connection with a thread: twice [`REFUSALS_WAITING`] for connections that get HTTP
+/// 503, and some for the listening socket, the drain thread, files and the terminal.
+pub(crate) const OWN_DESCRIPTORS: usize = 2 * REFUSALS_WAITING + 32;
 
 // A connection: its thread, the request, the messages it sends.
 
@@ -157,6 +214,13 @@ pub(crate) const USUAL_HEADERS: usize = 33;
 /// Bytes asked of the socket in one read of a request head. Most heads are shorter.
 pub(crate) const HEAD_READ: usize = 2 * 1024;
 
+/// Characters of a request's path that a line of the log shows. Paths of this server are shorter.
+pub(crate) const LOGGED_PATH: usize = 200;
+
+/// Characters of a request's method that a line of the log shows. The longest method in use, `UPDATEREDIRECTREF`
+/// (RFC 4437), has 17.
+pub(crate) const LOGGED_METHOD: usize = 20;
+
 /// Bytes of a room's name after percent-decoding: 64 letters, or about 20 Chinese characters.
 pub(crate) const MAX_ROOM_NAME: usize = 64;
 
@@ -168,9 +232,21 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// thirty pupils share 1 MB/s.
 pub(crate) const ANSWER_RATE: usize = 32 * 1024;
 
+/// Bytes of the longest answer that the server computes, which is `/stats` or `/wire/explain`. A slow peer keeps its
+/// answer in memory, and [`Config::max_handshakes`] peers can be slow at the same time.
+pub(crate) const MAX_ANSWER: usize = 256 * 1024;
+
 /// Bytes that one read asks of the socket, and the size of tungstenite's buffer for each client. A larger frame gets
 /// a buffer of its own after its header has announced it.
 pub(crate) const READ_BUFFER: usize = 4 * 1024;
+
+/// Bytes of payload above which a frame is large; a multiple of four. tungstenite keeps a buffer of up to twice
+/// this size for a client.
+pub(crate) const LARGE_FRAME: usize = 16 * 1024;
+
+/// Bytes of payload of the longest frame that tungstenite gets; a multiple of four. It reserves so much address space
+/// at once, and uses the memory as the bytes come.
+pub(crate) const LONG_FRAGMENT: usize = 1024 * 1024;
 
 /// Bytes that one look at a watcher's socket discards. A page has nothing to send after its request.
 pub(crate) const WATCHER_READ: usize = 4 * 1024;
@@ -211,6 +287,10 @@ pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
 /// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
 pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
 
+/// Clients that `/stats` lists. It counts the others. In JSON a client takes at most 512 bytes, if every character of its
+/// room's name has to be escaped.
+pub(crate) const MAX_STATS_ROWS: usize = MAX_ANSWER / 512;
+
 /// How long the dispatcher waits for the next event without sleeping, while one client alone sends: longer than such
 /// a client takes to send its next message, and short enough to waste little.
 pub(crate) const SPIN_TIME: Duration = Duration::from_micros(50);
@@ -222,6 +302,16 @@ pub(crate) const CHEAP_SNAPSHOT: Duration = Duration::from_millis(1);
 /// a twentieth of its time on snapshots.
 pub(crate) const SNAPSHOT_PAUSE: u32 = 20;
 
+/// How often the dispatcher looks for clients that have to give up memory, while messages take too much of it. It looks
+/// at all clients, and they need a moment to let go.
+pub(crate) const SHED_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Bytes that a client must at least owe to lose them when memory is short. Clients that owe less are not the reason.
+pub(crate) const SHED_AT_LEAST: usize = 16 * 1024;
+
+/// Bytes for all messages on a system that does not say how much memory it has.
+pub(crate) const MESSAGE_MEMORY: usize = 1024 * 1024 * 1024;
+
 // The outbox: the only way out to a client.
 
 /// Bytes that each message counts for in addition to its payload while it is not sent, so that a flood of empty
@@ -232,15 +322,24 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 /// a second piece; for a smaller one the copy is cheaper than the piece.
 pub(crate) const COPY_BELOW: usize = 8 * 1024;
 
-/// Bytes that a drain thread offers the socket in one write: enough to fill it, and few enough that progress is
-/// visible (to the heartbeat and to lingering close) while a large message leaves.
+/// Bytes that the drain thread offers a socket in one write: enough to fill it, and few enough that progress is
+/// visible (to the heartbeat and to lingering close) while a large message leaves. Each slow client with room gets
+/// one such write in turn.
 pub(crate) const DRAIN_BYTES: usize = 64 * 1024;
 
 /// Pieces in one write. Operating systems take at most 1,024, and 64 small frames fill a packet.
 pub(crate) const MAX_PIECES: usize = 64;
 
+/// Sockets that the system reports to the drain thread at once. It asks again until all have been reported.
+#[cfg(unix)]
+pub(crate) const DRAIN_EVENTS: usize = 256;
+
 /// Stack of a drain thread in bytes: none of its calls goes deep.
 pub(crate) const DRAIN_STACK: usize = 64 * 1024;
+
+/// Slow clients that have a drain thread of their own, where one thread cannot wait for all of them (on Windows).
+/// The server drops the next slow client.
+pub(crate) const MAX_DRAIN_THREADS: usize = 256;
 
 // The tap and the wire view: what crosses the wire, for those who watch.
 
@@ -284,6 +383,13 @@ pub(crate) const PINGS_KEPT: usize = 16;
 
 /// Bytes of payload in a message that the lab page makes the server send: enough for a length in 64 bits.
 pub(crate) const MAX_DEMO_BYTES: usize = 64 * 1024;
+
+/// Frames that one answer of `/wire/explain` shows: enough for a lesson. Without its payload, a frame takes about 1.2 KiB.
+pub(crate) const MAX_EXPLAINED_FRAMES: usize = 64;
+
+/// Bytes that one answer of `/wire/explain` shows. A byte takes up to 24 characters, because it is shown masked,
+/// unmasked, and twice or three times as text in which it may have to be escaped.
+pub(crate) const MAX_EXPLAINED_BYTES: usize = MAX_ANSWER / 64;
 
 /// How long a violation waits for the server's answer. A student waits for the result, and the server answers at once
 /// or, as for half a frame, not at all.

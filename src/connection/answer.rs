@@ -30,15 +30,16 @@ impl Connection {
         &self,
         route: Route,
         head: &RequestHead,
-        handshake_permit: &mut Option<Permit>,
     ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
-        let Shared { config, clients, watchers, access, .. } = &*self.shared;
+        let Shared { config, memory, clients, watchers, access, .. } = &*self.shared;
         match route {
             Route::WebSocket(service, handshake) => {
+                if memory.is_exhausted() {
+                    return Err(Refusal::OutOfMemory);
+                }
                 let full = Refusal::TooManyClients(config.max_clients);
                 let place = clients.try_acquire().ok_or(full)?;
                 self.begin()?;
-                handshake_permit.take();
                 return Ok(Some((service, handshake, place)));
             }
             Route::WireEvents if Method::HEAD == *head.method => {
@@ -47,12 +48,11 @@ impl Connection {
             Route::WireEvents => {
                 let _place = watchers.take(self.peer.ip())?;
                 self.begin()?;
-                handshake_permit.take();
                 self.send_wire_events(access.asker(head));
             }
             // Pages and what they ask for do not appear in the wire view: it would show itself.
             Route::Page(response) => {
-                log::debug!("{self} {} {:?} -> 200", head.method, head.path);
+                log::debug!("{self} {head} -> 200");
                 self.answer(response, Some(head));
             }
             Route::Stats => self.answer(self.stats(&access.asker(head))?, Some(head)),
@@ -75,7 +75,7 @@ impl Connection {
     pub(super) fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
         let response = refusal.response();
         let line = response.line();
-        let asked = head.map(|head| format!("{} {:?} ", head.method, head.path));
+        let asked = head.map(|head| format!("{head} "));
         log::info!("{self} {}-> {line}", asked.unwrap_or_default());
         self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
@@ -90,6 +90,9 @@ impl Connection {
         let pieces = response.encode();
         let length: usize = pieces.iter().map(Bytes::len).sum();
         self.outbox.send_final(&pieces);
+        if self.outbox.wait_until_over(Instant::now()) {
+            self.registration.answered();
+        }
         // A deadline for the whole answer. A peer that takes a byte now and then would otherwise keep the
         // answer in memory, and its place among the handshakes, for as long as it likes.
         let time = ANSWER_TIMEOUT + Duration::from_secs((length / ANSWER_RATE) as u64);

@@ -55,7 +55,8 @@ fn is_over_by(deadline: Instant, socket: &TcpStream, outbox: &Outbox) -> bool {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::io::Read;
     use std::net::TcpListener;
@@ -67,6 +68,7 @@ mod tests {
     use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 
     use super::*;
+    use crate::outbox::memory::drainer;
     use crate::sys::ConnectionId;
 
     /// More than the buffers of the two sockets hold.
@@ -79,13 +81,19 @@ mod tests {
     fn sending() -> (Arc<TcpStream>, Arc<Outbox>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         set_socket_recv_buffer_size(&listener, BUFFER).unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).expect("it works");
         set_socket_recv_buffer_size(&peer, BUFFER).unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let socket = Arc::new(listener.accept().unwrap().0);
         set_socket_send_buffer_size(&socket, BUFFER).unwrap();
         let transport = Arc::clone(&socket) as _;
-        let outbox = Outbox::new(transport, Arc::default(), ConnectionId(1), LENGTH);
+        let outbox = Outbox::new(
+            transport,
+            drainer(&Arc::default()),
+            Arc::default(),
+            ConnectionId(1),
+            LENGTH,
+        );
         outbox.send_final(&[Bytes::from(vec![b'x'; LENGTH])]);
         (socket, outbox, peer)
     }

@@ -10,7 +10,7 @@
 //! | [`access`] | whose connections a request may see and command |
 //! | `answer` | answers every request but a handshake |
 //! | `session` | an open WebSocket: from the first message to the last |
-//! | [`stream`], `read_ahead` | what tungstenite reads from and writes to |
+//! | [`stream`], `read_ahead`, `large_frames` | what tungstenite reads from and writes to |
 //! | `linger` | lingering close |
 //! | `event_stream` | the wire view for a page, as Server-Sent Events |
 //! | `watcher_places` | places for pages that watch, for all and for each address |
@@ -20,6 +20,7 @@
 pub mod access;
 mod answer;
 mod event_stream;
+mod large_frames;
 mod linger;
 mod read_ahead;
 pub mod registry;
@@ -61,21 +62,20 @@ pub(crate) struct Accepted {
     pub(crate) id: ConnectionId,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Arc<TcpStream>,
-    /// Its place among the connections that have not finished a handshake.
-    pub(crate) handshake: Permit,
-    /// Its entry among all connections.
+    /// Its entry among all connections, with its place among the handshakes.
     pub(crate) registration: Registration,
 }
 
 /// The body of a connection's thread.
 pub(crate) fn serve(accepted: Accepted, shared: Arc<Shared>) {
-    let Accepted { id, peer, socket, handshake, registration } = accepted;
-    let (transport, threads) = (Arc::clone(&socket) as _, Arc::clone(&shared.threads));
-    let outbox = Outbox::new(transport, threads, id, shared.config.max_backlog);
+    let Accepted { id, peer, socket, registration } = accepted;
+    let (transport, drainer) = (Arc::clone(&socket) as _, Arc::clone(&shared.drainer));
+    let memory = Arc::clone(&shared.memory);
+    let outbox = Outbox::new(transport, drainer, memory, id, shared.config.max_backlog);
     let tap = Arc::new(shared.tap.connection(id));
     let connection = Connection { id, peer, socket, outbox, tap, shared, registration };
     let session = connection.catch_panic(Stage::Http, || {
-        let accepted = connection.handle_request(handshake)?;
+        let accepted = connection.handle_request()?;
         let response = accepted.handshake.response();
         connection.outbox.set_handshake_response(response, Arc::clone(&connection.tap));
         connection.open(accepted)
@@ -147,13 +147,16 @@ impl Connection {
     /// each client memory for as long as it is connected: 4 KiB for each page. That is why
     /// these functions are called one after the other and are not inlined.
     #[inline(never)]
-    fn handle_request(&self, handshake: Permit) -> Option<Box<AcceptedHandshake>> {
-        // Given back as soon as the connection is a WebSocket or an event stream.
-        let mut handshake_permit = Some(handshake);
+    fn handle_request(&self) -> Option<Box<AcceptedHandshake>> {
         let deadline = Instant::now() + self.shared.config.handshake_timeout;
         let mut bytes = Vec::with_capacity(READ_BUFFER);
         let max_head = self.shared.config.max_head;
-        let (head, length) = match read_head(&self.socket, max_head, deadline, &mut bytes) {
+        let result = read_head(&self.socket, max_head, deadline, &mut bytes);
+        if !self.registration.request_came() {
+            log::debug!("{self} gave its place to another connection");
+            return None;
+        }
+        let (head, length) = match result {
             HeadResult::Head(head, length) => (head, length),
             HeadResult::Refused(refusal) => {
                 self.refuse(&bytes, None, &refusal);
@@ -166,7 +169,7 @@ impl Connection {
         };
         self.tap.set_tab(tab_in(&head));
         let route = routes::find(&head, &self.shared.config, &self.shared.origins);
-        match route.and_then(|route| self.answer_request(route, &head, &mut handshake_permit)) {
+        match route.and_then(|route| self.answer_request(route, &head)) {
             Ok(Some((service, handshake, place))) => {
                 self.tap.request(Bytes::copy_from_slice(&bytes[..length]));
                 let leftover = bytes[length..].to_vec();

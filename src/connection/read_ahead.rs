@@ -24,6 +24,11 @@ impl ReadAhead {
         ReadAhead { unread: 0..leftover.len(), bytes: leftover, busy: false }
     }
 
+    /// Bytes of memory that the buffer takes.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Fills `buffer` with the next bytes, and calls `read` on the socket only when there are none.
     /// Returns how many bytes there are; 0 is the end of the stream.
     ///
@@ -43,7 +48,8 @@ impl ReadAhead {
         if self.unread.is_empty() {
             self.bytes = Vec::new();
             let count = read(buffer)?;
-            self.busy = count == READ_BUFFER;
+            // A small buffer, such as the end of tungstenite's, says nothing when it is full.
+            self.busy = count == buffer.len() && count > READ_BUFFER / 2;
             return Ok(count);
         }
         let count = self.unread.len().min(buffer.len());

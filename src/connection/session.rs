@@ -66,16 +66,39 @@ impl Session {
     #[inline(never)]
     pub(super) fn run(mut self: Box<Self>) {
         self.join();
-        let ending = read_messages(&mut self.websocket, &self.service);
-        self.finish(&ending);
+        let ending = loop {
+            match read_messages(&mut self.websocket, &self.service) {
+                Pause::LargeMessage => self = self.with_new_buffer(),
+                Pause::Ended(ending) => break ending,
+            }
+        };
+        let closed_before = self.leave(&ending);
+        // Lingering takes time, and what tungstenite has of an incomplete message may be large.
+        self = self.with_new_buffer();
+        self.websocket.get_mut().discard();
+        self.linger(&ending, closed_before);
     }
 
-    /// Leaves the dispatcher, closes what is still open, and lingers.
-    ///
-    /// Not inlined into [`run`](Self::run), whose place on the stack is held while the client is
-    /// connected.
+    /// Replaces the buffer of tungstenite, which is empty now. tungstenite itself never gives back memory
+    /// that a large message needed, so a client that is quiet again would keep it.
     #[inline(never)]
-    fn finish(&mut self, ending: &Ending) {
+    fn with_new_buffer(self: Box<Self>) -> Box<Self> {
+        let session = *self;
+        let settings = *session.websocket.get_config();
+        let stream = session.websocket.into_inner();
+        let buffer = Vec::with_capacity(READ_BUFFER);
+        let websocket =
+            WebSocket::from_partially_read(stream, buffer, Role::Server, Some(settings));
+        Box::new(Session { websocket, ..session })
+    }
+
+    /// Leaves the dispatcher, and closes what is still open. Returns the code of a Close that this side had
+    /// sent before.
+    ///
+    /// This and [`linger`](Self::linger) are not inlined into [`run`](Self::run), whose place on the stack
+    /// is held while the client is connected.
+    #[inline(never)]
+    fn leave(&mut self, ending: &Ending) -> Option<CloseCode> {
         let closed_before = self.outbox.close_info().0;
         let stream = self.websocket.get_mut();
         stream.flush_and_wait();
@@ -90,6 +113,12 @@ impl Session {
         }
         // After a Close this only says that nothing follows it. Without a Close it ends the output.
         self.outbox.send_final(&[]);
+        closed_before
+    }
+
+    /// Lingers, and says how the connection ended.
+    #[inline(never)]
+    fn linger(&mut self, ending: &Ending, closed_before: Option<CloseCode>) {
         linger(&self.socket, &self.outbox, self.close_timeout);
         let how = how_it_ended(self.outbox.close_info().1, ending, closed_before);
         log::info!("{self} left {}: {how}", self.service);
@@ -128,8 +157,12 @@ fn how_it_ended(
     match (abort, ending, closed_before) {
         (Some(AbortReason::TooSlow), ..) => "dropped: it reads too slowly".to_owned(),
         (Some(AbortReason::NoPong), ..) => "dropped: no answer to a Ping".to_owned(),
-        (Some(AbortReason::NoThread), ..) => {
-            "dropped: the system has no thread to drain its backlog".to_owned()
+        (Some(AbortReason::OutOfMemory), ..) => {
+            "dropped: it owes most of the memory for messages, which is used up".to_owned()
+        }
+        (Some(AbortReason::CannotDrain), ..) => {
+            "dropped: it reads slowly, and the system cannot wait for one more such client"
+                .to_owned()
         }
         (_, Ending::Closed(theirs), Some(_)) => {
             format!("the server closed, the client answered {theirs}")
@@ -144,6 +177,14 @@ fn how_it_ended(
     }
 }
 
+/// The reason why the thread stops reading messages.
+enum Pause {
+    /// A large message has come. The session can give memory back now.
+    LargeMessage,
+    /// There are no more messages.
+    Ended(Ending),
+}
+
 /// The way in which the client's side of a WebSocket ended.
 enum Ending {
     /// The client sent a Close, with this code and reason.
@@ -154,9 +195,9 @@ enum Ending {
     Lost,
 }
 
-/// Reads messages until there are no more. The thread waits inside `read`, which first hands the
-/// messages so far to the dispatcher.
-fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service) -> Ending {
+/// Reads messages until there are no more, or until behind a large one. The thread waits inside `read`,
+/// which first hands the messages so far to the dispatcher.
+fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service) -> Pause {
     let client: ConnectionId = websocket.get_ref().id();
     let in_classroom = matches!(service, Service::Group(Group::Classroom(_)));
     loop {
@@ -170,14 +211,16 @@ fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service
             }
             Ok(Message::Close(Some(frame))) => {
                 let code = CloseCode(frame.code.into());
-                return Ending::Closed(format!("{code} {:?}", frame.reason.as_str()));
+                let how = format!("{code} {:?}", frame.reason.as_str());
+                return Pause::Ended(Ending::Closed(how));
             }
             Ok(Message::Close(None)) => {
-                return Ending::Closed(CloseCode::NO_STATUS_RECEIVED.to_string());
+                let how = CloseCode::NO_STATUS_RECEIVED.to_string();
+                return Pause::Ended(Ending::Closed(how));
             }
             // tungstenite answers a Ping by itself, and never returns a bare frame.
             Ok(Message::Ping(_) | Message::Frame(_)) => continue,
-            Err(error) => return ending_of(error, websocket.get_mut()),
+            Err(error) => return Pause::Ended(ending_of(error, websocket.get_mut())),
         };
         let length = payload.len();
         let message = if in_classroom {
@@ -187,7 +230,11 @@ fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service
         };
         // A message to a classroom makes work for every member.
         let cost = if in_classroom { length + CLASSROOM_OVERHEAD } else { length };
-        websocket.get_mut().stage(message, cost);
+        let stream = websocket.get_mut();
+        stream.stage(message, cost);
+        if stream.take_large_message() {
+            return Pause::LargeMessage;
+        }
     }
 }
 
@@ -233,42 +280,101 @@ mod tests {
     use tungstenite::protocol::{Role, WebSocketConfig};
 
     use super::*;
-    use crate::config::{Config, READ_BUFFER};
+    use crate::config::{Config, LARGE_FRAME, LONG_FRAGMENT, READ_BUFFER};
     use crate::dispatcher::group::EchoAt;
     use crate::outbox::Outbox;
+    use crate::outbox::memory::drainer;
     use crate::protocol::Frame;
     use crate::tap::Tap;
 
-    #[test]
-    fn a_flood_of_messages_reaches_the_dispatcher_in_small_pieces() {
-        const MESSAGES: usize = 100_000;
+    /// Has a client send `sent`, `at_once` bytes a write, and returns the batches of messages that the
+    /// dispatcher gets.
+    fn batches_of(sent: Vec<u8>, at_once: usize) -> Vec<Vec<Received>> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nodelay(true).unwrap();
         let socket = Arc::new(listener.accept().unwrap().0);
-        let frame = Frame::new(Opcode::Text, Some([1, 2, 3, 4]), b"x").encode();
-        let length = frame.len();
-        let writing = thread::spawn(move || client.write_all(&frame.repeat(MESSAGES)));
-
+        let writing =
+            thread::spawn(move || sent.chunks(at_once).try_for_each(|part| client.write_all(part)));
         let (sender, events) = unbounded();
-        let outbox =
-            Outbox::new(Arc::clone(&socket) as _, Arc::default(), ConnectionId(1), usize::MAX);
+        let outbox = Outbox::new(
+            Arc::clone(&socket) as _,
+            drainer(&Arc::default()),
+            Arc::default(),
+            ConnectionId(1),
+            usize::MAX,
+        );
         let tap = Arc::new(Tap::new().0.connection(ConnectionId(1)));
         let config = Config::default();
         let stream =
             ClientStream::new(ConnectionId(1), socket, outbox, sender, Vec::new(), tap, &config);
         let settings = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
         let mut websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
-        let ending = read_messages(&mut websocket, &Service::Echo(EchoAt::Echo));
-        assert!(matches!(ending, Ending::Lost));
+        let service = Service::Echo(EchoAt::Echo);
+        let pause = loop {
+            match read_messages(&mut websocket, &service) {
+                // As `with_new_buffer` does: bytes in the old buffer would be lost.
+                Pause::LargeMessage => {
+                    let stream = websocket.into_inner();
+                    websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
+                }
+                ended => break ended,
+            }
+        };
+        assert!(matches!(pause, Pause::Ended(Ending::Lost)));
         writing.join().unwrap().unwrap();
         drop(websocket);
+        let batch = |event| match event {
+            Event::Received { messages, .. } => Some(messages),
+            Event::Pong { .. } => None,
+            _ => panic!("only messages"),
+        };
+        events.into_iter().filter_map(batch).collect()
+    }
 
-        let mut all = 0;
-        for event in events {
-            let Event::Received { messages, .. } = event else { panic!("only messages") };
+    #[test]
+    fn a_flood_of_messages_reaches_the_dispatcher_in_small_pieces() {
+        const MESSAGES: usize = 100_000;
+        let frame = Frame::new(Opcode::Text, Some([1, 2, 3, 4]), b"x").encode();
+        let length = frame.len();
+        let batches = batches_of(frame.repeat(MESSAGES), usize::MAX);
+        for messages in &batches {
             assert!(messages.len() <= READ_BUFFER / length + 1, "{} at once", messages.len());
-            all += messages.len();
         }
-        assert_eq!(all, MESSAGES);
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), MESSAGES);
+    }
+
+    #[test]
+    fn messages_of_every_size_arrive_whole_however_they_are_cut() {
+        let payload = |length: usize| -> Vec<u8> { (0..length).map(|n| (n % 251) as u8).collect() };
+        let frame = |opcode, fin, length| {
+            let mut frame = Frame::new(opcode, Some([9, 8, 7, 6]), &payload(length));
+            frame.header.fin = fin;
+            frame.encode()
+        };
+        let whole = [0, 5, LARGE_FRAME, 7, LARGE_FRAME + 1, 100_000, 3, LONG_FRAGMENT + 9, 1];
+        let mut sent: Vec<u8> =
+            whole.iter().flat_map(|length| frame(Opcode::Binary, true, *length)).collect();
+        // A message in three fragments, two of them large, with a Pong between them.
+        sent.extend(frame(Opcode::Binary, false, LARGE_FRAME + 5));
+        sent.extend(frame(Opcode::Continuation, false, 9));
+        sent.extend(frame(Opcode::Pong, true, 5));
+        sent.extend(frame(Opcode::Continuation, true, 3 * LARGE_FRAME));
+        sent.extend(frame(Opcode::Binary, true, 2));
+        let parts = [payload(LARGE_FRAME + 5), payload(9), payload(3 * LARGE_FRAME)].concat();
+        let mut expected: Vec<Vec<u8>> = whole.iter().map(|length| payload(*length)).collect();
+        expected.extend([parts, payload(2)]);
+        for at_once in [usize::MAX, READ_BUFFER, 4099, 61, 13] {
+            let messages = batches_of(sent.clone(), at_once).into_iter().flatten();
+            let payloads: Vec<Vec<u8>> = messages
+                .map(|message| match message {
+                    Received::Message(Opcode::Binary, payload) => payload.to_vec(),
+                    _ => panic!("only binary messages"),
+                })
+                .collect();
+            let lengths = |all: &[Vec<u8>]| all.iter().map(Vec::len).collect::<Vec<_>>();
+            assert_eq!(lengths(&payloads), lengths(&expected), "{at_once} bytes a write");
+            assert!(payloads == expected, "{at_once} bytes a write");
+        }
     }
 }

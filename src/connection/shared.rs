@@ -10,6 +10,8 @@ use super::watcher_places::WatcherPlaces;
 use crate::config::Config;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
+use crate::outbox::drainer::Drainer;
+use crate::sys::message_memory::MessageMemory;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
@@ -23,6 +25,10 @@ pub(crate) struct Shared {
     /// The address at which this machine reaches the server.
     pub(crate) address: SocketAddr,
     pub(crate) threads: Arc<Threads>,
+    /// Sends the backlogs of slow clients.
+    pub(crate) drainer: Arc<Drainer>,
+    /// Counts the messages of all clients.
+    pub(crate) memory: Arc<MessageMemory>,
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Semaphore>,
     /// Places for pages that watch the wire.

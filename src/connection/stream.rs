@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 
+use super::large_frames::LargeFrames;
 use super::read_ahead::ReadAhead;
 use crate::config::{Config, MESSAGE_OVERHEAD};
 use crate::dispatcher::event::{Event, Joined, Received};
 use crate::outbox::Outbox;
-use crate::protocol::Side;
+use crate::protocol::parser::FramePart;
 use crate::protocol::validator::{FaultAt, FrameValidator};
+use crate::protocol::{Fault, Side};
 use crate::sys::socket::read_uninterrupted;
 use crate::sys::{ConnectionId, Secret};
 use crate::tap::ConnectionTap;
@@ -30,6 +32,7 @@ pub struct ClientStream {
     events: Sender<Event>,
     read_ahead: ReadAhead,
     validator: FrameValidator,
+    large_frames: LargeFrames,
     /// The first rule that the client broke. After it the stream does not read on.
     fault: Option<FaultAt>,
     tap: Arc<ConnectionTap>,
@@ -62,6 +65,7 @@ impl ClientStream {
             events,
             read_ahead: ReadAhead::new(leftover),
             validator: FrameValidator::new(config.max_message, config.max_fragments),
+            large_frames: LargeFrames::default(),
             fault: None,
             tap,
             capture: None,
@@ -102,6 +106,18 @@ impl ClientStream {
         self.outbox.wait_until_idle();
     }
 
+    /// Gives back the memory of bytes that nobody will read.
+    pub fn discard(&mut self) {
+        self.read_ahead = ReadAhead::new(Vec::new());
+        self.outbox.set_under_way(0);
+    }
+
+    /// Whether a large message has passed since the last call. Then tungstenite has a large buffer with nothing
+    /// in it.
+    pub fn take_large_message(&mut self) -> bool {
+        self.large_frames.take_large_message()
+    }
+
     /// Takes the broken rule that stopped the reading. `None` if something else stopped it.
     pub fn take_fault(&mut self) -> Option<FaultAt> {
         self.fault.take()
@@ -123,27 +139,54 @@ impl ClientStream {
         if self.staged.is_empty() {
             return;
         }
+        // From here on they count as in flight.
+        self.outbox.set_under_way(0);
         let cost = std::mem::take(&mut self.staged_cost);
         let messages = std::mem::take(&mut self.staged);
         self.outbox.add_in_flight(cost);
         self.tell(Event::Received { client: self.id, messages, cost });
     }
 
+    /// Counts what this thread keeps: the message that is not complete, and bytes that were read ahead.
+    /// Without a large message that is 0 from one read to the next, and costs nothing.
+    fn count_memory(&mut self) {
+        self.outbox.set_under_way(self.validator.bytes_under_way() + self.read_ahead.capacity());
+        if self.outbox.must_report_memory() {
+            self.tell(Event::OutOfMemory);
+        }
+    }
+
+    /// Reads the next bytes for tungstenite: whole headers, and payload.
     fn read_frames(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Also in the middle of bytes that were read ahead: a flood of messages must not reach the
-        // dispatcher in one piece.
-        self.hand_over();
-        self.outbox.wait_for_room();
-        let socket = &self.socket;
-        let count = self.read_ahead.read(buffer, |into| read_uninterrupted(socket, into))?;
-        self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
-        match self.validate(&buffer[..count]) {
-            Ok(()) => Ok(count),
-            // tungstenite still gets the frames before the faulty one.
-            Err(fault) => {
-                let valid = fault.valid;
-                self.fault = Some(fault);
-                if valid > 0 { Ok(valid) } else { Err(stopped()) }
+        loop {
+            let count = self.large_frames.read(buffer);
+            if count > 0 {
+                return Ok(count);
+            }
+            // Also in the middle of bytes that were read ahead: a flood of messages must not reach the
+            // dispatcher in one piece.
+            self.hand_over();
+            self.outbox.wait_for_room();
+            if self.outbox.must_let_go() {
+                self.fault = Some(self.validator.stop(Fault::OutOfMemory));
+                return Err(stopped());
+            }
+            // The start of a header waits in front until the rest of the header has come.
+            let held = self.validator.header_so_far().len();
+            buffer[..held].copy_from_slice(self.validator.header_so_far());
+            let room = held + self.large_frames.room(buffer.len() - held);
+            let socket = &self.socket;
+            let count = self
+                .read_ahead
+                .read(&mut buffer[held..room], |into| read_uninterrupted(socket, into))?;
+            if count == 0 {
+                return Ok(0);
+            }
+            self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
+            let ready = self.validate(&buffer[..held + count], held)?;
+            self.count_memory();
+            if ready > 0 {
+                return Ok(ready);
             }
         }
     }
@@ -151,24 +194,51 @@ impl ClientStream {
 
 /// Validates the frames that come in, and captures them while somebody watches.
 impl ClientStream {
-    fn validate(&mut self, bytes: &[u8]) -> Result<(), FaultAt> {
-        if !self.tap.is_watched() {
-            self.capture = None;
-            return self.validator.advance(bytes, |_| {});
-        }
-        let capture = self.capture.get_or_insert_default();
-        let show = |frame| self.tap.frame(Side::Client, frame);
-        let result = self.validator.advance(bytes, |part| {
-            if let Some(frame) = capture.take(part) {
-                show(frame);
+    /// Checks `bytes`, of which the first `held` have been checked before. Returns how many of them
+    /// tungstenite may have: not the start of a header whose end has not come, nor a large frame.
+    ///
+    /// # Errors
+    /// When the client breaks a rule in the first frame.
+    fn validate(&mut self, bytes: &[u8], held: usize) -> io::Result<usize> {
+        let ClientStream { validator, large_frames, capture, tap, .. } = self;
+        let new = &bytes[held..];
+        large_frames.advance(new.len());
+        let mut ready = bytes.len();
+        let mut find_large_frame = |part: FramePart<'_>, end: usize| {
+            if let FramePart::Header(header) = part
+                && LargeFrames::is_large(header)
+            {
+                ready = held + end - header.encoded_len();
+                large_frames.begin(header, &new[end..]);
             }
-        });
-        if let Err(FaultAt { parsed, fault, .. }) = &result
-            && let Some(frame) = capture.take_faulty(fault.clone(), &bytes[*parsed..])
-        {
-            show(frame);
+        };
+        let result = if tap.is_watched() {
+            let capture = capture.get_or_insert_default();
+            let result = validator.advance(new, |part, end| {
+                find_large_frame(part, end);
+                if let Some(frame) = capture.take(part) {
+                    tap.frame(Side::Client, frame);
+                }
+            });
+            if let Err(FaultAt { parsed, fault, .. }) = &result
+                && let Some(frame) = capture.take_faulty(fault.clone(), &new[*parsed..])
+            {
+                tap.frame(Side::Client, frame);
+            }
+            result
+        } else {
+            *capture = None;
+            validator.advance(new, find_large_frame)
+        };
+        match result {
+            Ok(()) => Ok(ready.min(bytes.len() - validator.header_so_far().len())),
+            // tungstenite still gets the frames before the faulty one.
+            Err(fault) => {
+                let valid = fault.valid;
+                self.fault = Some(fault);
+                if valid > 0 { Ok(held + valid) } else { Err(stopped()) }
+            }
         }
-        result
     }
 
     /// Shows the start of a frame that was never completed, and the end of the connection.

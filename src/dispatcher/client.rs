@@ -73,6 +73,12 @@ impl Client {
         self.close_sent_at.get_or_insert(now);
     }
 
+    /// Takes the memory of the client's messages, because all clients together have too much.
+    pub(super) fn take_memory(&mut self, now: Instant) {
+        self.outbox.take_memory();
+        self.close_sent_at.get_or_insert(now);
+    }
+
     /// Sends Close 1001 (going away), because the server is shutting down.
     pub(super) fn close_going_away(&mut self, now: Instant) {
         self.close(CloseCode::GOING_AWAY, "the server is shutting down", now);

@@ -60,6 +60,8 @@ pub enum Event {
     },
     /// Somebody asks for the statistics.
     Stats(Sender<Arc<Snapshot>>),
+    /// The messages of all clients take more memory than they may.
+    OutOfMemory,
     /// The server is shutting down: every client gets a Close.
     Shutdown,
 }

@@ -11,6 +11,7 @@
 //! | `batches`, `members` | broadcasts: collect messages for a group, send them, drop slow members |
 //! | [`classroom`] | the subprotocol `classroom.v1` |
 //! | [`heartbeat`] | which clients get a Ping, and which are dropped for their silence |
+//! | `load_shedding` | which clients lose their messages when these take too much memory |
 //! | [`on_demand`] | frames that the lab page asks for |
 //! | [`stats`] | the numbers in `/stats` |
 
@@ -21,6 +22,7 @@ pub mod event;
 pub mod group;
 pub mod heartbeat;
 mod inbox;
+mod load_shedding;
 mod members;
 pub mod on_demand;
 pub mod stats;
@@ -37,12 +39,14 @@ use self::event::{Event, Joined, Received};
 use self::group::{EchoAt, Group, Service};
 use self::heartbeat::Heartbeat;
 use self::inbox::Inbox;
+use self::load_shedding::LoadShedding;
 use self::stats::Counters;
 use crate::config::Config;
 use crate::outbox::batch::FrameBatch;
 use crate::outbox::{Cause, Outbox, SendOutcome};
 use crate::protocol::Opcode;
 use crate::sys::ConnectionId;
+use crate::sys::message_memory::MessageMemory;
 use crate::sys::threads::Threads;
 
 /// The owner of the list of clients. [`Event`] is its whole input, and outboxes are its output.
@@ -54,6 +58,9 @@ pub struct Dispatcher {
     counters: Counters,
     heartbeat: Heartbeat,
     next_check: Instant,
+    /// Counts the messages of all clients.
+    memory: Arc<MessageMemory>,
+    load_shedding: LoadShedding,
     /// For the number of threads in the statistics.
     threads: Arc<Threads>,
     /// Whether the server is shutting down. Then a client that joins gets a Close at once.
@@ -62,7 +69,7 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Creates a dispatcher without clients.
-    pub fn new(config: &Config, threads: Arc<Threads>) -> Dispatcher {
+    pub fn new(config: &Config, threads: Arc<Threads>, memory: Arc<MessageMemory>) -> Dispatcher {
         let heartbeat = Heartbeat::new(config);
         Dispatcher {
             greeting: config.greeting.clone().map(Bytes::from),
@@ -71,6 +78,8 @@ impl Dispatcher {
             counters: Counters::new(),
             next_check: Instant::now() + heartbeat.check_interval,
             heartbeat,
+            memory,
+            load_shedding: LoadShedding::new(),
             threads,
             is_stopping: false,
         }
@@ -83,6 +92,9 @@ impl Dispatcher {
         while let Some(round) = inbox.next_round(self.next_check) {
             round.for_each(|event| self.handle(event));
             self.flush_groups();
+            if self.memory.is_exhausted() {
+                self.load_shedding.shed(&self.memory, &mut self.clients, &mut self.counters);
+            }
             self.check_timeouts_when_due(Instant::now());
         }
     }
@@ -111,6 +123,8 @@ impl Dispatcher {
                 let snapshot = self.counters.recent_snapshot(&self.clients, self.threads.live());
                 let _ = reply.try_send(snapshot);
             }
+            // It has only to wake the dispatcher, which looks at the memory after each round.
+            Event::OutOfMemory => {}
             Event::Shutdown => self.shutdown(),
         }
     }

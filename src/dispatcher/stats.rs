@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::client::Clients;
-use crate::config::{CHEAP_SNAPSHOT, SNAPSHOT_PAUSE};
+use crate::config::{CHEAP_SNAPSHOT, MAX_STATS_ROWS, SNAPSHOT_PAUSE};
 use crate::sys::{Asker, ConnectionId, Secret};
 
 /// The server at one moment.
@@ -34,9 +34,11 @@ pub struct Snapshot {
     pub dropped: u64,
     /// The same for each path. All rooms count as `/room`.
     pub paths: BTreeMap<&'static str, PathCounts>,
-    /// The clients that are connected now, in the order in which they came. A reader sees a part of
-    /// them: [`seen_by`](Self::seen_by).
+    /// The first 512 clients that are connected now, in the order in which they came. A reader sees a
+    /// part of them: [`seen_by`](Self::seen_by).
     pub connected: Vec<ClientRow>,
+    /// The number of clients that are not among them.
+    pub more_connected: usize,
 }
 
 /// The counts of one path.
@@ -59,15 +61,17 @@ pub struct PathCounts {
 }
 
 impl Snapshot {
-    /// The snapshot for this reader. It has the totals, but only the rows of the clients that the reader
-    /// may see, because a row has the client's address and the name of its room.
+    /// The snapshot for this reader. It has the totals, but only those rows of the first 512 clients that
+    /// the reader may see, because a row has the client's address and the name of its room.
     pub fn seen_by(&self, asker: &Asker) -> Cow<'_, Snapshot> {
         if asker.sees_all {
             return Cow::Borrowed(self);
         }
         let rows = self.connected.iter().filter(|row| asker.may_see(row.tab));
-        let connected = rows.cloned().collect();
-        Cow::Owned(Snapshot { paths: self.paths.clone(), connected, ..*self })
+        let connected: Vec<ClientRow> = rows.cloned().collect();
+        let more_connected = self.clients - connected.len();
+        let paths = self.paths.clone();
+        Cow::Owned(Snapshot { paths, connected, more_connected, ..*self })
     }
 }
 
@@ -143,13 +147,16 @@ impl Counters {
     /// Adds up the counts and describes each client.
     pub(super) fn snapshot(&self, clients: &Clients, threads: usize) -> Snapshot {
         let mut paths = self.paths.clone();
-        let mut connected = Vec::with_capacity(clients.len());
+        let mut connected = Vec::with_capacity(clients.len().min(MAX_STATS_ROWS));
         for (id, client) in clients {
             let bytes_in = client.bytes_in();
             let bytes_out = client.outbox.bytes_out();
             let counts = paths.entry(client.service.counted_as()).or_default();
             counts.bytes_in += bytes_in;
             counts.bytes_out += bytes_out;
+            if connected.len() == MAX_STATS_ROWS {
+                continue;
+            }
             connected.push(ClientRow {
                 tab: client.tab,
                 client: *id,
@@ -165,7 +172,7 @@ impl Counters {
         let sum = |count: fn(&PathCounts) -> u64| paths.values().map(count).sum();
         Snapshot {
             uptime_seconds: self.started.elapsed().as_secs_f64(),
-            clients: connected.len(),
+            clients: clients.len(),
             clients_total: sum(|path| path.clients_total),
             threads,
             messages_in: sum(|path| path.messages_in),
@@ -174,6 +181,7 @@ impl Counters {
             bytes_out: sum(|path| path.bytes_out),
             dropped: sum(|path| path.dropped),
             paths,
+            more_connected: clients.len() - connected.len(),
             connected,
         }
     }

@@ -1,8 +1,5 @@
-//! The drain thread: sends the backlog of one slow client, and ends when the backlog is empty.
-//!
-//! A slow client costs one more thread, but only while it is slow. A writer thread for every client
-//! was tried instead: a broadcast to 1,000 clients then took 2 to 4 times as long, because waking a
-//! thread costs more than the send itself.
+//! How the backlog of one slow client leaves: the outbox's part, which the [drainer](super::drainer)
+//! calls.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -10,55 +7,112 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::backlog::Backlogged;
 use super::outcome::AbortReason;
+#[cfg(unix)]
+use super::transport::Transport;
 use super::{Outbox, Stage, State};
-use crate::config::{DRAIN_BYTES, DRAIN_STACK};
+use crate::config::DRAIN_BYTES;
 use crate::sys::lock::lock;
 
+/// What one write of the drainer has left.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    /// The socket has taken all that was offered, and may take more.
+    MoreToSend,
+    /// The socket has taken less than was offered.
+    SocketFull,
+    /// The drainer has no more to do for this client.
+    NothingLeft,
+}
+
 impl Outbox {
-    /// Starts the drain thread, unless it runs or nothing is unsent.
+    /// Hands the backlog over to the drainer, unless the drainer has it or nothing is unsent.
     pub(super) fn start_draining(self: &Arc<Self>, state: &mut State) {
         if state.backlog.is_empty() || state.is_draining {
             return;
         }
-        state.is_draining = true;
-        let outbox = Arc::clone(self);
-        let name = format!("drain {}", self.client.0);
-        if self.threads.spawn(name, DRAIN_STACK, move || outbox.drain()).is_err() {
-            self.abort_locked(state, AbortReason::NoThread);
+        match self.drainer.add(self.client, Arc::clone(self) as _) {
+            Ok(()) => state.is_draining = true,
+            Err(_) => self.abort_locked(state, AbortReason::CannotDrain),
         }
     }
 
-    /// Waits on this one socket until the backlog is empty. The thread holds no lock while it
-    /// waits, and everyone else only adds pieces behind those that it is sending.
-    fn drain(&self) {
+    /// Takes the backlog back from the drainer.
+    ///
+    /// The caller holds the lock. So the next backlog, with which the socket is handed over again,
+    /// comes after this.
+    pub(super) fn stop_draining(&self, state: &mut State) {
+        if std::mem::take(&mut state.is_draining) {
+            self.drainer.remove(self.client, &*self.transport);
+        }
+    }
+
+    /// Sends the next part of the backlog with `send`.
+    ///
+    /// Only the drainer calls this. It holds no lock during the write, and everyone else only adds
+    /// pieces behind those that it is sending.
+    fn write_next(&self, send: impl Fn(&[IoSlice<'_>]) -> io::Result<usize>) -> Progress {
         let mut batch = Vec::new();
-        while self.next_batch(&mut batch) {
-            match self.transport.send_waiting(&first_bytes(&batch)) {
-                Ok(0) => self.abort(AbortReason::Lost),
-                Ok(sent) => {
-                    let mut state = lock(&self.state);
-                    self.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
-                    // After an abort the backlog is empty, and its bytes have been counted down.
-                    let own = state.backlog.remove(sent);
-                    self.flow_control.release_own_unsent(own);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.abort(AbortReason::Lost),
+        {
+            let mut state = lock(&self.state);
+            if !self.has_more(&mut state) {
+                return Progress::NothingLeft;
             }
+            state.backlog.copy_front(&mut batch);
         }
+        let pieces = first_bytes(&batch);
+        match send(&pieces) {
+            Ok(0) => self.abort(AbortReason::Lost),
+            Ok(sent) => {
+                let mut state = lock(&self.state);
+                self.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
+                // After an abort the backlog is empty, and its bytes have been counted down.
+                let own = state.backlog.remove(sent);
+                self.flow_control.release_own_unsent(own);
+                let offered: usize = pieces.iter().map(|piece| piece.len()).sum();
+                return match self.has_more(&mut state) {
+                    true if sent < offered => Progress::SocketFull,
+                    true => Progress::MoreToSend,
+                    false => Progress::NothingLeft,
+                };
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Progress::MoreToSend;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Progress::SocketFull;
+            }
+            Err(_) => self.abort(AbortReason::Lost),
+        }
+        Progress::NothingLeft
     }
 
-    /// Fills `batch` with what has to leave next. Returns false when the thread has to end.
-    fn next_batch(&self, batch: &mut Vec<Bytes>) -> bool {
-        let mut state = lock(&self.state);
-        if state.backlog.is_empty() || matches!(state.stage, Stage::Aborted(_)) {
-            state.is_draining = false;
-            self.finish_if_empty(&mut state);
-            return false;
+    /// Whether bytes are left to send. If not, the client is taken back from the drainer.
+    fn has_more(&self, state: &mut State) -> bool {
+        let has_more = !state.backlog.is_empty() && !matches!(state.stage, Stage::Aborted(_));
+        if !has_more {
+            self.stop_draining(state);
+            self.finish_if_empty(state);
         }
-        state.backlog.copy_front(batch);
-        true
+        has_more
+    }
+}
+
+impl Backlogged for Outbox {
+    #[cfg(unix)]
+    fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    #[cfg(unix)]
+    fn write_some(&self) -> bool {
+        self.write_next(|pieces| self.transport.send_now(pieces)) == Progress::MoreToSend
+    }
+
+    fn write_all(&self) {
+        let send = |pieces: &[IoSlice<'_>]| self.transport.send_waiting(pieces);
+        while self.write_next(send) != Progress::NothingLeft {}
     }
 }
 

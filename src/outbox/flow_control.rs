@@ -141,7 +141,7 @@ impl FlowControl {
     }
 
     /// The cost in bytes of all that the client has caused and that has not left yet.
-    fn outstanding(&self) -> usize {
+    pub fn outstanding(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst) + self.own_unsent.load(Ordering::SeqCst)
     }
 

@@ -2,12 +2,16 @@
 //! decides how many bytes the "socket" takes.
 
 use std::io::{self, IoSlice};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::drainer::Drainer;
 use super::transport::Transport;
 use crate::protocol::{Frame, Opcode};
 use crate::sys::lock::lock;
+use crate::sys::threads::Threads;
 
 /// No test waits longer than this for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -27,6 +31,13 @@ struct State {
     sends: usize,
     output_ended: bool,
     aborted: bool,
+}
+
+/// A drainer that serves sockets and transports in memory. Its thread ends when the last outbox is gone.
+pub(crate) fn drainer(threads: &Arc<Threads>) -> Arc<Drainer> {
+    let (drainer, drain_loop) = Drainer::new(Arc::clone(threads)).expect("a few descriptors");
+    thread::spawn(move || drain_loop.run().expect("the system can wait for sockets"));
+    drainer
 }
 
 impl Memory {
@@ -127,6 +138,10 @@ impl Transport for Memory {
     fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.wait("room", |state| state.room > 0 || state.aborted);
         self.send_now(pieces)
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        None
     }
 
     fn end_output(&self) {

@@ -4,7 +4,7 @@
 //! writes by itself (Pong and Close). One lock keeps frames whole and in order, and one place knows
 //! when a Close frame has been sent, because nothing may follow it (RFC 6455 section 5.5.1).
 //!
-//! A send never waits. The socket takes what it can at once, and a drain thread sends the rest. When a
+//! A send never waits. The socket takes what it can at once, and the drain thread sends the rest. When a
 //! client does not read its own echoes, flow control stops the server from reading its messages. When
 //! it does not read the messages of others, [`send`](Outbox::send) answers
 //! [`BacklogFull`](SendOutcome::BacklogFull), and the [dispatcher](crate::dispatcher) drops the client.
@@ -13,7 +13,8 @@
 //! |---|---|
 //! | [`batch`] | encodes frames, once for all their receivers |
 //! | `backlog` | the bytes that the socket has not taken yet |
-//! | `drain` | the thread that sends the backlog of a slow client |
+//! | `drain` | the outbox's part in sending the backlog of a slow client |
+//! | [`drainer`], `poller` | the one thread that waits for all slow clients, and sends their backlogs |
 //! | `flow_control` | lets a client's thread wait, so that TCP slows its client down |
 //! | `outcome` | the words for it: cause, outcome of a send, reason of an abort |
 //! | [`transport`] | the socket, in a write that waits and one that does not |
@@ -21,28 +22,32 @@
 mod backlog;
 pub mod batch;
 mod drain;
+pub mod drainer;
 mod flow_control;
 #[cfg(test)]
 pub(crate) mod memory;
 mod outcome;
+#[cfg(unix)]
+mod poller;
 pub mod transport;
 
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
 use self::backlog::Backlog;
+use self::drainer::Drainer;
 use self::flow_control::FlowControl;
 pub use self::outcome::{AbortReason, Cause, SendOutcome};
 use self::transport::Transport;
 use crate::config::MAX_PIECES;
-use crate::protocol::{CloseCode, Opcode, encode_unmasked, fit_reason};
+use crate::protocol::{CloseCode, Fault, Opcode, encode_unmasked, fit_reason};
 use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
-use crate::sys::threads::Threads;
+use crate::sys::message_memory::MessageMemory;
 use crate::tap::ConnectionTap;
 
 /// The way out to one client.
@@ -50,14 +55,20 @@ use crate::tap::ConnectionTap;
 /// Shared by the client's thread, the dispatcher and, while there is a backlog, the drain thread.
 pub struct Outbox {
     transport: Arc<dyn Transport>,
-    /// Starts the drain thread.
-    threads: Arc<Threads>,
-    /// For the name of the drain thread.
+    /// Sends the backlog.
+    drainer: Arc<Drainer>,
+    /// The name of the client for the drainer.
     client: ConnectionId,
     /// In bytes; see [`Config::max_backlog`](crate::Config::max_backlog).
     max_backlog: usize,
     state: Mutex<State>,
     flow_control: FlowControl,
+    /// Counts the messages of all clients.
+    memory: Arc<MessageMemory>,
+    /// Bytes of a message from the client that is not complete. Only the client's thread writes it.
+    under_way: AtomicUsize,
+    /// Set when the client's thread has to let go of the message that it is reading.
+    must_let_go: AtomicBool,
     /// Copies frames for those who watch the wire. Set when the handshake's answer has been sent.
     tap: OnceLock<Arc<ConnectionTap>>,
     /// Bytes that have left, for the statistics and as a sign of life. Written under the lock.
@@ -69,7 +80,7 @@ struct State {
     /// The answer to the handshake, until it is sent.
     handshake_response: Option<(Bytes, Arc<ConnectionTap>)>,
     backlog: Backlog,
-    /// Whether a drain thread runs. While it does, everyone else only adds to the backlog.
+    /// Whether the drainer sends the backlog. While it does, everyone else only adds to the backlog.
     is_draining: bool,
     /// The code of the Close frame that has been sent.
     close_sent: Option<CloseCode>,
@@ -92,23 +103,27 @@ impl Outbox {
     /// Creates the outbox of a client. `max_backlog` is in bytes.
     pub fn new(
         transport: Arc<dyn Transport>,
-        threads: Arc<Threads>,
+        drainer: Arc<Drainer>,
+        memory: Arc<MessageMemory>,
         client: ConnectionId,
         max_backlog: usize,
     ) -> Arc<Outbox> {
         Arc::new(Outbox {
             transport,
-            threads,
+            drainer,
             client,
             max_backlog,
             state: Mutex::new(State {
                 stage: Stage::Open,
                 handshake_response: None,
-                backlog: Backlog::default(),
+                backlog: Backlog::new(Arc::clone(&memory)),
                 is_draining: false,
                 close_sent: None,
             }),
             flow_control: FlowControl::new(max_backlog),
+            memory,
+            under_way: AtomicUsize::new(0),
+            must_let_go: AtomicBool::new(false),
             tap: OnceLock::new(),
             bytes_out: AtomicU64::new(0),
         })
@@ -215,12 +230,57 @@ impl Outbox {
     /// Counts an event that the client's thread is about to hand over to the dispatcher. `cost` is
     /// in bytes.
     pub fn add_in_flight(&self, cost: usize) {
+        self.memory.charge(cost);
         self.flow_control.add_in_flight(cost);
     }
 
     /// Counts an event down, after the dispatcher has given all answers to it to the outboxes.
     pub fn release_in_flight(&self, cost: usize) {
+        self.memory.release(cost);
         self.flow_control.release_in_flight(cost);
+    }
+
+    /// Notes how many bytes the client's thread keeps of a message that is not complete. Only that
+    /// thread may call this.
+    pub fn set_under_way(&self, bytes: usize) {
+        let before = self.under_way.load(Ordering::Relaxed);
+        if bytes != before {
+            self.under_way.store(bytes, Ordering::Relaxed);
+            self.memory.charge(bytes);
+            self.memory.release(before);
+        }
+    }
+
+    /// Takes from the client the memory that its messages have: the messages to it are lost, and its thread
+    /// [has to let go](Self::must_let_go) of the message from it.
+    pub fn take_memory(self: &Arc<Self>) {
+        self.must_let_go.store(true, Ordering::Relaxed);
+        if self.has_backlog() {
+            // A Close would wait behind bytes that the client does not read.
+            self.abort(AbortReason::OutOfMemory);
+        } else {
+            let fault = Fault::OutOfMemory;
+            self.close(fault.close_code(), &fault.to_string());
+        }
+    }
+
+    /// Whether the client's thread has to let go of the message that it is reading, because the memory for
+    /// messages is used up.
+    pub fn must_let_go(&self) -> bool {
+        self.must_let_go.load(Ordering::Relaxed)
+    }
+
+    /// Whether the messages of all clients take more memory than they may, and the dispatcher has to be
+    /// told so.
+    pub fn must_report_memory(&self) -> bool {
+        self.memory.must_report()
+    }
+
+    /// The bytes that messages from the client and for it take, wherever they are on their way. A message
+    /// that waits for several clients counts for each of them.
+    pub fn debt(&self) -> usize {
+        let under_way = self.under_way.load(Ordering::Relaxed);
+        under_way + self.flow_control.outstanding() + lock(&self.state).backlog.others_unsent()
     }
 
     /// Waits while the client does not read its own answers and they have reached the limit, or
@@ -279,10 +339,17 @@ impl Outbox {
     fn abort_locked(&self, state: &mut State, reason: AbortReason) {
         if !matches!(state.stage, Stage::Aborted(_)) {
             state.stage = Stage::Aborted(reason);
-            state.backlog = Backlog::default();
+            state.backlog.clear();
+            self.stop_draining(state);
             self.transport.abort();
             self.flow_control.abort();
         }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.set_under_way(0);
     }
 }
 

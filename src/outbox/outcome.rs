@@ -31,10 +31,12 @@ pub enum AbortReason {
     /// The client did not answer a Ping, and a Close frame could not reach it because of the bytes
     /// before it.
     NoPong,
+    /// The memory for messages is used up, and the client has the largest part of it.
+    OutOfMemory,
     /// The client did not answer a Close, or did not read its last bytes, in time.
     CloseTimeout,
     /// A write failed, so the connection is lost.
     Lost,
-    /// The system could not start a thread that waits for a slow client.
-    NoThread,
+    /// The client reads slowly, and the system has no memory to wait for its socket, or no thread.
+    CannotDrain,
 }

@@ -1,15 +1,21 @@
 //! The outbox by itself: bytes go in, and come out into memory, without a socket.
 
-use super::memory::{DEADLINE, Memory};
+use super::memory::{DEADLINE, Memory, drainer};
 use super::*;
-use crate::config::MESSAGE_OVERHEAD;
+use crate::config::{MAX_DRAIN_THREADS, MESSAGE_OVERHEAD};
+use crate::sys::threads::Threads;
 
 const LIMIT: usize = 100;
 
 fn outbox(transport: &Arc<Memory>) -> (Arc<Outbox>, Arc<Threads>) {
     let threads = Arc::new(Threads::default());
-    let outbox =
-        Outbox::new(Arc::clone(transport) as _, Arc::clone(&threads), ConnectionId(1), LIMIT);
+    let outbox = Outbox::new(
+        Arc::clone(transport) as _,
+        drainer(&threads),
+        Arc::default(),
+        ConnectionId(1),
+        LIMIT,
+    );
     (outbox, threads)
 }
 
@@ -183,9 +189,45 @@ fn a_small_piece_counts_for_its_overhead_too() {
 }
 
 #[test]
+fn without_sockets_each_slow_client_has_a_thread_until_there_are_too_many() {
+    let threads = Arc::new(Threads::default());
+    let drainer = drainer(&threads);
+    let memory = Memory::with_room(0);
+    let slow_client = || {
+        let transport = Arc::clone(&memory) as _;
+        let outbox =
+            Outbox::new(transport, Arc::clone(&drainer), Arc::default(), ConnectionId(1), LIMIT);
+        outbox.send(&[bytes(1, 1)], Cause::Others);
+        outbox
+    };
+    for _ in 0..MAX_DRAIN_THREADS {
+        assert_eq!(slow_client().close_info().1, None);
+    }
+    assert_eq!(threads.live(), MAX_DRAIN_THREADS);
+    let refused = slow_client();
+    assert_eq!(refused.close_info().1, Some(AbortReason::CannotDrain));
+    // This ends the threads of the others, because all share one transport.
+    memory.wait_for_abort();
+    threads.wait_for_all();
+    let memory = Memory::with_room(0);
+    let outbox =
+        Outbox::new(Arc::clone(&memory) as _, drainer, Arc::default(), ConnectionId(1), LIMIT);
+    outbox.send(&[bytes(1, 1)], Cause::Others);
+    assert_eq!((outbox.close_info().1, threads.live()), (None, 1), "a place is free again");
+    outbox.abort(AbortReason::TooSlow);
+    threads.wait_for_all();
+}
+
+#[test]
 fn with_a_limit_of_0_a_client_that_reads_is_served() {
     let memory = Memory::unlimited();
-    let outbox = Outbox::new(Arc::clone(&memory) as _, Arc::default(), ConnectionId(1), 0);
+    let outbox = Outbox::new(
+        Arc::clone(&memory) as _,
+        drainer(&Arc::default()),
+        Arc::default(),
+        ConnectionId(1),
+        0,
+    );
     outbox.wait_for_room();
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Others), SendOutcome::Accepted);
     assert_eq!(outbox.send(&[bytes(1, 1)], Cause::Own), SendOutcome::Accepted);

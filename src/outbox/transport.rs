@@ -19,6 +19,9 @@ pub trait Transport: Send + Sync {
     /// When the connection is lost or was [aborted](Self::abort).
     fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// The socket, so that the drain thread can wait until it takes bytes. `None` if there is none.
+    fn socket(&self) -> Option<&TcpStream>;
+
     /// Tells the peer that nothing follows (TCP: FIN). This side can still read.
     fn end_output(&self);
 
@@ -38,7 +41,7 @@ impl Transport for TcpStream {
         }
     }
 
-    /// `std` does not have such a call, so here the drain thread sends everything. Only the speed differs.
+    /// `std` does not have such a call, so here a drain thread sends everything. Only the speed differs.
     #[cfg(not(unix))]
     fn send_now(&self, _pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
@@ -47,6 +50,10 @@ impl Transport for TcpStream {
     fn send_waiting(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut socket = self;
         socket.write_vectored(pieces)
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self)
     }
 
     fn end_output(&self) {

@@ -67,6 +67,8 @@ impl CloseCode {
     pub const MESSAGE_TOO_BIG: CloseCode = CloseCode(1009);
     /// The server has failed.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
+    /// The server has too much to do (registered with IANA after RFC 6455).
+    pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
 
     fn entry(self) -> Option<&'static Entry> {
         CLOSE_CODES.iter().find(|entry| entry.code == self.0)

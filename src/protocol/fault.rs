@@ -40,6 +40,8 @@ pub enum Fault {
     CloseCode(u16),
     /// No Pong within this time after a Ping.
     NoPong(Duration),
+    /// The server has no memory for the peer's messages.
+    OutOfMemory,
     /// An error of the server, not of the peer.
     ServerFault,
     /// Any other error that tungstenite reports, in its words.
@@ -65,6 +67,7 @@ impl Fault {
             Fault::CloseBody => (CloseCode::PROTOCOL_ERROR, "5.5.1"),
             Fault::CloseCode(_) => (CloseCode::PROTOCOL_ERROR, "7.4"),
             Fault::NoPong(_) => (CloseCode::POLICY_VIOLATION, "5.5.2"),
+            Fault::OutOfMemory => (CloseCode::TRY_AGAIN_LATER, "10.4"),
             Fault::ServerFault => (CloseCode::INTERNAL_ERROR, "7.4.1"),
             Fault::Other(_) => (CloseCode::PROTOCOL_ERROR, "7.1.7"),
         }
@@ -107,6 +110,9 @@ impl fmt::Display for Fault {
             Fault::CloseBody => write!(f, "a Close has no body, or a code of two bytes first"),
             Fault::CloseCode(code) => write!(f, "close code {code} must not be sent"),
             Fault::NoPong(time) => write!(f, "no answer to a Ping within {time:?}"),
+            Fault::OutOfMemory => {
+                write!(f, "the server has too little memory for messages this large now")
+            }
             Fault::ServerFault => write!(f, "a fault in the server"),
             Fault::Other(text) => f.write_str(text),
         }?;

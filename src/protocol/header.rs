@@ -63,6 +63,16 @@ impl FrameHeader {
         FrameHeader { fin: true, rsv: 0, opcode, masking_key, length_form, payload_length }
     }
 
+    /// The length of the header itself, in bytes.
+    pub fn encoded_len(&self) -> usize {
+        let length = match self.length_form {
+            LengthForm::Bits7 => 0,
+            LengthForm::Bits16 => 2,
+            LengthForm::Bits64 => 8,
+        };
+        2 + length + self.masking_key.map_or(0, |key| key.len())
+    }
+
     /// Writes the header, from 2 to 14 bytes, exactly as its fields say, even if they break a rule.
     pub fn encode(&self, out: &mut impl BufMut) {
         out.put_u8(u8::from(self.fin) << 7 | (self.rsv & 0x7) << 4 | self.opcode.bits());

@@ -103,6 +103,11 @@ impl FrameParser {
         }
     }
 
+    /// Bytes of the current frame's payload that have not arrived. `None` inside a header and between frames.
+    pub fn payload_left(&self) -> Option<u64> {
+        self.payload_left
+    }
+
     /// The bytes of a header whose last bytes have not arrived.
     pub fn header_so_far(&self) -> &[u8] {
         &self.header[..self.header_length]

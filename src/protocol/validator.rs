@@ -28,6 +28,8 @@ pub struct FrameRules {
     open_message: Option<OpenMessage>,
     /// The body so far of a Close frame, the only payload that the rules look at.
     close: Option<CloseBody>,
+    /// Bytes of payload that the current message has announced. 0 behind its last frame.
+    announced: u64,
     max_message: usize,
     max_fragments: u32,
 }
@@ -74,7 +76,8 @@ impl FrameValidator {
     }
 
     /// Checks the next bytes of the stream, however they were cut, and shows `observe` each part of a
-    /// frame. Of a faulty frame, `observe` sees the parts up to the fault, but not the end.
+    /// frame, with the number of bytes up to its end. Of a faulty frame, `observe` sees the parts up to
+    /// the fault, but not the end.
     ///
     /// # Errors
     /// The first frame that breaks a rule. The bytes behind it cannot be trusted, so nobody reads them.
@@ -82,7 +85,7 @@ impl FrameValidator {
     pub fn advance(
         &mut self,
         bytes: &[u8],
-        mut observe: impl FnMut(FramePart<'_>),
+        mut observe: impl FnMut(FramePart<'_>, usize),
     ) -> Result<(), FaultAt> {
         // A frame that started before these bytes has nothing valid in front of it here.
         let mut valid = 0;
@@ -92,7 +95,7 @@ impl FrameValidator {
             *frame += u64::from(matches!(part, FramePart::Header(_)));
             let checked = rules.check(part);
             if checked.is_ok() || !is_end {
-                observe(part);
+                observe(part, end);
             }
             checked.map_err(|fault| FaultAt { valid, parsed: end, frame: *frame, fault })?;
             if is_end {
@@ -103,11 +106,32 @@ impl FrameValidator {
     }
 }
 
+impl FrameValidator {
+    /// Bytes of payload that have come of a message whose last byte has not.
+    #[inline]
+    pub fn bytes_under_way(&self) -> usize {
+        // A control frame between two fragments makes this a few bytes less.
+        let missing = self.parser.payload_left().unwrap_or(0);
+        usize::try_from(self.rules.announced.saturating_sub(missing)).unwrap_or(usize::MAX)
+    }
+
+    /// The place in the stream at which this side stops to read for another reason than a broken rule.
+    pub fn stop(&self, fault: Fault) -> FaultAt {
+        FaultAt { valid: 0, parsed: 0, frame: self.frame, fault }
+    }
+
+    /// The bytes of a header whose last bytes have not arrived.
+    #[inline]
+    pub fn header_so_far(&self) -> &[u8] {
+        self.parser.header_so_far()
+    }
+}
+
 impl FrameRules {
     /// The rules before the first frame. A message may have `max_message` bytes in `max_fragments`
     /// frames.
     pub fn new(max_message: usize, max_fragments: u32) -> FrameRules {
-        FrameRules { open_message: None, close: None, max_message, max_fragments }
+        FrameRules { open_message: None, close: None, announced: 0, max_message, max_fragments }
     }
 
     /// Checks the next part of a frame. The rules for a single header come first, then the limit on
@@ -153,12 +177,16 @@ impl FrameRules {
             return Err(Fault::TooManyFragments(self.max_fragments));
         }
         self.open_message = (!header.fin).then_some(OpenMessage { bytes, fragments });
+        self.announced = bytes;
         Ok(())
     }
 
     /// Checks the body of a Close when its frame is complete (RFC 6455 section 5.5.1).
     #[inline]
     fn check_end(&mut self) -> Result<(), Fault> {
+        if self.open_message.is_none() {
+            self.announced = 0;
+        }
         match self.close.take() {
             None => Ok(()),
             Some(CloseBody { masking_key, masked: mut body }) => {
@@ -182,6 +210,35 @@ mod tests {
         frame.encode()
     }
 
+    #[test]
+    fn bytes_count_as_under_way_until_their_message_is_complete() {
+        let stream = [
+            fragment(Opcode::Text, false, b"12345"),
+            fragment(Opcode::Continuation, true, b"678"),
+            fragment(Opcode::Ping, true, b"ping"),
+            fragment(Opcode::Binary, true, b"9"),
+        ]
+        .concat();
+        let mut validator = validator();
+        let counts: Vec<usize> = stream
+            .iter()
+            .map(|byte| {
+                validator.advance(&[*byte], |_, _| {}).expect("valid");
+                validator.bytes_under_way()
+            })
+            .collect();
+        let in_headers = |count: usize, bytes: usize| vec![count; bytes];
+        let expected = [
+            in_headers(0, 6),
+            vec![1, 2, 3, 4, 5],
+            in_headers(5, 6),
+            vec![6, 7, 0],
+            in_headers(0, 10),
+            in_headers(0, 7),
+        ];
+        assert_eq!(counts, expected.concat());
+    }
+
     fn validator() -> FrameValidator {
         FrameValidator::new(1000, 10)
     }
@@ -203,7 +260,7 @@ mod tests {
     fn fault_in(stream: &[u8], size: usize) -> Option<(FaultAt, usize)> {
         let mut validator = validator();
         stream.chunks(size).enumerate().find_map(|(n, piece)| {
-            let fault = validator.advance(piece, |_| {}).err()?;
+            let fault = validator.advance(piece, |_, _| {}).err()?;
             let passed = n * size + fault.valid;
             Some((fault, passed))
         })
@@ -215,7 +272,7 @@ mod tests {
         for size in 1..=stream.len() {
             let mut validator = validator();
             for piece in stream.chunks(size) {
-                assert_eq!(validator.advance(piece, |_| {}), Ok(()), "in pieces of {size}");
+                assert_eq!(validator.advance(piece, |_, _| {}), Ok(()), "in pieces of {size}");
             }
             assert_eq!(validator.frame, 5);
         }
@@ -241,7 +298,7 @@ mod tests {
         let mut stream = fragment(Opcode::Binary, true, b"x");
         stream.extend(fragment(Opcode::Continuation, true, b"nothing to continue"));
         let mut seen = Vec::new();
-        let observe = |part: FramePart<'_>| match part {
+        let observe = |part: FramePart<'_>, _| match part {
             FramePart::Header(header) => seen.push(header.opcode.to_string()),
             FramePart::Payload(piece) => seen.push(format!("payload {piece:?}")),
             FramePart::End => seen.push("end".to_owned()),
@@ -254,7 +311,7 @@ mod tests {
     fn a_frame_may_break_the_rules_for_its_message() {
         let fault_in = |frames: &[&[u8]], max_message, max_fragments| {
             let mut validator = FrameValidator::new(max_message, max_fragments);
-            validator.advance(&frames.concat(), |_| {}).expect_err("a fault").fault
+            validator.advance(&frames.concat(), |_, _| {}).expect_err("a fault").fault
         };
         let first = &*fragment(Opcode::Text, false, b"abc");
         let more = &*fragment(Opcode::Continuation, false, b"abc");
@@ -293,14 +350,15 @@ mod tests {
     #[test]
     fn a_frame_behind_an_empty_close_is_not_its_body() {
         let frames = [fragment(Opcode::Close, true, b""), fragment(Opcode::Text, true, b"x")];
-        assert_eq!(validator().advance(&frames.concat(), |_| {}), Ok(()));
+        assert_eq!(validator().advance(&frames.concat(), |_, _| {}), Ok(()));
     }
 
     #[test]
     fn a_length_of_2_to_the_60_is_refused_by_its_header() {
         let mut bytes = Vec::new();
         FrameHeader::new(Opcode::Binary, KEY, 1 << 60).encode(&mut bytes);
-        let fault = FrameValidator::new(1 << 24, 9).advance(&bytes, |_| {}).expect_err("too big");
+        let fault =
+            FrameValidator::new(1 << 24, 9).advance(&bytes, |_, _| {}).expect_err("too big");
         let expected =
             FaultAt { valid: 0, parsed: 14, frame: 1, fault: Fault::MessageTooBig(1 << 24) };
         assert_eq!(fault, expected);

@@ -15,29 +15,43 @@ use super::lock::lock;
 ///
 /// They are detached: the system frees the stack of a thread as soon as the thread ends, and no
 /// list of handles grows while clients come and go.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Threads {
     live: Arc<AtomicUsize>,
+    /// The largest number that may run at the same time.
+    limit: usize,
     /// Each thread holds a clone. [`wait_for_all`](Self::wait_for_all) takes the group away and
     /// leaves an empty one for the threads that are started after that.
     group: Mutex<WaitGroup>,
 }
 
+impl Default for Threads {
+    /// Threads without a limit.
+    fn default() -> Self {
+        Threads::new(usize::MAX)
+    }
+}
+
 impl Threads {
+    /// Creates a group of at most `limit` threads at the same time.
+    pub fn new(limit: usize) -> Threads {
+        Threads { live: Arc::default(), limit, group: Mutex::default() }
+    }
+
     /// Starts a thread. `name` is its role and, where it serves a connection, the number of that
     /// connection; the log and debuggers show it. `stack` is in bytes.
     ///
     /// A panic ends this thread only, and the log reports it.
     ///
     /// # Errors
-    /// When the system cannot start another thread.
+    /// When as many threads run as may run, or when the system cannot start another one.
     pub fn spawn(
         &self,
         name: String,
         stack: usize,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let running = Running::new(self);
+        let running = Running::new(self)?;
         thread::Builder::new().name(name).stack_size(stack).spawn(move || {
             if catch_unwind(AssertUnwindSafe(body)).is_err() {
                 // Rust's panic hook has printed the message and the line of code already.
@@ -94,11 +108,17 @@ struct Running {
 }
 
 impl Running {
-    fn new(threads: &Threads) -> Running {
+    fn new(threads: &Threads) -> io::Result<Running> {
         // Counted before it joins the group: `wait_for_all` must not find an empty group and a
         // count of zero while a thread is being started.
-        threads.live.fetch_add(1, Ordering::AcqRel);
-        Running { live: Arc::clone(&threads.live), _group: lock(&threads.group).clone() }
+        let before = threads.live.fetch_add(1, Ordering::AcqRel);
+        let group = lock(&threads.group).clone();
+        let running = Running { live: Arc::clone(&threads.live), _group: group };
+        if before >= threads.limit {
+            let why = format!("{} threads run, and the system has room for no more", threads.limit);
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
+        }
+        Ok(running)
     }
 }
 
@@ -148,6 +168,28 @@ mod tests {
         let (sender, receiver) = crossbeam_channel::bounded(1);
         threads.spawn("next".to_owned(), STACK, move || sender.send(7).unwrap()).unwrap();
         assert_eq!(receiver.recv(), Ok(7));
+        threads.wait_for_all();
+    }
+
+    #[test]
+    fn one_thread_more_than_the_limit_is_an_error_until_another_has_ended() {
+        let threads = Threads::new(2);
+        let (sender, receiver) = crossbeam_channel::bounded::<()>(0);
+        let start = || {
+            let receiver = receiver.clone();
+            threads.spawn("waits".to_owned(), STACK, move || receiver.recv().unwrap())
+        };
+        start().unwrap();
+        start().unwrap();
+        assert_eq!(start().map_err(|error| error.kind()), Err(io::ErrorKind::QuotaExceeded));
+        assert_eq!(threads.live(), 2, "the one that was refused does not count");
+        sender.send(()).unwrap();
+        while threads.live() == 2 {
+            thread::yield_now();
+        }
+        start().unwrap();
+        sender.send(()).unwrap();
+        sender.send(()).unwrap();
         threads.wait_for_all();
     }
 

@@ -12,7 +12,7 @@ use crate::protocol::{AcceptKey, BrokenRule};
 pub struct HeadView {
     /// The first line, without the secrets of tabs and of the teacher.
     pub line: String,
-    /// The first header lines, in order; at most [`MAX_HEADERS`].
+    /// The first 100 header lines, in order.
     pub headers: Vec<HeaderView>,
     /// The number of lines after them that are not shown.
     pub more_lines: usize,

@@ -60,6 +60,16 @@ impl Serving {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Lowers the number of descriptors that the server may have open. The server looks at this limit when it
+    /// starts, and refuses the clients that it has no room for; so a test lowers it later.
+    #[cfg(target_os = "linux")]
+    pub fn limit_descriptors(&self, count: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: Some(count), maximum: Some(count) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit)
+            .expect("a child of ours");
+    }
+
     /// The statistics at /stats.
     pub fn stats(&self) -> serde_json::Value {
         super::stats(self.address)
@@ -95,9 +105,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Waits for the threads that the server always has: main, dispatcher, watch, refuser and signals.
+    /// Waits for the threads that the server always has: main, log, dispatcher, drain, watch, refuser and
+    /// signals.
     pub fn at_rest(server: &Serving) -> Usage {
-        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 5));
+        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 7));
         Usage::of(server)
     }
 

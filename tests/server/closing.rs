@@ -105,7 +105,7 @@ fn a_client_that_does_not_leave_after_a_close_is_disconnected() {
     while babbling.socket.write_all(&ping).is_ok() {
         assert!(Instant::now() < deadline, "the server never cut the client off");
     }
-    server.wait_for_stats("the threads of both clients to end", |stats| stats["threads"] == 4);
+    server.wait_for_stats("the threads of both clients to end", |stats| stats["threads"] == 5);
 }
 
 #[test]
@@ -157,5 +157,5 @@ fn a_client_that_vanishes_leaves_nothing_behind() {
             _ => {}
         }
     }
-    server.wait_for_stats("no clients", |stats| stats["clients"] == 0 && stats["threads"] == 4);
+    server.wait_for_stats("no clients", |stats| stats["clients"] == 0 && stats["threads"] == 5);
 }

@@ -39,7 +39,7 @@ fn a_client_that_does_not_answer_a_ping_gets_a_close_and_is_dropped() {
     let (code, reason) = raw.close();
     assert_eq!((code, reason.contains("no answer to a Ping within 300ms")), (1008, true));
     raw.expect_end();
-    server.wait_for_stats("its end", |stats| stats["clients"] == 0 && stats["threads"] == 4);
+    server.wait_for_stats("its end", |stats| stats["clients"] == 0 && stats["threads"] == 5);
     assert_eq!(server.stats()["dropped"], 1);
 }
 

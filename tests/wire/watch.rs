@@ -2,7 +2,7 @@
 //! not slow the clients down.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use chalkwire::Config;
 use chalkwire::protocol::{Frame, Opcode};
 use serde_json::Value;
 
+use crate::common::program::{Serving, Usage};
 use crate::common::*;
 
 /// A watcher over Server-Sent Events, like the lab page.
@@ -21,6 +22,11 @@ pub struct Watching {
 }
 
 impl Watching {
+    /// The watcher at the other end of a socket on which the request has been sent.
+    fn over(socket: TcpStream) -> Watching {
+        Watching { lines: BufReader::new(socket), before: Vec::new() }
+    }
+
     pub fn begin(server: &Running) -> Watching {
         Watching::begin_as(server, "")
     }
@@ -31,16 +37,15 @@ impl Watching {
         let host = server.address;
         let request = format!("GET /wire/events?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         socket.write_all(request.as_bytes()).unwrap();
-        let mut lines = BufReader::new(socket);
+        let mut watching = Watching::over(socket);
         let mut head = String::new();
         // The id of this run comes first. By then the watcher is on the list, or will be soon.
         while !head.contains("\nid: ") {
-            assert!(lines.read_line(&mut head).unwrap() > 0, "{head}");
+            assert!(watching.lines.read_line(&mut head).unwrap() > 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
         // A blank line follows. After it, the next line belongs to an event.
-        lines.read_line(&mut head).unwrap();
-        let mut watching = Watching { lines, before: Vec::new() };
+        watching.lines.read_line(&mut head).unwrap();
         // Watching has begun when the watcher sees an event.
         let mut probe = server.connect(&format!("/room/probe?{query}"));
         wait_until("the first event", || {
@@ -223,7 +228,7 @@ fn a_late_watcher_still_sees_the_handshake_and_whole_frames() {
     let host = server.address;
     let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
     socket.write_all(request.as_bytes()).unwrap();
-    let mut watching = Watching { lines: BufReader::new(socket), before: Vec::new() };
+    let mut watching = Watching::over(socket);
     let kept = watching.until(|event| event["kind"] == "response");
     assert_eq!(kept[0]["line"], "GET /echo HTTP/1.1");
     raw.send_bytes(&frame[2000..]);
@@ -321,17 +326,16 @@ fn a_watcher_that_stops_reading_delays_nobody_and_learns_how_much_it_missed() {
 #[test]
 fn one_watcher_more_than_the_limit_gets_503() {
     let server = serve(Config::default());
-    let _watching: Vec<_> = (0..64).map(|_| watch_as_a_page(&server)).collect();
+    let _watching: Vec<_> = (0..64).map(|_| watch_as_a_page(server.address)).collect();
     let answer = server.get("/wire/events", "");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("64 pages watch the wire already"), "{answer}");
 }
 
 /// The stream of a page that watches, from its first line on.
-fn watch_as_a_page(server: &Running) -> TcpStream {
-    let mut socket = dial(server.address);
-    let host = server.address;
-    let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
+fn watch_as_a_page(address: SocketAddr) -> TcpStream {
+    let mut socket = dial(address);
+    let request = format!("GET /wire/events HTTP/1.1\r\nHost: {address}\r\n\r\n");
     socket.write_all(request.as_bytes()).unwrap();
     let mut status = [0; 17];
     socket.read_exact(&mut status).unwrap();
@@ -343,18 +347,45 @@ fn watch_as_a_page(server: &Running) -> TcpStream {
 #[test]
 fn watchers_that_leave_give_their_places_back_while_nothing_crosses_the_wire() {
     let server = serve(Config::default());
+    let before = server.stats();
     for _ in 0..2 {
-        let mut pages: Vec<_> = (0..64).map(|_| watch_as_a_page(&server)).collect();
+        let pages: Vec<_> = (0..64).map(|_| watch_as_a_page(server.address)).collect();
         // Each page closes its side, and reads on, so that we see what it still gets.
         for page in &pages {
             page.shutdown(std::net::Shutdown::Write).unwrap();
         }
-        for page in &mut pages {
-            let rest = read_to_end(page);
-            assert!(!rest.contains("still here"), "the server noticed only at a comment: {rest}");
+        for page in pages {
+            for line in BufReader::new(page).lines().map_while(Result::ok) {
+                assert!(!line.contains("still here"), "the server noticed only at a comment");
+            }
         }
-        server.wait_for_stats("their threads to end", |stats| stats["threads"] == 4);
+        server
+            .wait_for_stats("their threads to end", |stats| stats["threads"] == before["threads"]);
     }
+}
+
+/// A server with 160 requests behind it, each 16 KiB of line feeds. Many watchers then come and do not read.
+#[test]
+fn requests_of_many_lines_cost_a_bounded_amount_of_memory_while_many_watch() {
+    let server = Serving::with(&[]);
+    let before = Usage::at_rest(&server);
+    let poison = [&[b'\n'; 16_383][..], b"G"].concat();
+    for _ in 0..160 {
+        let mut socket = dial(server.address);
+        socket.write_all(&poison).unwrap();
+        let answer = read_to_end(&mut socket);
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    let mut pages: Vec<_> = (0..16).map(|_| watch_as_a_page(server.address)).collect();
+    // The server adds watchers in order. When the last one has the kept handshakes, so have the others.
+    let mut last = Watching::over(pages.pop().expect("a page"));
+    for _ in 0..64 {
+        let request = last.next().expect("a kept request");
+        assert_eq!((&request["kind"], &request["more_lines"]), (&"request".into(), &16_283.into()));
+        assert_eq!(last.next().expect("its refusal")["kind"], "response");
+    }
+    let grown = Usage::of(&server).memory.saturating_sub(before.memory);
+    assert!(grown < 64 * 1024, "{grown} KiB");
 }
 
 #[test]

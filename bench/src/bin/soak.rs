@@ -150,13 +150,9 @@ fn violate_all_rules(server: &Serving) {
 
 /// A server with 64 descriptors gets 200 connections. When they are closed, it serves again.
 fn use_up_descriptors(program: &Path) {
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(program)
-        .args(["--listen", "127.0.0.1:0", "--handshake-timeout", "1"])
-        .env("RUST_LOG", "off");
-    let server = Serving::start(command);
+    let server = start(program, &["--handshake-timeout", "1"]);
+    #[cfg(target_os = "linux")]
+    server.limit_descriptors(64);
     let connections: Vec<_> = (0..200).map(|_| dial(server.address)).collect();
     drop(connections);
     let mut raw = Raw::open(server.address, "/echo", "");

@@ -12,7 +12,7 @@ use super::on_demand::{DemoAction, DemoError};
 use super::stats::Snapshot;
 use super::*;
 use crate::outbox::AbortReason;
-use crate::outbox::memory::{DEADLINE, Memory};
+use crate::outbox::memory::{DEADLINE, Memory, drainer};
 use crate::protocol::CloseCode;
 use crate::sys::{Asker, Secret};
 
@@ -36,7 +36,7 @@ fn run(config: Config) -> Running {
     let threads = Arc::new(Threads::default());
     let (events, receiver) = unbounded();
     let max_backlog = config.max_backlog;
-    let dispatcher = Dispatcher::new(&config, Arc::clone(&threads));
+    let dispatcher = Dispatcher::new(&config, Arc::clone(&threads), Arc::default());
     threads.spawn("dispatcher".to_owned(), 256 * 1024, move || dispatcher.run(&receiver)).unwrap();
     Running { events, threads, max_backlog }
 }
@@ -44,8 +44,13 @@ fn run(config: Config) -> Running {
 impl Running {
     fn join(&self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<Outbox> {
         let transport = Arc::clone(memory) as _;
-        let outbox =
-            Outbox::new(transport, Arc::clone(&self.threads), conn(client), self.max_backlog);
+        let outbox = Outbox::new(
+            transport,
+            drainer(&self.threads),
+            Arc::default(),
+            conn(client),
+            self.max_backlog,
+        );
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::default();
         let joined = Joined {
@@ -163,7 +168,7 @@ fn messages_that_wait_together_cost_one_send_for_each_member() {
     for n in 0..100 {
         running.send_texts(1 + n % 10, &outboxes[n as usize % 10], &[&n.to_string()]);
     }
-    let dispatcher = Dispatcher::new(&Config::default(), Arc::clone(&threads));
+    let dispatcher = Dispatcher::new(&Config::default(), Arc::clone(&threads), Arc::default());
     threads.spawn("dispatcher".to_owned(), 256 * 1024, move || dispatcher.run(&receiver)).unwrap();
     let expected: Vec<_> = (0..100).map(|n| text(&n.to_string())).collect();
     for memory in &members {
@@ -319,7 +324,7 @@ impl ByHand {
     fn new() -> ByHand {
         let threads = Arc::new(Threads::default());
         // The defaults: a Ping after 20 s, dropped 20 s after that, 5 s to answer a Close.
-        let dispatcher = Dispatcher::new(&Config::default(), Arc::clone(&threads));
+        let dispatcher = Dispatcher::new(&Config::default(), Arc::clone(&threads), Arc::default());
         ByHand { dispatcher, threads, began: Instant::now() }
     }
 
@@ -352,7 +357,8 @@ impl ByHand {
 
     fn join_at(&mut self, client: u64, service: Service, memory: &Arc<Memory>) -> Arc<AtomicU64> {
         let transport = Arc::clone(memory) as _;
-        let outbox = Outbox::new(transport, Arc::clone(&self.threads), conn(client), 1 << 20);
+        let outbox =
+            Outbox::new(transport, drainer(&self.threads), Arc::default(), conn(client), 1 << 20);
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);

@@ -93,6 +93,10 @@ function setUpExplain(find) {
 
 async function explain(box, target) {
   for (const event of await call(target)) {
+    if (event.kind === "rest") {
+      box.append(element("p", "note", event.sentence));
+      continue;
+    }
     const part = element("section");
     part.append(element("h4", "", `${event.number} ${event.name ?? event.line}`));
     showParts(part, event);
