@@ -185,8 +185,9 @@ pub(crate) const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// 65,530 by default, and when none is left while a thread starts, the process aborts.
 pub(crate) const MAPS_PER_THREAD: usize = 4;
 
-/// Bytes of address space that a thread needs: its stack, and 64 KiB for guard pages and the stack for signals.
-pub(crate) const THREAD_ADDRESS_SPACE: usize = CLIENT_STACK + 64 * 1024;
+/// Bytes of address space that a connection needs: the stack of its thread, 64 KiB for guard pages and the stack for
+/// signals, and what tungstenite reserves for a frame.
+pub(crate) const CONNECTION_ADDRESS_SPACE: usize = CLIENT_STACK + 64 * 1024 + LONG_FRAGMENT;
 
 /// Bytes of memory that a silent client needs: 20 KiB of the server, and the rest of the system for its socket.
 pub(crate) const CONNECTION_MEMORY: usize = 32 * 1024;

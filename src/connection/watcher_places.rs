@@ -1,11 +1,12 @@
 //! Places for pages that watch the wire: a number for all, and a smaller one for each address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use crate::config::{MAX_WATCHERS, MAX_WATCHERS_PER_ADDRESS};
 use crate::http::refusal::Refusal;
 use crate::sys::lock::lock;
+use crate::sys::socket::network_of;
 
 /// The places of all watchers.
 #[derive(Default)]
@@ -32,7 +33,7 @@ impl WatcherPlaces {
             return Err(Refusal::TooManyWatchers(MAX_WATCHERS));
         }
         let share = taken.iter().filter(|other| **other == address).count();
-        if share >= MAX_WATCHERS_PER_ADDRESS && !address.is_loopback() {
+        if share >= MAX_WATCHERS_PER_ADDRESS && !peer.to_canonical().is_loopback() {
             return Err(Refusal::TooManyWatchersAtAddress(MAX_WATCHERS_PER_ADDRESS));
         }
         taken.push(address);
@@ -46,17 +47,6 @@ impl Drop for WatcherPlace {
         if let Some(at) = taken.iter().position(|other| *other == self.address) {
             taken.swap_remove(at);
         }
-    }
-}
-
-/// The address by which a peer is counted: for IPv6 its network of 64 bits, because one computer can use
-/// any address in it.
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(ip) if !ip.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64))
-        }
-        ip => ip,
     }
 }
 

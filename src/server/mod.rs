@@ -79,7 +79,8 @@ fn run_id() -> String {
 
 /// A quarter of the memory that the system has for this program, in bytes.
 fn quarter_of_memory(capacity: &Capacity) -> usize {
-    let memory = [capacity.memory, capacity.address_space].into_iter().flatten().min();
+    let space = capacity.address_space.map(|bytes| bytes.saturating_sub(capacity.allocator_space));
+    let memory = [capacity.memory, space].into_iter().flatten().min();
     memory.map_or(MESSAGE_MEMORY, |bytes| bytes / 4)
 }
 

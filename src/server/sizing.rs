@@ -5,8 +5,8 @@
 //! must not come near such a limit, and it says at start when a limit of the system is the smaller one.
 
 use crate::config::{
-    CONNECTION_MEMORY, Config, MAPS_PER_THREAD, MAX_WATCHERS, OWN_DESCRIPTORS, OWN_THREADS,
-    THREAD_ADDRESS_SPACE,
+    CONNECTION_ADDRESS_SPACE, CONNECTION_MEMORY, Config, MAPS_PER_THREAD, MAX_WATCHERS,
+    OWN_DESCRIPTORS, OWN_THREADS,
 };
 use crate::sys::capacity::Capacity;
 
@@ -72,7 +72,7 @@ fn thread_bounds(capacity: &Capacity, wanted: usize) -> impl Iterator<Item = Bou
         // least part of one.
         let left = bytes.saturating_sub(capacity.allocator_space).max(bytes / 16);
         Bound {
-            connections: without_a_fifth(left) / THREAD_ADDRESS_SPACE,
+            connections: without_a_fifth(left) / CONNECTION_ADDRESS_SPACE,
             limit: format!("this process may use {} MiB of address space", bytes >> 20),
             remedy: "ulimit -v unlimited, or MALLOC_ARENA_MAX=2".to_owned(),
         }
@@ -128,6 +128,7 @@ pub(super) fn fit(config: &mut Config, capacity: &Capacity) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{CROSSINGS_WAITING, KEPT_END, KEPT_START, WATCHER_BYTES_WAITING};
 
     /// A common Linux machine.
     fn linux() -> Capacity {
@@ -186,7 +187,7 @@ mod tests {
             (|c| c.user_threads = Some(1_250), 1_000, "ulimit -u"),
             (|c| c.group_threads = Some(1_250), 1_000, "pids.max"),
             (
-                |c| c.address_space = Some((1 << 30) + THREAD_ADDRESS_SPACE * 1_250),
+                |c| c.address_space = Some((1 << 30) + CONNECTION_ADDRESS_SPACE * 1_250),
                 1_000,
                 "ulimit -v",
             ),
@@ -232,6 +233,34 @@ mod tests {
         assert_eq!(max_threads(&few), usize::MAX);
         // The allocator does with fewer arenas when they do not fit.
         let small = Capacity { address_space: Some(512 << 20), ..linux() };
-        assert_eq!(max_threads(&small), (32 << 20) / 5 * 4 / THREAD_ADDRESS_SPACE);
+        assert_eq!(max_threads(&small), (32 << 20) / 5 * 4 / CONNECTION_ADDRESS_SPACE);
+    }
+
+    #[test]
+    fn the_sums_in_limits_md_follow_from_the_settings() {
+        const MIB: usize = 1024 * 1024;
+        let config = Config::default();
+        let connections = wanted_connections(&config);
+        // A captured frame has some 200 bytes beside its payload.
+        let crossings = CROSSINGS_WAITING * (KEPT_START + KEPT_END + 200);
+        let watchers = MAX_WATCHERS * WATCHER_BYTES_WAITING + crossings;
+        let document = include_str!("../limits.md");
+        for (what, sum) in [
+            ("threads", grouped(connections + OWN_THREADS)),
+            ("descriptors", grouped(wanted_descriptors(&config))),
+            (
+                "memory, for connections",
+                format!("{} MiB", (connections * CONNECTION_MEMORY).div_ceil(MIB)),
+            ),
+            ("memory, for watchers", format!("{} MiB", watchers / MIB)),
+        ] {
+            let row = format!("| {what} | {sum} |");
+            assert!(document.contains(&row), "limits.md needs {row}");
+        }
+    }
+
+    /// A number with a comma behind its thousands.
+    fn grouped(number: usize) -> String {
+        format!("{},{:03}", number / 1000, number % 1000)
     }
 }
