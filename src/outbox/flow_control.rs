@@ -127,6 +127,13 @@ impl FlowControl {
         }
     }
 
+    /// Does the same for at most `patience`, and returns whether nothing is in flight.
+    #[cfg(test)]
+    pub fn wait_for_idle_at_most(&self, patience: Duration) -> bool {
+        let is_idle = |_| self.in_flight.load(Ordering::SeqCst) == 0;
+        self.wait_until(Some(Instant::now() + patience), is_idle)
+    }
+
     /// Waits until the last byte has left, the connection is gone, or `deadline` has passed.
     /// Returns false only after the deadline.
     pub fn wait_until_over(&self, deadline: Instant) -> bool {

@@ -11,6 +11,7 @@ mod broadcast;
 mod closing;
 mod command_line;
 mod echo;
+mod fairness;
 mod foreign_clients;
 mod handshake;
 mod heartbeat;
