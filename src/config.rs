@@ -269,24 +269,47 @@ pub(crate) const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 
 // The dispatcher: who gets what.
 
-/// Events that may wait for the dispatcher. When this many wait, the clients' threads wait too, and TCP slows their
-/// clients down.
+/// Events that may wait in the channel to the dispatcher. When this many wait, the clients' threads wait too. The
+/// dispatcher empties the channel often, and then each client is held back by its own credit.
 pub(crate) const EVENTS_WAITING: usize = 1024;
 
 /// Bytes of encoded messages that the dispatcher collects for a group before it sends them: enough that a series of
 /// messages costs one system call for each client, few enough that nobody notices the delay.
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 
+/// How long the dispatcher collects messages for groups while more events wait: long enough to fill a batch with
+/// small messages, short enough that nobody notices the delay.
+pub(crate) const COLLECT_TIME: Duration = Duration::from_millis(1);
+
+/// The part of [`Config::close_timeout`] in which a server that stops still handles the messages that it has read
+/// before. The clients need the rest to take them, and to answer the Close.
+pub(crate) const LAST_MESSAGES: f32 = 0.25;
+
 /// Characters of a name in the classroom.
 pub(crate) const MAX_MEMBER_NAME: usize = 32;
 
-/// Bytes of one `classroom.v1` message. The dispatcher encodes it as JSON again, and no client should have to wait
-/// while it does so for megabytes.
-pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
+/// Bytes of one `classroom.v1` message: a page of text. The dispatcher encodes it as JSON again, and copies it for each
+/// member.
+pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 4 * 1024;
 
 /// Bytes that each message to a classroom counts for in addition to its payload, until the dispatcher has handled
-/// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
-pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
+/// it. So about 16 messages of a member may wait, and the server can still send them when it stops.
+pub(crate) const CLASSROOM_OVERHEAD: usize = 64 * 1024;
+
+/// Characters that a refusal repeats of the error in a message.
+pub(crate) const REFUSAL_LENGTH: usize = 160;
+
+/// Bytes that each message to another group counts for in addition to its payload. So a few thousand short messages
+/// of a member may wait, and its thread does not use the processor for more while the dispatcher sends these.
+pub(crate) const GROUP_OVERHEAD: usize = 512;
+
+/// Cost in bytes up to which the messages that came in one read are light work. Light work comes before heavy work,
+/// such as large messages, and the flood of a client that fills [`READ_BUFFER`].
+pub(crate) const LIGHT_COST: usize = 16 * 1024;
+
+/// Light events after which the dispatcher does one step of heavy work, so that neither has to wait for all of the
+/// other.
+pub(crate) const LIGHT_IN_A_ROW: usize = 16;
 
 /// Clients that `/stats` lists. It counts the others. In JSON a client takes at most 512 bytes, if every character of its
 /// room's name has to be escaped.

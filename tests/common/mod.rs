@@ -4,6 +4,7 @@
 
 pub mod foreign;
 pub mod program;
+pub mod storm;
 pub mod student;
 pub mod trouble;
 

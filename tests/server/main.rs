@@ -15,6 +15,7 @@ mod closing;
 mod command_line;
 mod crowds;
 mod echo;
+mod fairness;
 mod foreign_clients;
 mod handshake;
 mod heartbeat;

@@ -15,9 +15,9 @@ fn a_silent_client_gets_a_ping_and_its_pong_gives_the_round_trip() {
     let at = sent_at + Duration::from_millis(7);
     let round_trip = |by_hand: &ByHand| by_hand.snapshot().connected[0].round_trip_ms;
     let unsolicited = Bytes::from_static(b"unsolicited");
-    by_hand.dispatcher.handle(Event::Pong { client: conn(1), payload: unsolicited, at });
+    by_hand.dispatcher.handle_at_once(Event::Pong { client: conn(1), payload: unsolicited, at });
     assert_eq!(round_trip(&by_hand), None);
-    by_hand.dispatcher.handle(Event::Pong {
+    by_hand.dispatcher.handle_at_once(Event::Pong {
         client: conn(1),
         payload: Bytes::from_static(b"1"),
         at,
@@ -144,14 +144,18 @@ fn at_shutdown_all_clients_get_a_close_even_one_that_joins_late() {
     let outbox = running.join(1, room("blue"), &early);
     running.send_texts(1, &outbox, &["last words"]);
     running.send(Event::Shutdown);
-    let late_outbox = running.join(2, room("blue"), &late);
+    let late_outbox = running.join(2, room("red"), &late);
+    // As a client's thread does, before it reads the first message.
+    late_outbox.wait_until_idle();
     running.send_texts(2, &late_outbox, &["too late"]);
     let frames = early.frames(2);
     assert_eq!(frames[0], text("last words"));
     assert_eq!(frames[1].0, Opcode::Close);
     assert_eq!(late.frames(1)[0].0, Opcode::Close);
     late_outbox.wait_until_idle();
-    assert_eq!(late.frames(1).len(), 1);
+    running.send_texts(1, &outbox, &["too late"]);
+    outbox.wait_until_idle();
+    assert_eq!((early.frames(2).len(), late.frames(1).len()), (2, 1));
     assert_eq!(outbox.close_info().0, Some(CloseCode::GOING_AWAY));
     running.end();
 }
