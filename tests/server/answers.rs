@@ -115,7 +115,7 @@ fn answers_of_a_full_or_impatient_server_have_the_same_headers() {
     expect_headers(&full_of_clients);
 
     // The refuser answers without reading the request.
-    let small = serve(Config { max_handshakes: 1, ..Config::default() });
+    let small = serve(Config { max_per_address: Some(1), ..Config::default() });
     let _silent = dial(small.address);
     let refused = read_to_end(&mut dial(small.address));
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
