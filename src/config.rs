@@ -6,6 +6,7 @@
 
 mod check;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub use check::{ConfigError, LONGEST, SHORTEST};
@@ -17,6 +18,35 @@ pub enum Mode {
     Echo,
     /// Sends it to every client at `/`, its sender included.
     Broadcast,
+}
+
+/// The people to whom the wire view shows the connections of others. A page always sees its own connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireFor {
+    /// Every page sees all connections.
+    Everyone,
+    /// Every page sees its own connections only.
+    Own,
+    /// A page that was opened with the teacher's link sees all connections, and every other page its own only.
+    Teacher,
+}
+
+impl WireFor {
+    /// The default for a server that listens at this address: [`Everyone`](Self::Everyone) while only this machine
+    /// can reach the server, and [`Own`](Self::Own) as soon as others can.
+    pub fn default_at(ip: IpAddr) -> WireFor {
+        // `::ffff:127.0.0.1` is 127.0.0.1, written as an IPv6 address.
+        if ip.to_canonical().is_loopback() { WireFor::Everyone } else { WireFor::Own }
+    }
+
+    /// The word for it on the command line, and in what the page is told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WireFor::Everyone => "everyone",
+            WireFor::Own => "own",
+            WireFor::Teacher => "teacher",
+        }
+    }
 }
 
 /// The settings of a server. [`Config::default`] has the defaults of the command line, and [`Config::check`] the
@@ -73,6 +103,12 @@ pub struct Config {
     /// looks like `https://school.example` or `http://localhost:8080`; a page that was opened from a file has the
     /// origin `null`.
     pub allow_origin: Vec<String>,
+    /// The people to whom the wire view shows the connections of others. `None` leaves it to
+    /// [`WireFor::default_at`].
+    pub wire_for: Option<WireFor>,
+    /// Whether the wire view shows the values of `Cookie`, `Set-Cookie`, `Authorization` and `Proxy-Authorization`.
+    /// Otherwise it shows only how many bytes they have.
+    pub show_credentials: bool,
 }
 
 impl Default for Config {
@@ -100,6 +136,8 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
             allow_origin: Vec::new(),
+            wire_for: None,
+            show_credentials: false,
         }
     }
 }
@@ -367,3 +405,25 @@ pub(crate) const RAW_CLIENT_READ: usize = 16 * 1024;
 /// Bytes that the raw client keeps while a frame or a head is not complete. Four times the default of
 /// [`Config::max_message`], so that only a broken server reaches it.
 pub(crate) const RAW_CLIENT_UNREAD: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_see_the_connections_of_others_by_default_only_on_loopback() {
+        for (ip, expected) in [
+            ("127.0.0.1", WireFor::Everyone),
+            ("127.9.9.9", WireFor::Everyone),
+            ("::1", WireFor::Everyone),
+            ("::ffff:127.0.0.1", WireFor::Everyone),
+            ("0.0.0.0", WireFor::Own),
+            ("::", WireFor::Own),
+            ("192.168.1.7", WireFor::Own),
+            ("::ffff:192.168.1.7", WireFor::Own),
+            ("fe80::1", WireFor::Own),
+        ] {
+            assert_eq!(WireFor::default_at(ip.parse().unwrap()), expected, "{ip}");
+        }
+    }
+}

@@ -131,6 +131,7 @@ impl Session {
         let joined = Joined {
             client: stream.id(),
             peer: self.peer,
+            tab: stream.tab(),
             service: self.service.clone(),
             outbox: Arc::clone(&self.outbox),
             bytes_in: stream.bytes_in(),

@@ -15,8 +15,8 @@ use crate::outbox::Outbox;
 use crate::protocol::parser::FramePart;
 use crate::protocol::validator::{FaultAt, FrameValidator};
 use crate::protocol::{Fault, Side};
-use crate::sys::ConnectionId;
 use crate::sys::socket::read_uninterrupted;
+use crate::sys::{ConnectionId, Secret};
 use crate::tap::ConnectionTap;
 use crate::tap::capture::FrameCapture;
 
@@ -78,6 +78,11 @@ impl ClientStream {
     /// The number of the connection.
     pub fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// The secret of the tab that opened the connection.
+    pub fn tab(&self) -> Option<Secret> {
+        self.tap.tab()
     }
 
     /// Tells the dispatcher about the new client, and waits until the dispatcher has sent the answer

@@ -115,7 +115,7 @@ impl Dispatcher {
             }
             Event::Left { client } => self.left(client),
             Event::Demo { client, asker, action, reply } => {
-                let done = on_demand::perform(self.clients.get_mut(&client), asker, action);
+                let done = on_demand::perform(&mut self.clients, client, &asker, action);
                 // The page that asked may have gone away.
                 let _ = reply.try_send(done);
             }
@@ -130,14 +130,14 @@ impl Dispatcher {
     }
 
     fn joined(&mut self, joined: Joined) {
-        let Joined { client: id, peer, service, outbox, bytes_in } = joined;
+        let Joined { client: id, peer, tab, service, outbox, bytes_in } = joined;
         let now = Instant::now();
         outbox.open();
         outbox.release_in_flight(1);
         if let Service::Group(group) = &service {
             self.batches.join(group, id, &outbox);
         }
-        let mut client = Client::new(peer, service, outbox, bytes_in, now);
+        let mut client = Client::new(peer, tab, service, outbox, bytes_in, now);
         let counts = self.counters.path(client.service.counted_as());
         counts.clients += 1;
         counts.clients_total += 1;

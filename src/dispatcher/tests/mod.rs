@@ -3,7 +3,6 @@
 
 mod over_time;
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,12 +14,18 @@ use super::*;
 use crate::outbox::AbortReason;
 use crate::outbox::memory::{DEADLINE, Memory, drainer};
 use crate::protocol::CloseCode;
+use crate::sys::{Asker, Secret};
 
 /// A dispatcher that runs in a thread of its own.
 struct Running {
     events: Sender<Event>,
     threads: Arc<Threads>,
     max_backlog: usize,
+}
+
+/// The secret of the tab to which the clients of a [`ByHand`] belong.
+fn tab() -> Option<Secret> {
+    Secret::parse("0123456789abcdef0123456789abcdef")
 }
 
 fn conn(number: u64) -> ConnectionId {
@@ -48,8 +53,14 @@ impl Running {
         );
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::default();
-        let joined =
-            Joined { client: conn(client), peer, service, outbox: Arc::clone(&outbox), bytes_in };
+        let joined = Joined {
+            client: conn(client),
+            peer,
+            tab: None,
+            service,
+            outbox: Arc::clone(&outbox),
+            bytes_in,
+        };
         outbox.add_in_flight(1);
         self.send(Event::Joined(Box::new(joined)));
         outbox
@@ -328,9 +339,15 @@ impl ByHand {
         self.dispatcher.handle(Event::Received { client: conn(client), messages, cost: 1 });
     }
 
-    fn demo(&mut self, client: u64, asker: IpAddr, action: DemoAction) -> Result<(), DemoError> {
+    fn demo(
+        &mut self,
+        client: impl Into<Option<u64>>,
+        asker: Asker,
+        action: DemoAction,
+    ) -> Result<ConnectionId, DemoError> {
+        let client = client.into().map(conn);
         let (reply, done) = bounded(1);
-        self.dispatcher.handle(Event::Demo { client: conn(client), asker, action, reply });
+        self.dispatcher.handle(Event::Demo { client, asker, action, reply });
         done.try_recv().expect("a reply")
     }
 
@@ -346,7 +363,7 @@ impl ByHand {
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);
         outbox.add_in_flight(1);
-        let joined = Joined { client: conn(client), peer, service, outbox, bytes_in };
+        let joined = Joined { client: conn(client), peer, tab: tab(), service, outbox, bytes_in };
         self.dispatcher.handle(Event::Joined(Box::new(joined)));
         alive
     }

@@ -45,25 +45,38 @@ fn a_client_that_stays_silent_gets_a_close_and_is_then_aborted() {
 }
 
 #[test]
-fn a_page_controls_only_clients_at_its_own_address() {
+fn a_page_commands_only_the_connections_of_its_own_tab() {
     let mut by_hand = ByHand::new();
     let ana = Memory::unlimited();
     by_hand.join(1, &ana);
-    let own = "127.0.0.1".parse().unwrap();
-    let other = "192.0.2.1".parse().unwrap();
+    let own = Asker { tab: tab(), ..Asker::default() };
+    let teacher = Asker { is_teacher: true, ..Asker::default() };
     let close = DemoAction::Close(CloseCode(1000));
-    assert_eq!(by_hand.demo(1, other, close), Err(DemoError::OtherAddress));
+    let other = Secret::parse(&"0".repeat(32));
+    // That a page may see a connection does not mean that it may close it.
+    for tab in [None, other] {
+        let stranger = Asker { tab, is_teacher: false, sees_all: true };
+        assert_eq!(by_hand.demo(1, stranger, close), Err(DemoError::NotYours));
+    }
     assert_eq!(by_hand.demo(2, own, close), Err(DemoError::NoSuchClient));
     assert!(ana.sent().is_empty());
-    assert_eq!(by_hand.demo(1, own, DemoAction::Ping), Ok(()));
+    assert_eq!(by_hand.demo(1, own, DemoAction::Ping), Ok(conn(1)));
     assert_eq!(ana.frames(1)[0].0, Opcode::Ping);
+    assert_eq!(by_hand.demo(1, teacher, DemoAction::Ping), Ok(conn(1)));
+    assert_eq!(ana.frames(2)[1].0, Opcode::Ping);
+    // Without a number, the page means its newest connection.
+    assert_eq!(by_hand.demo(None, teacher, close), Err(DemoError::NoConnection));
+    let newer = Memory::unlimited();
+    by_hand.join(2, &newer);
+    assert_eq!(by_hand.demo(None, own, DemoAction::Ping), Ok(conn(2)));
+    assert_eq!(newer.frames(1)[0].0, Opcode::Ping);
     // However often the page asks, what is unsent stays limited.
     let stalled = Memory::with_room(0);
     by_hand.join(3, &stalled);
     let mut asked = 0;
     let refused = loop {
         match by_hand.demo(3, own, DemoAction::Bytes(65_536)) {
-            Ok(()) => asked += 1,
+            Ok(_) => asked += 1,
             Err(error) => break error,
         }
         assert!(asked < 100);

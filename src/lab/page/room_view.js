@@ -48,6 +48,11 @@ export class RoomView {
     else this.#find("my-name").focus();
   }
 
+  /** Says who sees the whispers on the wire view. */
+  showAccess(sentence) {
+    this.#find("room-access").textContent = `Wire view: ${sentence}`;
+  }
+
   /** Forgets the reader's name in this room, because the page connects anew. */
   forget() {
     this.#state = OUTSIDE;
