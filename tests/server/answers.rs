@@ -24,7 +24,6 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("METHOD /echo HTTP/1.1", "", "426 "),
     ("METHOD /nope HTTP/1.1", "", "404 "),
     ("METHOD /nope HTTP/1.1", "Upgrade: websocket\r\n", "404 "),
-    ("METHOD /stats HTTP/1.1", "Upgrade: websocket\r\n", ""),
     ("METHOD * HTTP/1.1", "", "400 "),
     ("METHOD / HTTP/1.1", "Content-Length: 0\r\nContent-Length: 5\r\n", "400 "),
     ("METHOD / HTTP/1.1", "Space : before the colon\r\n", "400 "),
@@ -51,6 +50,17 @@ fn read_head(socket: TcpStream) -> (String, BufReader<TcpStream>) {
     (head, reader)
 }
 
+/// A head without the digits in its `Content-Length`, because some bodies have a time in them or name the method.
+fn without_digits(head: &str) -> String {
+    let lines = head.lines().map(|line| match line.strip_prefix("Content-Length: ") {
+        Some(length) => {
+            format!("Content-Length: {}", length.trim_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn head_gets_the_head_of_the_answer_to_get_and_never_a_body() {
     let server = serve(Config::default());
@@ -60,10 +70,7 @@ fn head_gets_the_head_of_the_answer_to_get_and_never_a_body() {
         assert!(!has_body, "{line} {headers}: {head}");
         let (head_of_get, has_body) = answer_to(&server, "GET", line, headers);
         assert!(has_body, "{line} {headers}: {head_of_get}");
-        // Two bodies differ: the statistics change, and the refusal of a method names the method.
-        if !line.contains("/stats") && !line.contains("/wire/break") {
-            assert_eq!(head, head_of_get, "{line} {headers}");
-        }
+        assert_eq!(without_digits(&head), without_digits(&head_of_get), "{line} {headers}");
     }
 }
 
@@ -115,7 +122,7 @@ fn answers_of_a_full_or_impatient_server_have_the_same_headers() {
     expect_headers(&full_of_clients);
 
     // The refuser answers without reading the request.
-    let small = serve(Config { max_handshakes: 1, ..Config::default() });
+    let small = serve(Config { max_per_address: Some(1), ..Config::default() });
     let _silent = dial(small.address);
     let refused = read_to_end(&mut dial(small.address));
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
