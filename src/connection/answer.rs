@@ -43,7 +43,7 @@ impl Connection {
                 return Ok(Some((service, handshake, place)));
             }
             Route::WireEvents if Method::HEAD == *head.method => {
-                self.answer(Response::ok("text/event-stream", Bytes::new()), Some(head));
+                self.answer(Response::event_stream(), Some(head));
             }
             Route::WireEvents => {
                 let _place = watchers.take(self.peer.ip())?;
@@ -79,6 +79,9 @@ impl Connection {
         log::info!("{self} {}-> {line}", asked.unwrap_or_default());
         self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
+        // When the head is not complete, its method is known all the same.
+        let is_head = head.is_none() && bytes.trim_ascii_start().starts_with(b"HEAD ");
+        let response = if is_head { response.without_body() } else { response };
         self.answer(response, head);
         self.tap.end(&format!("refused: {line}"));
     }

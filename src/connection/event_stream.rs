@@ -9,16 +9,12 @@ use crossbeam_channel::RecvTimeoutError;
 use serde::Serialize;
 
 use crate::config::{STILL_HERE_EVERY, WATCHER_LOOK_EVERY, WATCHER_PATIENCE, WATCHER_READ};
+use crate::http::response::Response;
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::sys::Asker;
 use crate::sys::socket::{has_ended, limit_silence};
 use crate::wire::WireEvent;
 use crate::wire::watch::WatchList;
-
-/// The head of an answer whose body goes on for as long as the page watches.
-const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-    Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
-    retry: 1000\n";
 
 /// An event as `asker` gets it, with the mark on its own connections.
 #[derive(Serialize)]
@@ -49,7 +45,9 @@ pub(super) fn send_events(
     // An error says that the connection is lost, which the first write shows as well.
     let _ = limit_silence(socket, WATCHER_PATIENCE);
     let events = watch_list.add(asker);
-    outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
+    let mut start = Response::event_stream().encode();
+    start.push(Bytes::from(format!("retry: 1000\nid: {run}\n\n")));
+    outbox.send(&start, Cause::Own);
     let mut scratch = vec![0; WATCHER_READ];
     let mut next_look = Instant::now() + WATCHER_LOOK_EVERY;
     let mut last_sent = Instant::now();

@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod answers;
 mod broadcast;
 #[cfg(target_os = "linux")]
 mod capacity;

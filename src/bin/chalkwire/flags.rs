@@ -120,6 +120,10 @@ pub struct Flags {
     #[argh(switch)]
     pub show_credentials: bool,
 
+    /// print the version of this program
+    #[argh(switch)]
+    pub version: bool,
+
     #[argh(subcommand)]
     pub command: Option<Command>,
 }
