@@ -232,15 +232,21 @@ fn printed(flags: &[&str]) -> String {
             raw.close();
         } else {
             let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
-            dial(address).write_all(request.as_bytes()).unwrap();
+            let mut socket = dial(address);
+            socket.write_all(request.as_bytes()).unwrap();
+            read_to_end(&mut socket);
         }
         while text.matches("  END  ").count() < if path == "/echo" { 1 } else { 2 } {
             assert!(stdout.read_line(&mut text).unwrap() > 0, "{text}");
         }
     }
+    // The log has a thread of its own. Its line about the last request comes last.
+    let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
+    while !text.contains("\"/\" -> 200") {
+        assert!(log.read_line(&mut text).unwrap() > 0, "{text}");
+    }
     child.kill().unwrap();
     child.wait().unwrap();
-    child.stderr.take().expect("a pipe").read_to_string(&mut text).unwrap();
     text
 }
 
