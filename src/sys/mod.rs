@@ -8,6 +8,7 @@ pub mod lock;
 pub mod message_memory;
 pub mod semaphore;
 pub mod socket;
+pub(crate) mod sync;
 pub mod threads;
 
 pub use connection_id::ConnectionId;

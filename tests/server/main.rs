@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bad_links;
 mod broadcast;
 mod closing;
 mod command_line;
