@@ -4,7 +4,11 @@
 //! grow, and every wait for a peer, has a limit here. [`Config`] has the limits that the command line can change;
 //! the constants below it follow the way of a message, from the acceptor to the wire view.
 
+mod check;
+
 use std::time::Duration;
+
+pub use check::{ConfigError, LONGEST, SHORTEST};
 
 /// What the server does with a message that comes in at `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +19,8 @@ pub enum Mode {
     Broadcast,
 }
 
-/// The settings of a server. [`Config::default`] has the defaults of the command line.
+/// The settings of a server. [`Config::default`] has the defaults of the command line, and [`Config::check`] the
+/// range of each number.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What the server does with a message that comes in at `/`.
@@ -27,8 +32,18 @@ pub struct Config {
     pub max_clients: usize,
     /// The number of connections that may be open at the same time without being a WebSocket, or before they
     /// are one. Each costs a thread: until its request has come, for [`handshake_timeout`](Self::handshake_timeout)
-    /// at most, and then until it has taken its answer. One more gets HTTP 503.
+    /// at most, and then until it has taken its answer. One more takes the place of the oldest that waits for its
+    /// client, or gets HTTP 503 if all of them are being answered.
     pub max_handshakes: usize,
+    /// The number of connections of any kind that one address may have open. One more gets HTTP 503. All IPv6
+    /// addresses with the same first 64 bits count as one. `None` is 256 for clients of other machines, and any
+    /// number for clients of this machine; a number is for both, and 0 is any number. All clients behind a proxy
+    /// have the proxy's address.
+    pub max_per_address: Option<usize>,
+    /// The number of connections that one address may open in a second, after a burst of ten times as many. One
+    /// more gets HTTP 429. `None` is 100 for clients of other machines, and any number for clients of this machine;
+    /// a number is for both, and 0 is any number.
+    pub max_rate_per_address: Option<u32>,
     /// Bytes of a request head: the request line, the headers and the blank line. A longer head gets HTTP 431,
     /// or HTTP 414 when the request line alone takes more than half of the limit.
     pub max_head: usize,
@@ -54,7 +69,9 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// The time that a client has to answer a Close, and the longest time that the server takes to stop.
     pub close_timeout: Duration,
-    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403.
+    /// When this is not empty, only pages from these origins may open a WebSocket. Others get HTTP 403. An origin
+    /// looks like `https://school.example` or `http://localhost:8080`; a page that was opened from a file has the
+    /// origin `null`.
     pub allow_origin: Vec<String>,
 }
 
@@ -67,6 +84,8 @@ impl Default for Config {
             // threads also take a few GiB of address space, but not of memory.
             max_clients: 10_000,
             max_handshakes: 1_000,
+            max_per_address: None,
+            max_rate_per_address: None,
             // Browsers send about 600 bytes, and a few thousand more when there are cookies.
             max_head: 16 * 1024,
             max_message: 16 * 1024 * 1024,
@@ -99,11 +118,25 @@ pub(crate) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause of the acceptor: when a client leaves, others wait half a second at most.
 pub(crate) const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// Connections that wait for the refuser to answer them with HTTP 503. When this many wait, the server drops the
+/// Connections that one address on another machine may have open by default. A class behind one public address has
+/// about thirty browsers, and each of them has a few connections.
+pub(crate) const DEFAULT_PER_ADDRESS: usize = 256;
+
+/// Connections that one address on another machine may open in a second by default.
+pub(crate) const DEFAULT_RATE_PER_ADDRESS: u32 = 100;
+
+/// Seconds for which an address may save up its rate. A class that opens the page together asks for a thousand files
+/// in a moment.
+pub(crate) const BURST_SECONDS: f64 = 10.0;
+
+/// Addresses without a connection that the server remembers because they have come often: about a megabyte.
+pub(crate) const ADDRESSES_KEPT: usize = 16 * 1024;
+
+/// Connections that wait for the refuser to answer them with HTTP 503 or 429. When this many wait, the server drops the
 /// next one without an answer, because a crowd must not make the server hold its sockets.
 pub(crate) const REFUSALS_WAITING: usize = 64;
 
-/// How long the refuser waits until a connection has taken its HTTP 503. One thread refuses all connections, so a
+/// How long the refuser waits until a connection has taken its answer. One thread refuses all connections, so a
 /// slow one must not keep it for long.
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
@@ -114,8 +147,9 @@ pub(crate) const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// 65,530 by default, and when none is left while a thread starts, the process aborts.
 pub(crate) const MAPS_PER_THREAD: usize = 4;
 
-/// Bytes of address space that a thread needs: its stack, and 64 KiB for guard pages and the stack for signals.
-pub(crate) const THREAD_ADDRESS_SPACE: usize = CLIENT_STACK + 64 * 1024;
+/// Bytes of address space that a connection needs: the stack of its thread, 64 KiB for guard pages and the stack for
+/// signals, and what tungstenite reserves for a frame.
+pub(crate) const CONNECTION_ADDRESS_SPACE: usize = CLIENT_STACK + 64 * 1024 + LONG_FRAGMENT;
 
 /// Bytes of memory that a silent client needs: 20 KiB of the server, and the rest of the system for its socket.
 pub(crate) const CONNECTION_MEMORY: usize = 32 * 1024;
@@ -134,7 +168,7 @@ pub(crate) const OWN_DESCRIPTORS: usize = 2 * REFUSALS_WAITING + 32;
 /// The deepest use is JSON that is nested to serde_json's limit of 128 levels.
 pub(crate) const CLIENT_STACK: usize = 256 * 1024;
 
-/// Header lines in a request head. More get HTTP 431. Browsers send about twenty.
+/// Header lines in a request head. More get HTTP 431, and the wire view shows only as many. Browsers send about twenty.
 pub(crate) const MAX_HEADERS: usize = 100;
 
 /// Header lines for which the parser makes room at first. Browsers send about twenty.
@@ -143,12 +177,27 @@ pub(crate) const USUAL_HEADERS: usize = 33;
 /// Bytes asked of the socket in one read of a request head. Most heads are shorter.
 pub(crate) const HEAD_READ: usize = 2 * 1024;
 
+/// Characters of a request's path that a line of the log shows. Paths of this server are shorter.
+pub(crate) const LOGGED_PATH: usize = 200;
+
+/// Characters of a request's method that a line of the log shows. The longest method in use, `UPDATEREDIRECTREF`
+/// (RFC 4437), has 17.
+pub(crate) const LOGGED_METHOD: usize = 20;
+
 /// Bytes of a room's name after percent-decoding: 64 letters, or about 20 Chinese characters.
 pub(crate) const MAX_ROOM_NAME: usize = 64;
 
-/// How long a peer may take no byte of an HTTP answer before the server drops it, and how long an answer waits for the
-/// dispatcher.
+/// How long a peer may take for an HTTP answer, in addition to its length at [`ANSWER_RATE`], and how long an answer
+/// waits for the dispatcher.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of an HTTP answer that a peer must take in a second, on average. So slow is the network of a classroom when
+/// thirty pupils share 1 MB/s.
+pub(crate) const ANSWER_RATE: usize = 32 * 1024;
+
+/// Bytes of the longest answer that the server computes, which is `/stats` or `/wire/explain`. A slow peer keeps its
+/// answer in memory, and [`Config::max_handshakes`] peers can be slow at the same time.
+pub(crate) const MAX_ANSWER: usize = 256 * 1024;
 
 /// Bytes that one read asks of the socket, and the size of tungstenite's buffer for each client. A larger frame gets
 /// a buffer of its own after its header has announced it.
@@ -162,14 +211,21 @@ pub(crate) const LARGE_FRAME: usize = 16 * 1024;
 /// at once, and uses the memory as the bytes come.
 pub(crate) const LONG_FRAGMENT: usize = 1024 * 1024;
 
+/// Bytes that one look at a watcher's socket discards. A page has nothing to send after its request.
+pub(crate) const WATCHER_READ: usize = 4 * 1024;
+
 /// Bytes that one read asks of the socket while a client sends so fast that it fills [`READ_BUFFER`].
 pub(crate) const READ_AHEAD: usize = 128 * 1024;
 
+/// How often the server looks whether a page that watches the wire has closed its side, so that a place that is free
+/// can be taken a second later.
+pub(crate) const WATCHER_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How often a page that watches the wire gets a comment when nothing happens. A write is the only way to learn
-/// that the page has gone.
+/// that the page has vanished without closing its side.
 pub(crate) const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a page that watches the wire may take no byte before the server drops it. This is longer than
+/// How long a page that watches the wire may take no byte before the server or the system drops it. This is longer than
 /// [`ANSWER_TIMEOUT`], because a busy computer may stop reading for a while; the events that it misses are counted.
 pub(crate) const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -193,6 +249,10 @@ pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
 /// Bytes that each message to a classroom counts for in addition to its payload, until the dispatcher has handled
 /// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
 pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
+
+/// Clients that `/stats` lists. It counts the others. In JSON a client takes at most 512 bytes, if every character of its
+/// room's name has to be escaped.
+pub(crate) const MAX_STATS_ROWS: usize = MAX_ANSWER / 512;
 
 /// How long the dispatcher waits for the next event without sleeping, while one client alone sends: longer than such
 /// a client takes to send its next message, and short enough to waste little.
@@ -263,8 +323,16 @@ pub(crate) const KEPT_END: usize = 64;
 /// The number of watchers at the same time: the browser tabs of a class, and the terminal.
 pub(crate) const MAX_WATCHERS: usize = 64;
 
+/// The number of watchers at the same time at one address that is not this machine's own, so that one laptop cannot
+/// take all places. A class behind one NAT shares these places.
+pub(crate) const MAX_WATCHERS_PER_ADDRESS: usize = 16;
+
 /// Events that may wait for one watcher. Further ones are counted, and the watcher learns how many it missed.
 pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
+
+/// Bytes of memory that the events may take that wait for one watcher. Further events are counted in the same way. An
+/// event of a short frame takes about 1.5 KiB, and one with a head of 16 KiB at most 64 KiB.
+pub(crate) const WATCHER_BYTES_WAITING: usize = 1024 * 1024;
 
 /// Connections whose frames the wire view relates to each other. A connection leaves when it ends, so only
 /// connections whose end was missed can fill this.
@@ -278,6 +346,13 @@ pub(crate) const PINGS_KEPT: usize = 16;
 
 /// Bytes of payload in a message that the lab page makes the server send: enough for a length in 64 bits.
 pub(crate) const MAX_DEMO_BYTES: usize = 64 * 1024;
+
+/// Frames that one answer of `/wire/explain` shows: enough for a lesson. Without its payload, a frame takes about 1.2 KiB.
+pub(crate) const MAX_EXPLAINED_FRAMES: usize = 64;
+
+/// Bytes that one answer of `/wire/explain` shows. A byte takes up to 24 characters, because it is shown masked,
+/// unmasked, and twice or three times as text in which it may have to be escaped.
+pub(crate) const MAX_EXPLAINED_BYTES: usize = MAX_ANSWER / 64;
 
 /// How long a violation waits for the server's answer. A student waits for the result, and the server answers at once
 /// or, as for half a frame, not at all.

@@ -32,7 +32,7 @@
 //! | [`lab`] | the lab page, what it asks the server to do, and the tutorial as pages |
 //! | [`check`] | tests other people's servers, and names their mistakes |
 //! | [`raw_client`] | a WebSocket client that sends any bytes, with which the lab breaks rules |
-//! | [`sys`], [`text`], [`config`] | threads and sockets; text for people; every limit |
+//! | [`sys`], [`text`], [`config`] | threads, sockets, the system's limits; text for people; every limit |
 //!
 //! # Where to find it
 //!
@@ -43,7 +43,7 @@
 //! | Where is a message read? | `connection/session.rs` has the loop around tungstenite's `read` |
 //! | Who decides who gets a message? | [`dispatcher`], and for groups `dispatcher/members.rs` |
 //! | Where is a broadcast encoded? | [`outbox::batch`], once for all members |
-//! | What happens to a slow client? | [`limits`] tells it; `outbox/flow_control.rs`, `dispatcher/members.rs` do it |
+//! | What happens to a slow client? | [`limits`] tells it; `outbox/{flow_control,poller}.rs`, `dispatcher/members.rs` do it |
 //! | Where does the wire view get its bytes? | [`tap`], which `connection/stream.rs` and [`outbox`] call |
 //! | Where is a step of `chalkwire check`? | [`check::steps`], one file for each group of steps |
 //!

@@ -102,4 +102,13 @@ mod tests {
             assert_eq!(Response::read(bytes).0.status(), None, "{bytes:?}");
         }
     }
+
+    #[test]
+    fn a_long_line_is_shown_up_to_a_whole_character() {
+        // Byte 160 is inside the last "ü" that still begins within the limit.
+        let status = format!("HTTP/1.1 101 {}", "ü".repeat(30_000));
+        let (response, _) = Response::read(format!("{status}\r\n\r\n").as_bytes());
+        let shown = format!("HTTP/1.1 101 {}", "ü".repeat(73));
+        assert_eq!((shown.len(), response.evidence(&[])), (159, vec![Evidence::line(shown)]));
+    }
 }

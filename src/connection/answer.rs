@@ -1,13 +1,16 @@
 //! The answers to requests: a page, the statistics, what the lab page asks for, or a refusal.
 
+use std::time::{Duration, Instant};
+
 use ::http::Method;
 use bytes::Bytes;
 use crossbeam_channel::bounded;
 
+use super::linger::linger_until;
 use super::routes::Route;
 use super::shared::Shared;
 use super::{Connection, event_stream};
-use crate::config::{ANSWER_TIMEOUT, MAX_WATCHERS};
+use crate::config::{ANSWER_RATE, ANSWER_TIMEOUT};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::group::Service;
 use crate::http::handshake::Handshake;
@@ -25,7 +28,6 @@ impl Connection {
         &self,
         route: Route,
         head: &RequestHead,
-        handshake_permit: &mut Option<Permit>,
     ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
         let Shared { config, memory, clients, watchers, events, address, .. } = &*self.shared;
         match route {
@@ -36,22 +38,19 @@ impl Connection {
                 let full = Refusal::TooManyClients(config.max_clients);
                 let place = clients.try_acquire().ok_or(full)?;
                 self.begin()?;
-                handshake_permit.take();
                 return Ok(Some((service, handshake, place)));
             }
             Route::WireEvents if Method::HEAD == *head.method => {
                 self.answer(Response::ok("text/event-stream", Bytes::new()), Some(head));
             }
             Route::WireEvents => {
-                let full = Refusal::TooManyWatchers(MAX_WATCHERS);
-                let _place = watchers.try_acquire().ok_or(full)?;
+                let _place = watchers.take(self.peer.ip())?;
                 self.begin()?;
-                handshake_permit.take();
                 self.send_wire_events();
             }
             // Pages and what they ask for do not appear in the wire view: it would show itself.
             Route::Page(response) => {
-                log::debug!("{self} {} {:?} -> 200", head.method, head.path);
+                log::debug!("{self} {head} -> 200");
                 self.answer(response, Some(head));
             }
             Route::Stats => self.answer(self.stats()?, Some(head)),
@@ -74,7 +73,7 @@ impl Connection {
     pub(super) fn refuse(&self, bytes: &[u8], head: Option<&RequestHead>, refusal: &Refusal) {
         let response = refusal.response();
         let line = response.line();
-        let asked = head.map(|head| format!("{} {:?} ", head.method, head.path));
+        let asked = head.map(|head| format!("{head} "));
         log::info!("{self} {}-> {line}", asked.unwrap_or_default());
         self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
@@ -86,16 +85,25 @@ impl Connection {
     fn answer(&self, response: Response, head: Option<&RequestHead>) {
         let is_head = head.is_some_and(|head| Method::HEAD == *head.method);
         let response = if is_head { response.without_body() } else { response };
-        self.outbox.send_final(&response.encode());
-        self.linger(ANSWER_TIMEOUT);
+        let pieces = response.encode();
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        self.outbox.send_final(&pieces);
+        if self.outbox.wait_until_over(Instant::now()) {
+            self.registration.answered();
+        }
+        // A deadline for the whole answer. A peer that takes a byte now and then would otherwise keep the
+        // answer in memory, and its place among the handshakes, for as long as it likes.
+        let time = ANSWER_TIMEOUT + Duration::from_secs((length / ANSWER_RATE) as u64);
+        linger_until(Instant::now() + time, &self.socket, &self.outbox);
     }
 
     /// Sends what crosses the wire, until the page leaves or the server shuts down.
     #[inline(never)]
     fn send_wire_events(&self) {
-        if event_stream::send_events(&self.outbox, &self.shared.watch_list, &self.shared.run) {
+        let Shared { watch_list, run, .. } = &*self.shared;
+        if event_stream::send_events(&self.socket, &self.outbox, watch_list, run) {
             self.outbox.send_final(&[]);
-            self.linger(ANSWER_TIMEOUT);
+            linger_until(Instant::now() + ANSWER_TIMEOUT, &self.socket, &self.outbox);
         }
     }
 

@@ -12,6 +12,7 @@
 //! | [`stream`], `read_ahead`, `large_frames` | what tungstenite reads from and writes to |
 //! | `linger` | lingering close |
 //! | `event_stream` | the wire view for a page, as Server-Sent Events |
+//! | `watcher_places` | places for pages that watch, for all and for each address |
 //! | [`registry`] | all connections, so that a shutdown reaches them |
 //! | `shared` | what all connections share |
 
@@ -25,6 +26,7 @@ pub mod routes;
 mod session;
 pub(crate) mod shared;
 pub mod stream;
+mod watcher_places;
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
@@ -57,22 +59,20 @@ pub(crate) struct Accepted {
     pub(crate) id: ConnectionId,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Arc<TcpStream>,
-    /// Its place among the connections that have not finished a handshake.
-    pub(crate) handshake: Permit,
-    /// Its entry among all connections.
+    /// Its entry among all connections, with its place among the handshakes.
     pub(crate) registration: Registration,
 }
 
 /// The body of a connection's thread.
 pub(crate) fn serve(accepted: Accepted, shared: Arc<Shared>) {
-    let Accepted { id, peer, socket, handshake, registration } = accepted;
+    let Accepted { id, peer, socket, registration } = accepted;
     let (transport, drainer) = (Arc::clone(&socket) as _, Arc::clone(&shared.drainer));
     let memory = Arc::clone(&shared.memory);
     let outbox = Outbox::new(transport, drainer, memory, id, shared.config.max_backlog);
     let tap = Arc::new(shared.tap.connection(id));
     let connection = Connection { id, peer, socket, outbox, tap, shared, registration };
     let session = connection.catch_panic(Stage::Http, || {
-        let accepted = connection.handle_request(handshake)?;
+        let accepted = connection.handle_request()?;
         let response = accepted.handshake.response();
         connection.outbox.set_handshake_response(response, Arc::clone(&connection.tap));
         connection.open(accepted)
@@ -144,13 +144,16 @@ impl Connection {
     /// each client memory for as long as it is connected: 4 KiB for each page. That is why
     /// these functions are called one after the other and are not inlined.
     #[inline(never)]
-    fn handle_request(&self, handshake: Permit) -> Option<Box<AcceptedHandshake>> {
-        // Given back as soon as the connection is a WebSocket or an event stream.
-        let mut handshake_permit = Some(handshake);
+    fn handle_request(&self) -> Option<Box<AcceptedHandshake>> {
         let deadline = Instant::now() + self.shared.config.handshake_timeout;
         let mut bytes = Vec::with_capacity(READ_BUFFER);
         let max_head = self.shared.config.max_head;
-        let (head, length) = match read_head(&self.socket, max_head, deadline, &mut bytes) {
+        let result = read_head(&self.socket, max_head, deadline, &mut bytes);
+        if !self.registration.request_came() {
+            log::debug!("{self} gave its place to another connection");
+            return None;
+        }
+        let (head, length) = match result {
             HeadResult::Head(head, length) => (head, length),
             HeadResult::Refused(refusal) => {
                 self.refuse(&bytes, None, &refusal);
@@ -162,7 +165,7 @@ impl Connection {
             }
         };
         let route = routes::find(&head, &self.shared.config, &self.shared.origins);
-        match route.and_then(|route| self.answer_request(route, &head, &mut handshake_permit)) {
+        match route.and_then(|route| self.answer_request(route, &head)) {
             Ok(Some((service, handshake, place))) => {
                 self.tap.request(Bytes::copy_from_slice(&bytes[..length]));
                 let leftover = bytes[length..].to_vec();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use super::watcher_places::WatcherPlaces;
 use crate::config::Config;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
@@ -29,7 +30,7 @@ pub(crate) struct Shared {
     /// Places for open WebSockets.
     pub(crate) clients: Arc<Semaphore>,
     /// Places for pages that watch the wire.
-    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) watchers: Arc<WatcherPlaces>,
     pub(crate) tap: Arc<Tap>,
     /// The watchers of the wire.
     pub(crate) watch_list: WatchList,

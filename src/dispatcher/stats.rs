@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::client::Clients;
-use crate::config::{CHEAP_SNAPSHOT, SNAPSHOT_PAUSE};
+use crate::config::{CHEAP_SNAPSHOT, MAX_STATS_ROWS, SNAPSHOT_PAUSE};
 use crate::sys::ConnectionId;
 
 /// The server at one moment.
@@ -33,8 +33,10 @@ pub struct Snapshot {
     pub dropped: u64,
     /// The same for each path. All rooms count as `/room`.
     pub paths: BTreeMap<&'static str, PathCounts>,
-    /// The clients that are connected now, in the order in which they came.
+    /// The first 512 clients that are connected now, in the order in which they came.
     pub connected: Vec<ClientRow>,
+    /// The number of clients after them.
+    pub more_connected: usize,
 }
 
 /// The counts of one path.
@@ -125,13 +127,16 @@ impl Counters {
     /// Adds up the counts and describes each client.
     pub(super) fn snapshot(&self, clients: &Clients, threads: usize) -> Snapshot {
         let mut paths = self.paths.clone();
-        let mut connected = Vec::with_capacity(clients.len());
+        let mut connected = Vec::with_capacity(clients.len().min(MAX_STATS_ROWS));
         for (id, client) in clients {
             let bytes_in = client.bytes_in();
             let bytes_out = client.outbox.bytes_out();
             let counts = paths.entry(client.service.counted_as()).or_default();
             counts.bytes_in += bytes_in;
             counts.bytes_out += bytes_out;
+            if connected.len() == MAX_STATS_ROWS {
+                continue;
+            }
             connected.push(ClientRow {
                 client: *id,
                 peer: client.peer.to_string(),
@@ -146,7 +151,7 @@ impl Counters {
         let sum = |count: fn(&PathCounts) -> u64| paths.values().map(count).sum();
         Snapshot {
             uptime_seconds: self.started.elapsed().as_secs_f64(),
-            clients: connected.len(),
+            clients: clients.len(),
             clients_total: sum(|path| path.clients_total),
             threads,
             messages_in: sum(|path| path.messages_in),
@@ -155,6 +160,7 @@ impl Counters {
             bytes_out: sum(|path| path.bytes_out),
             dropped: sum(|path| path.dropped),
             paths,
+            more_connected: clients.len() - connected.len(),
             connected,
         }
     }

@@ -75,12 +75,20 @@ pub enum Refusal {
     Private(PrivateError),
     /// Too many connections have not finished their handshake, or the system cannot start a thread.
     TooManyHandshakes,
+    /// The request head was not complete when another connection needed the place of this one.
+    PlaceNeeded,
+    /// The client's address has this many connections already, which is the limit.
+    TooManyFromAddress(usize),
+    /// The client's address has opened more connections in a second than this.
+    TooFastFromAddress(u32),
     /// The server has this many WebSockets already, which is its limit.
     TooManyClients(usize),
     /// The messages that are on their way take all the memory that they may have.
     OutOfMemory,
     /// This many pages watch the wire already.
     TooManyWatchers(usize),
+    /// This many pages at the client's address watch the wire already.
+    TooManyWatchersAtAddress(usize),
     /// The server is shutting down.
     ShuttingDown,
     /// The dispatcher did not answer in time.
@@ -146,11 +154,15 @@ impl Refusal {
             Refusal::Origin(_) => (StatusCode::FORBIDDEN, Some("4.2.2")),
             Refusal::Private(_) => (StatusCode::FORBIDDEN, None),
             Refusal::TooManyHandshakes
+            | Refusal::PlaceNeeded
+            | Refusal::TooManyFromAddress(_)
             | Refusal::TooManyClients(_)
             | Refusal::OutOfMemory
             | Refusal::TooManyWatchers(_)
+            | Refusal::TooManyWatchersAtAddress(_)
             | Refusal::ShuttingDown
             | Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
+            Refusal::TooFastFromAddress(_) => (StatusCode::TOO_MANY_REQUESTS, None),
         }
     }
 
@@ -177,6 +189,8 @@ impl Refusal {
         let response = Response::refusal(self.status(), &self.to_string());
         match self {
             Refusal::MethodNotAllowed { allow, .. } => response.header("Allow", allow),
+            // A new token comes within a second (RFC 6585 section 4).
+            Refusal::TooFastFromAddress(_) => response.header("Retry-After", "1"),
             // 426 names what to upgrade to (RFC 9110 section 15.5.22), and the version
             // (RFC 6455 section 4.4).
             _ if self.status() == StatusCode::UPGRADE_REQUIRED => {
@@ -237,6 +251,18 @@ impl Refusal {
             Refusal::Origin(error) => write!(f, "{error}"),
             Refusal::Private(error) => write!(f, "{error}"),
             Refusal::TooManyHandshakes => f.write_str(WHEN_FULL),
+            Refusal::PlaceNeeded => f.write_str(
+                "the server needed the place for another connection, because the request was not complete",
+            ),
+            Refusal::TooManyFromAddress(limit) => write!(
+                f,
+                "your address has {limit} connections open, and --max-per-address allows no more"
+            ),
+            Refusal::TooFastFromAddress(rate) => write!(
+                f,
+                "your address opens more than {rate} connections in a second, which is the limit of \
+                 --max-rate-per-address"
+            ),
             Refusal::TooManyClients(limit) => {
                 write!(f, "this server has room for {limit} WebSockets, and all are taken")
             }
@@ -246,6 +272,10 @@ impl Refusal {
             Refusal::TooManyWatchers(limit) => {
                 write!(f, "{limit} pages watch the wire already, and there is no room for another")
             }
+            Refusal::TooManyWatchersAtAddress(limit) => write!(
+                f,
+                "{limit} pages at your address watch the wire already, which is the limit for one address"
+            ),
             Refusal::ShuttingDown => f.write_str("this server is shutting down"),
             Refusal::Busy => f.write_str("the dispatcher is too busy to answer"),
         }

@@ -3,6 +3,7 @@
 //! tungstenite does not answer a request that it does not accept. So we read the head ourselves, and
 //! every client that is refused learns why.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use std::time::Instant;
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::refusal::Refusal;
-use crate::config::{HEAD_READ, MAX_HEADERS, USUAL_HEADERS};
+use crate::config::{HEAD_READ, LOGGED_METHOD, LOGGED_PATH, MAX_HEADERS, USUAL_HEADERS};
 use crate::sys::socket::is_timeout;
 
 /// The head of a request: everything up to the blank line.
@@ -26,6 +27,21 @@ pub struct RequestHead {
     pub minor_version: u8,
     /// All values are UTF-8, which [`parse_head`] has checked.
     headers: HeaderMap,
+}
+
+/// The method and the path, for a line of the log. Both are cut, because a peer chooses how long they are.
+impl fmt::Display for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, path) =
+            (start_of(&self.method, LOGGED_METHOD), start_of(&self.path, LOGGED_PATH));
+        let dots = if path.len() < self.path.len() { "..." } else { "" };
+        write!(f, "{method} {path:?}{dots}")
+    }
+}
+
+/// The first `length` characters of `text`.
+fn start_of(text: &str, length: usize) -> &str {
+    text.char_indices().nth(length).map_or(text, |(end, _)| &text[..end])
 }
 
 impl RequestHead {
@@ -205,6 +221,18 @@ mod tests {
         assert!(head.has_token("Connection", "upgrade"));
         assert!(!head.has_token("Connection", "close"));
         assert_eq!(rest, b"\x81\x80abcd");
+    }
+
+    #[test]
+    fn a_line_of_the_log_has_200_characters_of_a_path() {
+        let line = |path: &str| {
+            let text = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+            head(text.as_bytes()).0.to_string()
+        };
+        assert_eq!(line("/a\"b"), r#"GET "/a\"b""#);
+        let just_fits = format!("/{}", "ü".repeat(199));
+        assert_eq!(line(&just_fits), format!("GET {just_fits:?}"));
+        assert_eq!(line(&format!("{just_fits}x")), format!("GET {just_fits:?}..."));
     }
 
     #[test]

@@ -14,14 +14,16 @@ use serde_json::json;
 
 use super::run_violation::{ViolationError, run_violation};
 use super::violations::VIOLATIONS;
-use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES};
+use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES, MAX_EXPLAINED_BYTES, MAX_EXPLAINED_FRAMES};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::on_demand::DemoAction;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
 use crate::protocol::{AcceptKey, CloseCode, Frame, Opcode};
 use crate::sys::ConnectionId;
-use crate::wire::explain::{bytes_in, events_in, masking_key_in};
+use crate::text::count;
+use crate::wire::WireEvent;
+use crate::wire::explain::{beginning, bytes_in, events_in, masking_key_in};
 
 /// An endpoint of the lab API. Each has a path of its own, and takes its parameters from the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,8 @@ pub enum ApiError {
         /// The largest number that it may have.
         most: usize,
     },
+    /// The key of a handshake has this many bytes. The answer would repeat them.
+    KeyTooLong(usize),
     /// The bytes in a parameter cannot be explained, for this reason.
     Unexplained(String),
     /// No violation has this id.
@@ -121,6 +125,9 @@ impl fmt::Display for ApiError {
             ApiError::Missing { parameter } => write!(f, "which {parameter}? add ?{parameter}=…"),
             ApiError::NotANumber { parameter, most } => {
                 write!(f, "{parameter} must be a number from 0 to {most}")
+            }
+            ApiError::KeyTooLong(length) => {
+                write!(f, "a key has 24 characters, and this one has {length} bytes")
             }
             ApiError::Unexplained(why) | ApiError::Refused(why) => f.write_str(why),
             ApiError::UnknownViolation => f.write_str("unknown rule; /wire/rules lists them all"),
@@ -145,6 +152,9 @@ fn json(value: &impl Serialize) -> Response {
 
 fn accept_key(head: &RequestHead) -> Result<Response, ApiError> {
     let key = head.query_param("key").ok_or(ApiError::Missing { parameter: "key" })?;
+    if key.len() > MAX_EXPLAINED_BYTES {
+        return Err(ApiError::KeyTooLong(key.len()));
+    }
     Ok(json(&AcceptKey::of(&key)))
 }
 
@@ -153,9 +163,32 @@ fn bytes_from(head: &RequestHead) -> Result<Vec<u8>, ApiError> {
     bytes_in(&hex).map_err(|why| ApiError::Unexplained(why.to_string()))
 }
 
+/// An item of the list with which the page shows an explanation.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Explained {
+    Event(Box<WireEvent>),
+    /// The last one, if not all bytes are shown.
+    Rest {
+        kind: &'static str,
+        /// The number of bytes that are not shown.
+        bytes: usize,
+        sentence: String,
+    },
+}
+
+/// Explains the first frames in `bytes`, because each byte takes many times its size in the answer.
 fn explain(bytes: &[u8]) -> Result<Response, ApiError> {
-    let events = events_in(bytes).map_err(|why| ApiError::Unexplained(why.to_string()))?;
-    Ok(json(&events))
+    let shown = beginning(bytes, MAX_EXPLAINED_FRAMES, MAX_EXPLAINED_BYTES);
+    let events = events_in(shown).map_err(|why| ApiError::Unexplained(why.to_string()))?;
+    let mut parts: Vec<_> = events.into_iter().map(Box::new).map(Explained::Event).collect();
+    let bytes = bytes.len() - shown.len();
+    if bytes > 0 {
+        let rest = count(bytes as u64, "more byte");
+        let sentence = format!("{rest}; the command chalkwire explain shows everything");
+        parts.push(Explained::Rest { kind: "rest", bytes, sentence });
+    }
+    Ok(json(&parts))
 }
 
 /// Builds the frame that the query describes; see [`Endpoint::BuildFrame`].
@@ -225,6 +258,9 @@ fn demo(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MAX_ANSWER;
+    use crate::http::request::{HeadResult, parse_head};
+    use crate::text::hex;
 
     #[test]
     fn only_endpoints_that_send_something_need_post() {
@@ -241,6 +277,40 @@ mod tests {
         }
         for nothing in ["/wire", "/wire/", "/wire/events", "/wire/ask/", "/WIRE/ask"] {
             assert_eq!(Endpoint::find(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn no_answer_is_longer_than_its_limit_whatever_it_explains() {
+        let frames = |payload: &[u8], count: usize| {
+            let frame = Frame::new(Opcode::Text, Some([1, 2, 3, 4]), payload);
+            hex(&frame.encode().repeat(count)).replace(' ', "")
+        };
+        let mut fragment = Frame::new(Opcode::Text, None, &[1; 60]);
+        fragment.header.fin = false;
+        let head = [b"GET / HTTP/1.1\r\n", &[b'\n'; 1000][..], &[1; 100_000]].concat();
+        for target in [
+            format!("/wire/explain?hex={}", "8100".repeat(100_000)),
+            format!("/wire/explain?hex={}", frames(&[1; 1000], 100)),
+            format!("/wire/explain?hex={}", frames(&[0xff; 60], 2000)),
+            format!("/wire/explain?hex={}", frames(&[1; 100_000], 3)),
+            format!("/wire/explain?hex={}", hex(&fragment.encode().repeat(2000)).replace(' ', "")),
+            format!("/wire/explain?hex={}", hex(&head).replace(' ', "")),
+            format!("/wire/frame?text={}", "%01".repeat(100_000)),
+            format!("/wire/accept?key={}", "%01".repeat(100_000)),
+            format!("/wire/accept?key={}", "%01".repeat(MAX_EXPLAINED_BYTES)),
+            "/wire/rules".to_owned(),
+        ] {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let Some(HeadResult::Head(head, _)) = parse_head(text.as_bytes(), 8 * text.len())
+            else {
+                panic!("a head: {:.40}", target);
+            };
+            let endpoint = Endpoint::find(&head.path).expect("an endpoint");
+            let here = SocketAddr::from(([127, 0, 0, 1], 1));
+            let response = answer(endpoint, &head, here.ip(), here, &bounded(1).0);
+            let length: usize = response.encode().iter().map(|piece| piece.len()).sum();
+            assert!(length < MAX_ANSWER, "{target:.60}: {length} bytes");
         }
     }
 }

@@ -23,7 +23,7 @@ macro_rules! asset {
 
 /// The lab page itself, then the files that it and the tutorial's pages load. The page comes first and is served at
 /// `/`, the others at their `path`.
-static ASSETS: [Asset; 29] = [
+static ASSETS: [Asset; 30] = [
     asset!("index.html", "text/html"),
     asset!("base.css", "text/css"),
     asset!("lab.css", "text/css"),
@@ -52,6 +52,7 @@ static ASSETS: [Asset; 29] = [
     asset!("tools.js", "text/javascript"),
     asset!("wire_events.js", "text/javascript"),
     asset!("wire_labels.js", "text/javascript"),
+    asset!("wire_source.js", "text/javascript"),
     asset!("wire_view.js", "text/javascript"),
 ];
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 
 use super::outcome::Cause;
+#[cfg(unix)]
 use super::transport::Transport;
 use crate::config::{MAX_PIECES, MESSAGE_OVERHEAD};
 use crate::sys::message_memory::MessageMemory;
@@ -130,10 +131,12 @@ impl Drop for Backlog {
 /// A client with a backlog, as the drainer sees it.
 pub(super) trait Backlogged: Send + Sync {
     /// The way to the client.
+    #[cfg(unix)]
     fn transport(&self) -> &dyn Transport;
 
     /// Offers the socket the next part of the backlog, and does not wait. Returns false when the
     /// socket takes nothing more, or nothing is left to send.
+    #[cfg(unix)]
     fn write_some(&self) -> bool;
 
     /// Sends the whole backlog, and waits for the client as long as that takes.

@@ -9,10 +9,22 @@ use bytes::Bytes;
 
 use super::backlog::Backlogged;
 use super::outcome::AbortReason;
+#[cfg(unix)]
 use super::transport::Transport;
 use super::{Outbox, Stage, State};
 use crate::config::DRAIN_BYTES;
 use crate::sys::lock::lock;
+
+/// What one write of the drainer has left.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    /// The socket has taken all that was offered, and may take more.
+    MoreToSend,
+    /// The socket has taken less than was offered.
+    SocketFull,
+    /// The drainer has no more to do for this client.
+    NothingLeft,
+}
 
 impl Outbox {
     /// Hands the backlog over to the drainer, unless the drainer has it or nothing is unsent.
@@ -36,21 +48,21 @@ impl Outbox {
         }
     }
 
-    /// Sends the next part of the backlog with `send`. Returns false when the socket is full, or the
-    /// drainer has no more to do for this client.
+    /// Sends the next part of the backlog with `send`.
     ///
     /// Only the drainer calls this. It holds no lock during the write, and everyone else only adds
     /// pieces behind those that it is sending.
-    fn write_next(&self, send: impl Fn(&[IoSlice<'_>]) -> io::Result<usize>) -> bool {
+    fn write_next(&self, send: impl Fn(&[IoSlice<'_>]) -> io::Result<usize>) -> Progress {
         let mut batch = Vec::new();
         {
             let mut state = lock(&self.state);
             if !self.has_more(&mut state) {
-                return false;
+                return Progress::NothingLeft;
             }
             state.backlog.copy_front(&mut batch);
         }
-        match send(&first_bytes(&batch)) {
+        let pieces = first_bytes(&batch);
+        match send(&pieces) {
             Ok(0) => self.abort(AbortReason::Lost),
             Ok(sent) => {
                 let mut state = lock(&self.state);
@@ -58,13 +70,22 @@ impl Outbox {
                 // After an abort the backlog is empty, and its bytes have been counted down.
                 let own = state.backlog.remove(sent);
                 self.flow_control.release_own_unsent(own);
-                return self.has_more(&mut state);
+                let offered: usize = pieces.iter().map(|piece| piece.len()).sum();
+                return match self.has_more(&mut state) {
+                    true if sent < offered => Progress::SocketFull,
+                    true => Progress::MoreToSend,
+                    false => Progress::NothingLeft,
+                };
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Progress::MoreToSend;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Progress::SocketFull;
+            }
             Err(_) => self.abort(AbortReason::Lost),
         }
-        false
+        Progress::NothingLeft
     }
 
     /// Whether bytes are left to send. If not, the client is taken back from the drainer.
@@ -79,16 +100,19 @@ impl Outbox {
 }
 
 impl Backlogged for Outbox {
+    #[cfg(unix)]
     fn transport(&self) -> &dyn Transport {
         &*self.transport
     }
 
+    #[cfg(unix)]
     fn write_some(&self) -> bool {
-        self.write_next(|pieces| self.transport.send_now(pieces))
+        self.write_next(|pieces| self.transport.send_now(pieces)) == Progress::MoreToSend
     }
 
     fn write_all(&self) {
-        while self.write_next(|pieces| self.transport.send_waiting(pieces)) {}
+        let send = |pieces: &[IoSlice<'_>]| self.transport.send_waiting(pieces);
+        while self.write_next(send) != Progress::NothingLeft {}
     }
 }
 

@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::drainer::Drainer;
@@ -32,9 +33,11 @@ struct State {
     aborted: bool,
 }
 
-/// A drainer that serves transports in memory. None of its loops runs, because those are for sockets.
+/// A drainer that serves sockets and transports in memory. Its thread ends when the last outbox is gone.
 pub(crate) fn drainer(threads: &Arc<Threads>) -> Arc<Drainer> {
-    Drainer::new(Arc::clone(threads)).expect("a few descriptors").0
+    let (drainer, drain_loop) = Drainer::new(Arc::clone(threads)).expect("a few descriptors");
+    thread::spawn(move || drain_loop.run().expect("the system can wait for sockets"));
+    drainer
 }
 
 impl Memory {

@@ -9,13 +9,16 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use super::addresses::Addresses;
+use super::refuser::Refused;
 use crate::config::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN};
-use crate::connection::registry::Registry;
+use crate::connection::registry::{Evicted, Registry};
 use crate::connection::shared::Shared;
 use crate::connection::{self, Accepted};
 use crate::dispatcher::event::Event;
+use crate::http::refusal::Refusal;
 use crate::sys::ConnectionId;
-use crate::sys::semaphore::Semaphore;
+use crate::sys::semaphore::{Permit, Semaphore};
 
 /// Accepts connections, and ends them all at a shutdown.
 pub(super) struct Acceptor {
@@ -23,8 +26,9 @@ pub(super) struct Acceptor {
     /// Places for connections that have not finished a handshake.
     pub(super) handshakes: Arc<Semaphore>,
     pub(super) registry: Arc<Registry>,
+    pub(super) addresses: Arc<Addresses>,
     /// To the refuser's thread.
-    pub(super) refused: Sender<Arc<TcpStream>>,
+    pub(super) refused: Sender<Refused>,
     /// The stack of a connection's thread, in bytes.
     pub(super) stack: usize,
 }
@@ -65,24 +69,45 @@ impl Acceptor {
         // Nagle's algorithm would keep a small frame back until the frame before it is acknowledged.
         let _ = socket.set_nodelay(true);
         let socket = Arc::new(socket);
-        let Some(handshake) = self.handshakes.try_acquire() else {
+        let permit = match self.addresses.admit(peer.ip(), Instant::now()) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                log::info!("{id} {peer} -> {}", refusal.response().line());
+                return self.refuse(socket, refusal);
+            }
+        };
+        let Some(place) = self.handshakes.try_acquire().or_else(|| self.make_room()) else {
             let limit = self.shared.config.max_handshakes;
             log::info!("{id} {peer} -> 503: {limit} handshakes are under way");
-            return self.refuse(socket);
+            return self.refuse(socket, Refusal::TooManyHandshakes);
         };
-        let registration = self.registry.register(id, &socket);
-        let accepted = Accepted { id, peer, socket: Arc::clone(&socket), handshake, registration };
+        let registration = self.registry.register(id, &socket, peer.ip(), place);
+        let accepted = Accepted { id, peer, socket: Arc::clone(&socket), registration };
         let shared = Arc::clone(&self.shared);
-        let serve = move || connection::serve(accepted, shared);
+        let serve = move || {
+            connection::serve(accepted, shared);
+            drop(permit);
+        };
         if let Err(error) = self.shared.threads.spawn(id.to_string(), self.stack, serve) {
             log::warn!("{id} {peer} -> 503: the system has no thread for it: {error}");
-            self.refuse(socket);
+            self.refuse(socket, Refusal::TooManyHandshakes);
         }
     }
 
-    fn refuse(&self, socket: Arc<TcpStream>) {
+    /// Ends a connection that keeps a place without a request, or after its answer. Such connections cost a
+    /// client nothing, so otherwise a few clients could keep all others out.
+    fn make_room(&self) -> Option<Permit> {
+        let Evicted { id, place, without_answer } = self.registry.evict_one()?;
+        if let Some(socket) = without_answer {
+            log::info!("{id} -> 503: another connection needs its place");
+            self.refuse(socket, Refusal::PlaceNeeded);
+        }
+        Some(place)
+    }
+
+    fn refuse(&self, socket: Arc<TcpStream>, refusal: Refusal) {
         // When the queue is full, the connection is dropped without an answer.
-        let _ = self.refused.try_send(socket);
+        let _ = self.refused.try_send(Refused { socket, refusal });
     }
 
     /// Sends every client a Close, and waits at most for the close timeout until all have left.
@@ -102,7 +127,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::time::Duration;
 
-    use crossbeam_channel::bounded;
+    use crossbeam_channel::{Receiver, bounded};
 
     use super::*;
     use crate::config::{CLIENT_STACK, Config, REFUSALS_WAITING};
@@ -121,20 +146,28 @@ mod tests {
         answer
     }
 
+    /// The acceptor of a server that is about to run, and the refusals that it sends.
+    fn acceptor(shared: Shared, places: usize, refusals: usize) -> (Acceptor, Receiver<Refused>) {
+        let (refused, to_refuse) = bounded(refusals);
+        let acceptor = Acceptor {
+            addresses: Addresses::new(&shared.config),
+            shared: Arc::new(shared),
+            handshakes: Semaphore::new(places),
+            registry: Arc::default(),
+            refused,
+            stack: CLIENT_STACK,
+        };
+        (acceptor, to_refuse)
+    }
+
     #[test]
     fn a_client_gets_503_when_the_system_has_no_thread_and_the_next_one_is_served() {
         let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
         let threads = Arc::clone(&server.shared.threads);
-        let (refused, to_refuse) = bounded(REFUSALS_WAITING);
+        let (mut acceptor, to_refuse) = acceptor(server.shared, 1, REFUSALS_WAITING);
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse)).unwrap();
-        let mut acceptor = Acceptor {
-            shared: Arc::new(server.shared),
-            handshakes: Semaphore::new(1),
-            registry: Arc::default(),
-            refused,
-            // 64 TiB: no system gives a thread that.
-            stack: 1 << 46,
-        };
+        // 64 TiB: no system gives a thread that.
+        acceptor.stack = 1 << 46;
         let answer = answer_to_client(&acceptor, &server.listener);
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert!(answer.ends_with("no room for more connections\n"), "{answer}");
@@ -142,5 +175,42 @@ mod tests {
         assert!(answer_to_client(&acceptor, &server.listener).starts_with("HTTP/1.1 200 "));
         drop(acceptor);
         threads.wait_for_all();
+    }
+
+    #[test]
+    fn a_connection_gets_503_while_the_server_works_for_all_places() {
+        let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
+        let threads = Arc::clone(&server.shared.threads);
+        // The places are none, so no other connection can give its place away.
+        let (acceptor, to_refuse) = acceptor(server.shared, 0, REFUSALS_WAITING);
+        threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse)).unwrap();
+        let answer = answer_to_client(&acceptor, &server.listener);
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        drop(acceptor);
+        threads.wait_for_all();
+    }
+
+    #[test]
+    fn a_flood_beyond_the_queue_of_refusals_is_dropped_without_an_answer() {
+        let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
+        let (acceptor, to_refuse) = acceptor(server.shared, 0, 1);
+        let mut clients: Vec<_> = (0..3)
+            .map(|_| {
+                let client = TcpStream::connect(server.address).unwrap();
+                client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                let (socket, peer) = server.listener.accept().unwrap();
+                acceptor.admit(ConnectionId(1), socket, peer);
+                client
+            })
+            .collect();
+        // Nobody refuses yet, so the first waits in the queue, and the others do not.
+        for client in &mut clients[1..] {
+            assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+        }
+        drop(acceptor);
+        refuse_all(&to_refuse);
+        let mut answer = String::new();
+        clients[0].read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     }
 }

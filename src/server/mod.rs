@@ -3,11 +3,13 @@
 //! | file | what it does |
 //! |---|---|
 //! | `acceptor` | accepts connections, and gives each a thread |
-//! | `refuser` | answers 503 when the server is full |
+//! | `addresses` | limits the connections of each address |
+//! | `refuser` | answers 503 when the server is full, and 429 when an address is too fast |
 //! | `sizing` | lowers the limits on connections to what the system allows |
 //! | [`stopper`] | ends a running server from any thread |
 
 mod acceptor;
+mod addresses;
 mod refuser;
 mod sizing;
 pub mod stopper;
@@ -22,26 +24,25 @@ use std::time::{Instant, SystemTime};
 use crossbeam_channel::{Receiver, bounded};
 
 use self::acceptor::Acceptor;
+use self::addresses::Addresses;
 use self::refuser::refuse_all;
 use self::stopper::{Stop, Stopper};
 use crate::config::{
-    CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MAX_WATCHERS, MESSAGE_MEMORY,
-    REFUSALS_WAITING,
+    CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MESSAGE_MEMORY, REFUSALS_WAITING,
 };
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
 use crate::outbox::drainer::{DrainLoop, Drainer};
-use crate::sys::capacity::{self, Capacity};
+use crate::sys::capacity::Capacity;
 use crate::sys::message_memory::MessageMemory;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::socket::reachable;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
 use crate::tap::crossing::TimedCrossing;
-use crate::wire;
-use crate::wire::watch::{self, WatchList, WatchRequest};
+use crate::wire::watch::{self, Subscription, WatchList, WatchRequest};
 
 /// A listening socket that becomes a WebSocket server with [`run`](Server::run).
 ///
@@ -74,8 +75,10 @@ fn run_id() -> String {
 }
 
 /// A quarter of the memory that the system has for this program, in bytes.
-fn quarter_of_memory() -> usize {
-    capacity::memory().map_or(MESSAGE_MEMORY, |bytes| bytes / 4)
+fn quarter_of_memory(capacity: &Capacity) -> usize {
+    let space = capacity.address_space.map(|bytes| bytes.saturating_sub(capacity.allocator_space));
+    let memory = [capacity.memory, space].into_iter().flatten().min();
+    memory.map_or(MESSAGE_MEMORY, |bytes| bytes / 4)
 }
 
 /// Makes the body of a thread that all clients need: when it fails or panics, the server ends, because
@@ -104,8 +107,10 @@ impl Server {
     /// and says so in the log. It raises the process's own limit on descriptors as far as it needs them.
     ///
     /// # Errors
-    /// When `listen` is not an address of this machine, or when it is in use.
+    /// When `listen` is not an address of this machine, or when it is in use; and when
+    /// [`Config::check`] finds a mistake.
     pub fn bind(listen: &str, mut config: Config) -> io::Result<Server> {
+        config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(listen)?;
         #[cfg(unix)]
         rustix::net::listen(&listener, crate::config::ACCEPT_QUEUE)?;
@@ -114,6 +119,7 @@ impl Server {
         if let Some(line) = sizing::fit(&mut config, &capacity) {
             log::warn!("{line}");
         }
+        let max_memory = config.max_memory.unwrap_or_else(|| quarter_of_memory(&capacity));
         let (sender, events) = bounded(EVENTS_WAITING);
         let (tap, crossings) = Tap::new();
         let (watch_list, watch_requests) = WatchList::new();
@@ -124,9 +130,9 @@ impl Server {
             address: reachable(address),
             threads,
             drainer,
-            memory: MessageMemory::new(config.max_memory.unwrap_or_else(quarter_of_memory)),
+            memory: MessageMemory::new(max_memory),
             clients: Semaphore::new(config.max_clients),
-            watchers: Semaphore::new(MAX_WATCHERS),
+            watchers: Arc::default(),
             tap,
             watch_list,
             run: run_id(),
@@ -158,10 +164,10 @@ impl Server {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// Returns a channel with everything that crosses the wire once the server runs. The channel is
-    /// bounded: a reader that is too slow misses events, and learns how many. The channel closes when
-    /// the server ends.
-    pub fn watch(&self) -> Receiver<Arc<wire::WireEvent>> {
+    /// Subscribes to everything that crosses the wire once the server runs. What waits for the
+    /// subscriber is bounded: a reader that is too slow misses events, and learns how many. The
+    /// subscription ends with the server.
+    pub fn watch(&self) -> Subscription {
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
         self.shared.watch_list.add()
@@ -199,6 +205,7 @@ impl Server {
         let acceptor = Acceptor {
             handshakes: Semaphore::new(self.shared.config.max_handshakes),
             registry: Arc::default(),
+            addresses: Addresses::new(&self.shared.config),
             shared: Arc::new(self.shared),
             refused,
             stack: CLIENT_STACK,
@@ -211,5 +218,29 @@ impl Server {
         drop(acceptor);
         threads.wait_for_all();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    /// Whether the server is asked to stop after a thread that all clients need has run `body`.
+    fn stops_after(body: fn() -> io::Result<()>) -> bool {
+        let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
+        let threads = Arc::clone(&server.shared.threads);
+        let body = vital("a thread of this test", server.stopper(), body);
+        threads.spawn("vital".to_owned(), CLIENT_STACK, body).unwrap();
+        threads.wait_for_all();
+        server.stop.requested.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn the_server_ends_when_a_thread_that_all_clients_need_fails_or_panics() {
+        assert!(stops_after(|| panic!("on purpose")));
+        assert!(stops_after(|| Err(io::ErrorKind::OutOfMemory.into())));
+        assert!(!stops_after(|| Ok(())));
     }
 }

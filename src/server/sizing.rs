@@ -5,8 +5,8 @@
 //! must not come near such a limit, and it says at start when a limit of the system is the smaller one.
 
 use crate::config::{
-    CONNECTION_MEMORY, Config, MAPS_PER_THREAD, MAX_WATCHERS, OWN_DESCRIPTORS, OWN_THREADS,
-    THREAD_ADDRESS_SPACE,
+    CONNECTION_ADDRESS_SPACE, CONNECTION_MEMORY, Config, MAPS_PER_THREAD, MAX_WATCHERS,
+    OWN_DESCRIPTORS, OWN_THREADS,
 };
 use crate::sys::capacity::Capacity;
 
@@ -68,10 +68,11 @@ fn thread_bounds(capacity: &Capacity, wanted: usize) -> impl Iterator<Item = Bou
         remedy: "a larger pids.max (systemd: TasksMax, Docker: --pids-limit)".to_owned(),
     });
     let space = capacity.address_space.map(|bytes| {
-        // When the allocator's arenas do not fit, the allocator does with fewer of them.
-        let left = bytes.saturating_sub(capacity.allocator_space).max(bytes / 8);
+        // When the allocator's arenas do not fit, the allocator does with fewer of them, and leaves at
+        // least part of one.
+        let left = bytes.saturating_sub(capacity.allocator_space).max(bytes / 16);
         Bound {
-            connections: without_a_fifth(left) / THREAD_ADDRESS_SPACE,
+            connections: without_a_fifth(left) / CONNECTION_ADDRESS_SPACE,
             limit: format!("this process may use {} MiB of address space", bytes >> 20),
             remedy: "ulimit -v unlimited, or MALLOC_ARENA_MAX=2".to_owned(),
         }
@@ -109,12 +110,19 @@ pub(super) fn fit(config: &mut Config, capacity: &Capacity) -> Option<String> {
     let room = tightest.connections.saturating_sub(MAX_WATCHERS).max(2);
     config.max_handshakes = handshakes.min((room / 4).max(1));
     config.max_clients = clients.min(room - config.max_handshakes);
+    let lowered: Vec<String> = [
+        ("--max-clients", clients, config.max_clients),
+        ("--max-handshakes", handshakes, config.max_handshakes),
+    ]
+    .into_iter()
+    .filter(|(_, before, now)| now < before)
+    .map(|(flag, before, now)| format!("{flag} {before} is lowered to {now}"))
+    .collect();
+    if lowered.is_empty() {
+        return None;
+    }
     let Bound { limit, remedy, .. } = tightest;
-    Some(format!(
-        "--max-clients {clients} is lowered to {}, and --max-handshakes {handshakes} to {}, because \
-         {limit}; to raise that: {remedy}",
-        config.max_clients, config.max_handshakes
-    ))
+    Some(format!("{}, because {limit}; to raise that: {remedy}", lowered.join(" and ")))
 }
 
 #[cfg(test)]
@@ -156,9 +164,8 @@ mod tests {
         assert_eq!(config.max_handshakes, 1_000);
         assert!(config.max_clients.abs_diff(connections - 1_000) <= 1, "{}", config.max_clients);
         let expected = format!(
-            "--max-clients 20000 is lowered to {}, and --max-handshakes 1000 to 1000, because the \
-             system allows 65530 memory maps, and a thread takes 4; to raise that: \
-             sysctl vm.max_map_count=",
+            "--max-clients 20000 is lowered to {}, because the system allows 65530 memory maps, and \
+             a thread takes 4; to raise that: sysctl vm.max_map_count=",
             config.max_clients
         );
         let value = line.strip_prefix(&expected).unwrap_or_else(|| panic!("{line}"));
@@ -179,7 +186,7 @@ mod tests {
             (|c| c.user_threads = Some(1_250), 1_000, "ulimit -u"),
             (|c| c.group_threads = Some(1_250), 1_000, "pids.max"),
             (
-                |c| c.address_space = Some((1 << 30) + THREAD_ADDRESS_SPACE * 1_250),
+                |c| c.address_space = Some((1 << 30) + CONNECTION_ADDRESS_SPACE * 1_250),
                 1_000,
                 "ulimit -v",
             ),
@@ -193,6 +200,11 @@ mod tests {
             let line = fit(&mut config, &capacity).unwrap_or_else(|| panic!("{remedy}"));
             let room = threads - OWN_THREADS - MAX_WATCHERS;
             assert!(line.contains(remedy), "{line}");
+            let both = format!(
+                "--max-clients 10000 is lowered to {} and --max-handshakes 10000 is lowered to {}, ",
+                config.max_clients, config.max_handshakes
+            );
+            assert!(line.starts_with(&both), "{line}");
             assert_eq!(config.max_handshakes, room / 4, "{line}");
             assert_eq!(config.max_clients, room - room / 4, "{line}");
         }
@@ -205,6 +217,7 @@ mod tests {
             let capacity = Capacity { descriptors: Some(descriptors), ..linux() };
             assert!(fit(&mut config, &capacity).is_some());
             assert_eq!((config.max_clients, config.max_handshakes), (1, 1));
+            assert_eq!(fit(&mut config, &capacity), None, "nothing is left to lower");
         }
         let mut config = config(usize::MAX, 5);
         assert!(fit(&mut config, &linux()).is_some());
@@ -219,6 +232,6 @@ mod tests {
         assert_eq!(max_threads(&few), usize::MAX);
         // The allocator does with fewer arenas when they do not fit.
         let small = Capacity { address_space: Some(512 << 20), ..linux() };
-        assert_eq!(max_threads(&small), (64 << 20) / 5 * 4 / THREAD_ADDRESS_SPACE);
+        assert_eq!(max_threads(&small), (32 << 20) / 5 * 4 / CONNECTION_ADDRESS_SPACE);
     }
 }

@@ -24,6 +24,19 @@ pub struct WireEvent {
     pub what: WireEventKind,
 }
 
+impl WireEvent {
+    /// The bytes of memory that it takes, roughly.
+    pub fn memory(&self) -> usize {
+        let what = match &self.what {
+            WireEventKind::Request(head) | WireEventKind::Response(head) => head.memory(),
+            WireEventKind::Frame(frame) => frame.memory(),
+            WireEventKind::End { how } => how.len(),
+            WireEventKind::Missed { .. } => 0,
+        };
+        size_of::<WireEvent>() + self.gap.as_ref().map_or(0, String::len) + what
+    }
+}
+
 /// The kinds of events, each with what it shows.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

@@ -58,15 +58,61 @@ impl fmt::Display for ExplainError {
 
 impl std::error::Error for ExplainError {}
 
-/// Explains bytes: a request head, a response head, or frames one behind the other.
+/// Explains bytes: a request head, a response head, or frames one behind the other. `take` gets one event
+/// after the other, because thousands of them take a hundred times the memory of the bytes.
 ///
 /// # Errors
-/// [`ExplainError::Nothing`] and [`ExplainError::IncompleteHeader`].
-pub fn events_in(bytes: &[u8]) -> Result<Vec<WireEvent>, ExplainError> {
+/// [`ExplainError::Nothing`] and [`ExplainError::IncompleteHeader`]. Then `take` gets nothing.
+pub fn explain(bytes: &[u8], mut take: impl FnMut(WireEvent)) -> Result<(), ExplainError> {
     if bytes.is_empty() {
         return Err(ExplainError::Nothing);
     }
-    if looks_like_head(bytes) { Ok(vec![head(bytes)]) } else { frames(bytes) }
+    if looks_like_head(bytes) {
+        take(head(bytes));
+        return Ok(());
+    }
+    let mut parser = FrameParser::default();
+    parser.feed(bytes, |_| {});
+    if !parser.header_so_far().is_empty() {
+        return Err(ExplainError::IncompleteHeader(parser.header_so_far().to_vec()));
+    }
+    let mut typed = TypedFrames::new(take);
+    FrameParser::default().feed(bytes, |part| typed.take_part(part));
+    if let Some(frame) = typed.capture.take_unfinished() {
+        typed.add(frame);
+    }
+    Ok(())
+}
+
+/// Explains bytes in the same way, and returns all events.
+///
+/// # Errors
+/// The same.
+pub fn events_in(bytes: &[u8]) -> Result<Vec<WireEvent>, ExplainError> {
+    let mut events = Vec::new();
+    explain(bytes, |event| events.push(event))?;
+    Ok(events)
+}
+
+/// The beginning of `bytes`: at most `frames` whole frames with at most `length` bytes together, but at
+/// least one frame. The beginning of a head has at most `length` bytes.
+pub fn beginning(bytes: &[u8], frames: usize, length: usize) -> &[u8] {
+    if looks_like_head(bytes) {
+        return &bytes[..bytes.len().min(length)];
+    }
+    let (mut count, mut end) = (0, 0);
+    let all = FrameParser::default().try_feed(bytes, |part, at| {
+        if part == FramePart::End {
+            if count > 0 && (count == frames || at > length) {
+                return Err(());
+            }
+            (count, end) = (count + 1, at);
+        }
+        Ok(())
+    });
+    // Behind the last whole frame may be a part of another one.
+    let has_room = count == 0 || end == bytes.len() || count < frames && bytes.len() <= length;
+    if all.is_ok() && has_room { bytes } else { &bytes[..end] }
 }
 
 /// Whether the first line of these bytes is one of HTTP.
@@ -84,42 +130,33 @@ fn head(bytes: &[u8]) -> WireEvent {
     WireEvent { connection: ConnectionId::NONE, number: 1, seconds: 0.0, gap: None, what }
 }
 
-fn frames(bytes: &[u8]) -> Result<Vec<WireEvent>, ExplainError> {
-    let mut parser = FrameParser::default();
-    let mut typed = TypedFrames::default();
-    parser.feed(bytes, |part| typed.take(part));
-    if !parser.header_so_far().is_empty() {
-        return Err(ExplainError::IncompleteHeader(parser.header_so_far().to_vec()));
-    }
-    Ok(typed.events())
-}
-
 /// Frames that somebody types. A masked frame is taken for a client's, another for a server's.
-struct TypedFrames {
+struct TypedFrames<T> {
     capture: FrameCapture,
     client: FrameRules,
     server: FrameRules,
     /// The side of the current frame, and the rule that its header breaks.
     from: Side,
     fault: Option<Fault>,
-    frames: Vec<(Side, CapturedFrame)>,
+    tracker: Tracker,
+    /// Gets the event of each frame.
+    take: T,
 }
 
-impl Default for TypedFrames {
-    fn default() -> TypedFrames {
+impl<T: FnMut(WireEvent)> TypedFrames<T> {
+    fn new(take: T) -> TypedFrames<T> {
         TypedFrames {
             capture: FrameCapture::default(),
             client: FrameRules::new(usize::MAX, u32::MAX),
             server: FrameRules::new(usize::MAX, u32::MAX),
             from: Side::Client,
             fault: None,
-            frames: Vec::new(),
+            tracker: Tracker::new(Instant::now(), 1),
+            take,
         }
     }
-}
 
-impl TypedFrames {
-    fn take(&mut self, part: FramePart<'_>) {
+    fn take_part(&mut self, part: FramePart<'_>) {
         let checked = match part {
             FramePart::Header(header) => {
                 let is_masked = header.masking_key.is_some();
@@ -146,21 +183,13 @@ impl TypedFrames {
 
     fn add(&mut self, mut frame: CapturedFrame) {
         frame.fault = self.fault.take().or(frame.fault);
-        self.frames.push((self.from, frame));
-    }
-
-    fn events(mut self) -> Vec<WireEvent> {
-        if let Some(frame) = self.capture.take_unfinished() {
-            self.add(frame);
-        }
-        let mut tracker = Tracker::new(Instant::now(), 1);
-        let crossing = |(side, frame)| TimedCrossing {
+        let event = self.tracker.take(TimedCrossing {
             connection: ConnectionId::NONE,
             at: Instant::now(),
             gap: Gap::default(),
-            what: Crossing::Frame(side, frame),
-        };
-        self.frames.into_iter().map(crossing).map(|crossing| tracker.take(crossing)).collect()
+            what: Crossing::Frame(self.from, frame),
+        });
+        (self.take)(event);
     }
 }
 
@@ -238,6 +267,25 @@ mod tests {
         assert_eq!(error(b"\x82\x7e\x01"), ExplainError::IncompleteHeader(vec![0x82, 0x7e, 0x01]));
         let behind_a_frame = error(b"\x81\x00\x82");
         assert_eq!(behind_a_frame, ExplainError::IncompleteHeader(vec![0x82]));
+    }
+
+    #[test]
+    fn the_beginning_has_whole_frames_and_at_least_one() {
+        let frames = [&b"\x81\x03abc"[..]; 5].concat();
+        for (count, length, expected) in
+            [(5, 25, 25), (9, 99, 25), (4, 99, 20), (9, 24, 20), (9, 4, 5), (1, 0, 5)]
+        {
+            let found = beginning(&frames, count, length).len();
+            assert_eq!(found, expected, "{count} frames, {length} bytes");
+        }
+        // A part of a sixth frame.
+        let cut = [&frames[..], b"\x81\x03a"].concat();
+        assert_eq!(
+            [(9, 99), (5, 99), (9, 27)].map(|(n, l)| beginning(&cut, n, l).len()),
+            [28, 25, 25]
+        );
+        assert_eq!(beginning(b"\x82\x7e\x01", 1, 1), b"\x82\x7e\x01");
+        assert_eq!(beginning(b"GET / HTTP/1.1\r\n\r\n", 1, 5), b"GET /");
     }
 
     #[test]

@@ -181,6 +181,20 @@ impl FrameView {
         view.devtools = in_devtools(&view);
         view
     }
+
+    /// The bytes of memory that it takes, roughly. They depend on the payload; the fields, which are
+    /// few, count for what they usually take.
+    pub fn memory(&self) -> usize {
+        const TEXTS_OF_A_FIELD: usize = 64;
+        let payloads = [&self.wire, &self.payload];
+        let payloads: usize =
+            payloads.iter().map(|bytes| bytes.start.len() + bytes.end.len()).sum();
+        let message = self.part.as_ref().and_then(|part| part.message.as_ref());
+        let texts = [self.text.as_ref(), message, self.note.as_ref(), Some(&self.devtools)];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let fields = self.fields.len() * (size_of::<Field>() + TEXTS_OF_A_FIELD);
+        size_of::<FrameView>() + payloads + texts + fields
+    }
 }
 
 /// A note on a mistake that people make easily: they send the word "ping" as text and expect a Pong, or

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::config::MAX_HEADERS;
 use crate::protocol::{AcceptKey, BrokenRule};
 
 /// A request or response head.
@@ -9,8 +10,10 @@ use crate::protocol::{AcceptKey, BrokenRule};
 pub struct HeadView {
     /// The first line.
     pub line: String,
-    /// The header lines, in order.
+    /// The first 100 header lines, in order.
     pub headers: Vec<HeaderView>,
+    /// The number of lines after them that are not shown.
+    pub more_lines: usize,
     /// The length of the head in bytes, with the blank line.
     pub length: usize,
     /// In the request of an opening handshake: how the server makes its answer to the key.
@@ -44,22 +47,27 @@ impl HeadView {
     /// Takes a head apart. Bytes that are not a head become one line without headers.
     pub fn of(head: &[u8]) -> HeadView {
         let text = String::from_utf8_lossy(head);
-        let mut lines = text.trim_end().lines().map(str::to_owned);
-        let line = lines.next().unwrap_or_default();
+        let mut lines = text.trim_end().lines();
+        let line = lines.next().unwrap_or_default().to_owned();
+        // A head of 16 KiB can have 16,383 lines, and each shown line takes many times its bytes.
         let headers: Vec<HeaderView> = lines
+            .by_ref()
+            .take(MAX_HEADERS)
             .map(|line| {
+                let line = line.to_owned();
                 let lower = line.to_ascii_lowercase();
                 let (name, value) = lower.split_once(':').unwrap_or((&lower, ""));
                 HeaderView { meaning: meaning_of_header(name, value), line }
             })
             .collect();
+        let more_lines = lines.count();
         let is_request = !line.starts_with("HTTP/");
         let key = headers.iter().find_map(|header| {
             let (name, value) = header.line.split_once(':')?;
             name.eq_ignore_ascii_case("Sec-WebSocket-Key").then(|| value.trim())
         });
         let accept = key.filter(|_| is_request).map(AcceptKey::of);
-        HeadView { line, headers, length: head.len(), accept, broken_rule: None }
+        HeadView { line, headers, more_lines, length: head.len(), accept, broken_rule: None }
     }
 
     /// Takes the head of a refusal apart, and adds the rule that the request broke.
@@ -67,6 +75,15 @@ impl HeadView {
         let broken_rule =
             broken_rule.map(|rule| BrokenRuleView { sentence: rule.sentence, rfc: rule.section });
         HeadView { broken_rule, ..HeadView::of(head) }
+    }
+
+    /// The bytes of memory that it takes, roughly.
+    pub fn memory(&self) -> usize {
+        let lines: usize =
+            self.headers.iter().map(|header| size_of::<HeaderView>() + header.line.len()).sum();
+        let accept = self.accept.as_ref().map_or(0, |accept| 2 * accept.key_and_guid.len());
+        let rule = self.broken_rule.as_ref().map_or(0, |rule| rule.sentence.len());
+        size_of::<HeadView>() + self.line.len() + lines + accept + rule
     }
 }
 
@@ -99,6 +116,16 @@ mod tests {
         assert_eq!(meaning("keep-alive, Upgrade"), Some("a list; one item is Upgrade"));
         assert_eq!(meaning("close"), Some("the connection ends after the answer"));
         assert_eq!(meaning("keep-alive"), None);
+    }
+
+    #[test]
+    fn a_head_of_line_feeds_is_shown_in_a_hundred_lines() {
+        let head = [&[b'\n'; 16_383][..], b"G"].concat();
+        let view = HeadView::of(&head);
+        assert_eq!((view.headers.len(), view.more_lines), (MAX_HEADERS, 16_283));
+        assert!(view.memory() < head.len(), "{} bytes", view.memory());
+        let usual = HeadView::of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!((usual.headers.len(), usual.more_lines), (1, 0));
     }
 
     #[test]

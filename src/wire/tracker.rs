@@ -5,6 +5,8 @@
 //! without input or output: crossings in, events out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::event::{WireEvent, WireEventKind};
@@ -24,13 +26,16 @@ pub struct Tracker {
     began: Instant,
     first_number: u64,
     connections: BTreeMap<ConnectionId, ConnectionTracker>,
+    /// The events of the handshakes that the tap keeps, by connection and number, while somebody
+    /// watches.
+    kept: BTreeMap<(ConnectionId, u64), Arc<WireEvent>>,
 }
 
 impl Tracker {
     /// A tracker without connections. It counts seconds from `began`, and the frames of each
     /// connection from `first_number`.
     pub fn new(began: Instant, first_number: u64) -> Tracker {
-        Tracker { began, first_number, connections: BTreeMap::new() }
+        Tracker { began, first_number, connections: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
     /// The event for a crossing.
@@ -59,27 +64,37 @@ impl Tracker {
         WireEvent { connection, number, seconds: self.seconds(at), gap: sentence_of(gap), what }
     }
 
-    /// The events of kept handshakes that crossed the wire before `before`.
-    pub fn kept(&self, handshakes: Vec<KeptHandshake>, before: Instant) -> Vec<WireEvent> {
+    /// The events of kept handshakes that crossed the wire before `before`. They are made once, and all
+    /// watchers share them.
+    pub fn kept(&mut self, handshakes: Vec<KeptHandshake>, before: Instant) -> Vec<Arc<WireEvent>> {
+        let mut made = mem::take(&mut self.kept);
         let mut events = Vec::new();
         for KeptHandshake { connection, request: (at, head), response } in handshakes {
-            let mut show = |number, at: Instant, what| {
-                if at < before {
-                    let seconds = self.seconds(at);
-                    events.push(WireEvent { connection, number, seconds, gap: None, what });
+            let mut show = |number, at: Instant, what: &dyn Fn() -> WireEventKind| {
+                if at >= before {
+                    return;
                 }
+                let event = made.remove(&(connection, number)).unwrap_or_else(|| {
+                    let seconds = self.seconds(at);
+                    Arc::new(WireEvent { connection, number, seconds, gap: None, what: what() })
+                });
+                self.kept.insert((connection, number), Arc::clone(&event));
+                events.push(event);
             };
-            show(1, at, WireEventKind::Request(HeadView::of(&head)));
-            if let Some((at, head, broken_rule)) = response {
-                show(2, at, WireEventKind::Response(HeadView::of_response(&head, broken_rule)));
+            show(1, at, &|| WireEventKind::Request(HeadView::of(&head)));
+            if let Some((at, head, rule)) = &response {
+                show(2, *at, &|| {
+                    WireEventKind::Response(HeadView::of_response(head, rule.clone()))
+                });
             }
         }
         events
     }
 
-    /// Forgets how frames belong together, but not their numbers. Called when the last watcher has gone,
-    /// because the next one comes after a gap.
-    pub fn forget_frames(&mut self) {
+    /// Forgets how frames belong together, but not their numbers. Called when nobody watches, because the
+    /// next watcher comes after a gap.
+    pub fn forget_all(&mut self) {
+        self.kept.clear();
         self.connections.values_mut().for_each(ConnectionTracker::forget);
     }
 
@@ -395,7 +410,7 @@ mod tests {
     fn frames_are_forgotten_when_nobody_watches_any_more() {
         let mut test = Test::new();
         test.frame(Side::Client, Opcode::Text, false, b"begun");
-        test.tracker.forget_frames();
+        test.tracker.forget_all();
         let after = test.frame(Side::Client, Opcode::Continuation, true, b"end");
         assert_eq!(after.part, None);
     }
@@ -421,14 +436,15 @@ mod tests {
 
     #[test]
     fn kept_handshakes_are_shown_up_to_the_time_that_a_watcher_came() {
-        let test = Test::new();
-        let time = |milliseconds| test.now + Duration::from_millis(milliseconds);
+        let mut test = Test::new();
+        let began = test.now;
+        let time = |milliseconds| began + Duration::from_millis(milliseconds);
         let handshake = KeptHandshake {
             connection: ConnectionId(4),
             request: (time(10), Bytes::from_static(b"GET / HTTP/1.1")),
             response: Some((time(20), Bytes::from_static(b"HTTP/1.1 101 Switching"), None)),
         };
-        let numbers = |before| {
+        let mut numbers = |before| {
             let events = test.tracker.kept(vec![handshake.clone()], time(before));
             events.iter().map(|event| event.number).collect::<Vec<_>>()
         };

@@ -2,17 +2,20 @@
 //! who watches.
 //!
 //! Messages never wait for it. When it falls behind, the tap counts what it leaves out; when a watcher
-//! falls behind, its own bounded channel is full, and the watch thread counts for it. New watchers
-//! come on a channel of their own, so that the tap does not depend on the view.
+//! falls behind, its own bounded channel is full, and the watch thread counts for it. Watchers come
+//! and leave on a channel of their own, so that the tap does not depend on the view.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select_biased, unbounded};
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, Sender, bounded, never, select_biased, unbounded,
+};
 
 use super::event::{WireEvent, WireEventKind};
 use super::tracker::{AFTER_HANDSHAKE, Tracker};
-use crate::config::WATCHER_EVENTS_WAITING;
+use crate::config::{WATCHER_BYTES_WAITING, WATCHER_EVENTS_WAITING};
 use crate::tap::Tap;
 use crate::tap::crossing::{Crossing, TimedCrossing};
 
@@ -20,12 +23,15 @@ use crate::tap::crossing::{Crossing, TimedCrossing};
 /// them go.
 pub struct WatchList {
     requests: Sender<WatchRequest>,
+    next_id: AtomicU64,
 }
 
 /// A request to the watch thread.
 pub enum WatchRequest {
     /// Add a watcher.
     Add(Watcher),
+    /// Remove the watcher with this id, because it has left.
+    Remove(u64),
     /// Let all watchers go, and do not accept others, because the server ends.
     Stop,
 }
@@ -35,28 +41,85 @@ impl WatchList {
     /// need a limit, because the number of watchers has one.
     pub fn new() -> (WatchList, Receiver<WatchRequest>) {
         let (requests, receiver) = unbounded();
-        (WatchList { requests }, receiver)
+        (WatchList { requests, next_id: AtomicU64::new(0) }, receiver)
     }
 
-    /// Adds a watcher, and returns the channel on which it gets its events. It watches until it drops
-    /// the channel, or the server ends and closes it.
-    pub fn add(&self) -> Receiver<Arc<WireEvent>> {
-        let (events, receiver) = bounded(WATCHER_EVENTS_WAITING);
-        let watcher = Watcher::new(events);
-        // An error says that the watch thread has ended. Then the channel is closed too.
+    /// Adds a watcher, and returns its subscription, on which it gets its events until it drops it or
+    /// the server ends.
+    pub fn add(&self) -> Subscription {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (watcher, subscription) = subscribe(id, self.requests.clone());
+        // An error says that the watch thread has ended. Then the subscription has ended too.
         let _ = self.requests.send(WatchRequest::Add(watcher));
-        receiver
+        subscription
     }
 
-    /// Closes the channels of all watchers.
+    /// Ends all subscriptions.
     pub fn stop(&self) {
         let _ = self.requests.send(WatchRequest::Stop);
     }
 }
 
+/// Both ends of a watcher's channel.
+fn subscribe(id: u64, requests: Sender<WatchRequest>) -> (Watcher, Subscription) {
+    let (sender, events) = bounded(WATCHER_EVENTS_WAITING);
+    let memory = Arc::new(AtomicUsize::new(0));
+    let now = Instant::now();
+    let watcher = Watcher {
+        id,
+        events: sender,
+        memory: Arc::clone(&memory),
+        since: now,
+        handshakes_since: now,
+        missed: 0,
+    };
+    (watcher, Subscription { id, events, memory, requests })
+}
+
+/// The receiving end of a watcher's channel. When it is dropped, the watch thread removes the watcher
+/// at once, also while nothing crosses the wire.
+pub struct Subscription {
+    id: u64,
+    events: Receiver<Arc<WireEvent>>,
+    memory: Arc<AtomicUsize>,
+    requests: Sender<WatchRequest>,
+}
+
+impl Subscription {
+    /// Waits for the next event for at most `timeout`.
+    ///
+    /// # Errors
+    /// When no event has come in time, and when the server ends.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Arc<WireEvent>, RecvTimeoutError> {
+        self.events.recv_timeout(timeout).inspect(|event| self.release(event))
+    }
+
+    fn release(&self, event: &WireEvent) {
+        self.memory.fetch_sub(event.memory(), Ordering::Relaxed);
+    }
+}
+
+/// Waits for each event. The iterator ends when the server ends.
+impl Iterator for Subscription {
+    type Item = Arc<WireEvent>;
+
+    fn next(&mut self) -> Option<Arc<WireEvent>> {
+        self.events.recv().ok().inspect(|event| self.release(event))
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let _ = self.requests.send(WatchRequest::Remove(self.id));
+    }
+}
+
 /// A watcher: a page or the terminal, with the sending end of its channel of events.
 pub struct Watcher {
+    id: u64,
     events: Sender<Arc<WireEvent>>,
+    /// Bytes of memory that the events in the channel take.
+    memory: Arc<AtomicUsize>,
     /// The time from which it sees frames.
     since: Instant,
     /// The time from which it sees handshakes as they cross. It has got the earlier ones from the tap,
@@ -67,41 +130,48 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    fn new(events: Sender<Arc<WireEvent>>) -> Watcher {
-        let now = Instant::now();
-        Watcher { events, since: now, handshakes_since: now, missed: 0 }
-    }
-
     /// Whether it has yet to see a crossing of this time.
     fn has_yet_to_see(&self, at: Instant, is_handshake: bool) -> bool {
         at >= if is_handshake { self.handshakes_since } else { self.since }
     }
 
-    /// Sends an event without waiting. False when the watcher has gone.
-    fn show(&mut self, event: &Arc<WireEvent>) -> bool {
-        if self.missed > 0 {
-            let missed = WireEvent {
-                what: WireEventKind::Missed { events: self.missed },
-                gap: None,
-                ..WireEvent::clone(event)
-            };
-            match self.events.try_send(Arc::new(missed)) {
-                Ok(()) => self.missed = 0,
-                Err(TrySendError::Full(_)) => {
-                    self.missed += 1;
-                    return true;
-                }
-                Err(TrySendError::Disconnected(_)) => return false,
-            }
+    /// Shows the handshakes that the tap has kept. If they take too much memory together, it shows the
+    /// newest ones, because the watcher's own is among them.
+    fn show_kept(&mut self, kept: &[Arc<WireEvent>]) {
+        let mut memory = 0;
+        let fitting = kept.iter().rev().take_while(|event| {
+            memory += event.memory();
+            memory <= WATCHER_BYTES_WAITING
+        });
+        let (missed, shown) = kept.split_at(kept.len() - fitting.count());
+        self.missed += missed.len() as u64;
+        shown.iter().for_each(|event| self.show(event));
+    }
+
+    /// Sends an event without waiting, and before it the number of those that were missed. If there is no
+    /// room for both, the event is missed too. A watcher for which nothing waits has room for any event.
+    fn show(&mut self, event: &Arc<WireEvent>) {
+        let told = (self.missed > 0).then(|| {
+            let WireEvent { connection, number, seconds, .. } = **event;
+            let what = WireEventKind::Missed { events: self.missed };
+            Arc::new(WireEvent { connection, number, seconds, gap: None, what })
+        });
+        let events = || told.iter().chain([event]);
+        let memory: usize = events().map(|event| event.memory()).sum();
+        let waiting = self.memory.load(Ordering::Relaxed);
+        let has_memory = waiting == 0 || waiting + memory <= WATCHER_BYTES_WAITING;
+        if !has_memory || self.events.len() + events().count() > WATCHER_EVENTS_WAITING {
+            self.missed += 1;
+            return;
         }
-        match self.events.try_send(Arc::clone(event)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed += 1;
-                true
-            }
-            Err(TrySendError::Disconnected(_)) => false,
+        // Counted first, because the other end may take the event and count it down at once.
+        self.memory.fetch_add(memory, Ordering::Relaxed);
+        for event in events() {
+            // Only this thread sends, so there is room. An error says that the watcher has left; the
+            // request to remove it is on its way.
+            let _ = self.events.try_send(Arc::clone(event));
         }
+        self.missed = 0;
     }
 }
 
@@ -127,11 +197,11 @@ pub fn run(
                     // The tap hands over all handshakes from here on, and keeps those before.
                     tap.set_watching(true);
                     watcher.handshakes_since = Instant::now();
-                    for event in tracker.kept(tap.handshakes(), watcher.handshakes_since) {
-                        watcher.show(&Arc::new(event));
-                    }
+                    let kept = tracker.kept(tap.handshakes(), watcher.handshakes_since);
+                    watcher.show_kept(&kept);
                     watchers.push(watcher);
                 }
+                Ok(WatchRequest::Remove(id)) => watchers.retain(|watcher| watcher.id != id),
                 Ok(WatchRequest::Stop) => {
                     is_ending = true;
                     watchers.clear();
@@ -145,16 +215,18 @@ pub fn run(
                 let is_handshake =
                     matches!(crossing.what, Crossing::Request(_) | Crossing::Response { .. });
                 let event = Arc::new(tracker.take(crossing));
-                watchers.retain_mut(|watcher| {
-                    !watcher.has_yet_to_see(at, is_handshake) || watcher.show(&event)
-                });
+                for watcher in &mut watchers {
+                    if watcher.has_yet_to_see(at, is_handshake) {
+                        watcher.show(&event);
+                    }
+                }
             }
         }
         if watchers.is_empty()
             && let Some(tap) = tap.upgrade()
         {
             tap.set_watching(false);
-            tracker.forget_frames();
+            tracker.forget_all();
         }
     }
 }
@@ -193,8 +265,16 @@ mod tests {
         }
     }
 
-    fn next(events: &Receiver<Arc<WireEvent>>) -> ConnectionId {
+    fn next(events: &Subscription) -> ConnectionId {
         events.recv_timeout(DEADLINE).expect("an event").connection
+    }
+
+    fn wait_until(ready: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !ready() {
+            assert!(began.elapsed() < DEADLINE);
+            thread::yield_now();
+        }
     }
 
     #[test]
@@ -209,7 +289,7 @@ mod tests {
         assert_eq!((next(&second), next(&second)), (ConnectionId(1), ConnectionId(2)));
         watching.request(3);
         assert_eq!((next(&first), next(&second)), (ConnectionId(3), ConnectionId(3)));
-        assert!(first.is_empty() && second.is_empty());
+        assert!(first.events.is_empty() && second.events.is_empty());
     }
 
     #[test]
@@ -234,11 +314,11 @@ mod tests {
         assert_eq!([line(), line(), line()], ["before", "after", "end after"]);
         drop((list, connection, tap));
         thread.join().expect("no panic");
-        assert!(events.is_empty());
+        assert!(events.events.is_empty());
     }
 
     #[test]
-    fn the_tap_is_open_only_while_somebody_watches() {
+    fn a_watcher_that_leaves_is_forgotten_at_once_and_the_last_one_closes_the_tap() {
         let watching = Watching::begin();
         let connection = watching.tap.connection(ConnectionId(1));
         assert!(!connection.is_watched());
@@ -246,14 +326,15 @@ mod tests {
         let events = watching.list.add();
         next(&events);
         assert!(connection.is_watched());
+        let other = watching.list.add();
+        next(&other);
+        let memory = Arc::downgrade(&events.memory);
+        // Both leave while nothing crosses the wire.
         drop(events);
-        // The thread notices when it has something to send.
-        let dropped = Instant::now();
-        while connection.is_watched() {
-            assert!(dropped.elapsed() < DEADLINE);
-            connection.end("over");
-            thread::yield_now();
-        }
+        wait_until(|| memory.strong_count() == 0);
+        assert!(connection.is_watched(), "the other watches on");
+        drop(other);
+        wait_until(|| !connection.is_watched());
     }
 
     #[test]
@@ -271,26 +352,66 @@ mod tests {
         thread.join().expect("no panic");
     }
 
+    fn end_of(id: u64, how: &str) -> Arc<WireEvent> {
+        let what = WireEventKind::End { how: how.to_owned() };
+        let connection = ConnectionId(id);
+        Arc::new(WireEvent { connection, number: 3, seconds: 0.0, gap: None, what })
+    }
+
     #[test]
     fn a_watcher_that_does_not_read_is_told_how_much_it_missed() {
-        let (events, receiver) = bounded(2);
-        let mut watcher = Watcher::new(events);
-        let event = Arc::new(WireEvent {
-            connection: ConnectionId(1),
-            number: 3,
-            seconds: 0.0,
-            gap: None,
-            what: WireEventKind::End { how: "over".to_owned() },
-        });
-        for _ in 0..5 {
-            assert!(watcher.show(&event));
+        let (mut watcher, subscription) = subscribe(0, unbounded().0);
+        let event = end_of(1, "over");
+        for _ in 0..WATCHER_EVENTS_WAITING + 3 {
+            watcher.show(&event);
         }
-        assert_eq!(receiver.try_iter().count(), 2);
-        assert!(watcher.show(&event));
-        let told = receiver.try_recv().expect("an event");
+        assert_eq!(subscription.events.try_iter().count(), WATCHER_EVENTS_WAITING);
+        watcher.show(&event);
+        let told = subscription.events.try_recv().expect("an event");
         assert!(matches!(told.what, WireEventKind::Missed { events: 3 }), "{told:?}");
-        assert!(matches!(receiver.try_recv().expect("an event").what, WireEventKind::End { .. }));
-        drop(receiver);
-        assert!(!watcher.show(&event));
+        assert_eq!(next(&subscription), ConnectionId(1));
+    }
+
+    #[test]
+    fn large_events_wait_for_a_watcher_only_up_to_a_limit_in_bytes() {
+        let (mut watcher, mut subscription) = subscribe(0, unbounded().0);
+        let large = end_of(1, &"x".repeat(WATCHER_BYTES_WAITING / 10));
+        for _ in 0..20 {
+            watcher.show(&large);
+        }
+        assert_eq!(subscription.events.len(), 9, "a tenth of the limit each, and a little more");
+        for _ in 0..9 {
+            subscription.next();
+        }
+        assert_eq!(watcher.memory.load(Ordering::Relaxed), 0);
+        watcher.show(&large);
+        let told = subscription.next().expect("an event");
+        assert!(matches!(told.what, WireEventKind::Missed { events: 11 }), "{told:?}");
+        subscription.next();
+        // An event larger than the limit passes when nothing else waits.
+        watcher.show(&end_of(2, &"x".repeat(2 * WATCHER_BYTES_WAITING)));
+        assert_eq!(next(&subscription), ConnectionId(2));
+    }
+
+    #[test]
+    fn a_newcomer_sees_the_newest_handshakes_if_all_take_too_much_memory() {
+        let (mut watcher, mut subscription) = subscribe(0, unbounded().0);
+        let kept: Vec<_> =
+            (0..20).map(|id| end_of(id, &"x".repeat(WATCHER_BYTES_WAITING / 10))).collect();
+        watcher.show_kept(&kept);
+        let told = subscription.next().expect("an event");
+        assert!(matches!(told.what, WireEventKind::Missed { events: 11 }), "{told:?}");
+        let shown: Vec<_> =
+            subscription.events.try_iter().map(|event| event.connection.0).collect();
+        assert_eq!(shown, (11..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn all_newcomers_share_the_events_of_the_kept_handshakes() {
+        let watching = Watching::begin();
+        watching.request(1);
+        let (mut first, mut second) = (watching.list.add(), watching.list.add());
+        let same = (first.next().expect("an event"), second.next().expect("an event"));
+        assert!(Arc::ptr_eq(&same.0, &same.1));
     }
 }

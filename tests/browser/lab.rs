@@ -1,6 +1,6 @@
 //! The lab page: its log and its buttons, its classroom, its wire view, and its tools.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -353,6 +353,12 @@ fn the_tools_compute_and_break_and_ask() {
         "#hex-parts",
         "Missing 1,152,921,504,606,846,977 bytes of the announced length",
     );
+    page.fill("#hex", &"8100".repeat(100));
+    page.click("#hex-form button");
+    page.wait_for_text(
+        "#hex-parts",
+        "72 more bytes; the command chalkwire explain shows everything",
+    );
     page.value("document.querySelector('#hex').value = '00'.repeat(5000); 0");
     page.click("#hex-form button");
     page.wait_for_text("#hex-parts", "Too many bytes for a request from a page");
@@ -435,4 +441,31 @@ fn nothing_that_a_peer_sends_breaks_the_wire_view() {
         0
     );
     page.screenshot("hostile.png");
+}
+
+#[test]
+fn a_page_that_is_refused_the_wire_says_why_and_tries_again() {
+    let Some(browser) = browser() else { return };
+    let server = serve(Config::default());
+    let others: Vec<_> = (0..64)
+        .map(|_| {
+            let mut socket = dial(server.address);
+            let request = format!("GET /wire/events HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+            socket.write_all(request.as_bytes()).expect("the request leaves");
+            let mut status = [0; 12];
+            socket.read_exact(&mut status).expect("an answer");
+            assert_eq!(&status, b"HTTP/1.1 200");
+            socket
+        })
+        .collect();
+    let page = Page::open(&browser, &format!("http://{}/", server.address));
+    page.wait_for_text("#states [aria-current]", "1 open");
+    page.click("#tab-wire");
+    let says =
+        "The server says: 64 pages watch the wire already, and there is no room for another.";
+    page.wait_for_text("#wire-say", says);
+    page.wait_for_text("#wire-say", "Trying again in ");
+    drop(others);
+    page.wait_for_text("#ladder", "GET /");
+    page.wait_for("document.querySelector('#wire-say').textContent === ''");
 }

@@ -105,10 +105,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Waits for the threads that the server always has: main, dispatcher, drain, watch, refuser
-    /// and signals.
+    /// Waits for the threads that the server always has: main, log, dispatcher, drain, watch, refuser and
+    /// signals.
     pub fn at_rest(server: &Serving) -> Usage {
-        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 6));
+        wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 7));
         Usage::of(server)
     }
 

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use chalkwire::{Config, Server};
+
 use crate::common::program::{Serving, program};
 use crate::common::*;
 
@@ -47,6 +49,21 @@ fn a_bad_flag_is_named_and_the_usage_follows() {
         (&["--ping-interval", "NaN"], "--ping-interval"),
         (&["--ping-interval", "1e300"], "--ping-interval"),
         (&["--pong-timeout", "0"], "--pong-timeout"),
+        (&["--ping-interval", "1e-9"], "0.01 to 86400 seconds, or 0"),
+        (&["--ping-interval", "-1"], "--ping-interval"),
+        (&["--max-clients", "0"], "--max-clients must be at least 1, not 0"),
+        (&["--max-clients", "1000001"], "--max-clients must be at most 1000000"),
+        (&["--max-handshakes", "0"], "--max-handshakes must be at least 1"),
+        (&["--max-head", "255"], "--max-head must be at least 256"),
+        (&["--max-head", "1048577"], "--max-head must be at most 1048576"),
+        (&["--max-message", "0"], "--max-message must be at least 125"),
+        (&["--max-message", "68719476736"], "--max-message must be at most 1073741824"),
+        (&["--max-fragments", "0"], "--max-fragments must be at least 1"),
+        (&["--max-memory", "0"], "--max-memory must be at least 1048576"),
+        (&["--max-per-address", "-1"], "--max-per-address"),
+        (&["--max-rate-per-address", "0.5"], "--max-rate-per-address"),
+        (&["--allow-origin", "*"], "\"*\" is not an origin: it looks like https://"),
+        (&["--allow-origin", ""], "\"\" is not an origin"),
         (&["surplus"], "surplus"),
     ] {
         let (code, stdout, stderr) = run(arguments);
@@ -56,6 +73,23 @@ fn a_bad_flag_is_named_and_the_usage_follows() {
         assert!(stderr.contains("\nUsage: chalkwire "), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
+}
+
+#[test]
+fn a_limit_of_zero_is_accepted_where_it_has_a_meaning() {
+    let flags = ["--max-backlog", "0", "--max-per-address", "0", "--max-rate-per-address", "0"];
+    let serving = Serving::with(&[&flags[..], &["--ping-interval", "0"]].concat());
+    let mut client = Raw::open(serving.address, "/echo", "");
+    client.send_text("hello");
+    assert_eq!(client.text(), "hello");
+}
+
+#[test]
+fn a_server_with_useless_settings_is_refused_to_the_library_too() {
+    let config = Config { max_clients: 0, ..Config::default() };
+    let error = Server::bind("127.0.0.1:0", config).err().expect("a mistake");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), "--max-clients must be at least 1, not 0");
 }
 
 #[cfg(unix)]
@@ -79,6 +113,8 @@ fn help_names_every_flag_with_its_default() {
         ("--greeting", ""),
         ("--max-clients", "10000"),
         ("--max-handshakes", "1000"),
+        ("--max-per-address", "default 256"),
+        ("--max-rate-per-address", "default 100"),
         ("--max-head", "16384"),
         ("--max-message", "16777216"),
         ("--max-fragments", "131072"),

@@ -2,7 +2,7 @@
 //! thread, descriptor or memory afterwards. Each input has a row, which names the section of the
 //! standard. Rows with the same number are forms of the same mistake.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -339,4 +339,90 @@ fn a_client_that_stays_after_a_close_or_never_reads_is_disconnected() {
         Usage::of(&server).threads == before.threads
     };
     wait_until("the client that never reads to be disconnected", cut);
+}
+
+/// A request with a long answer: as many frames as a request line has room for.
+fn long_explanation(server: &Serving) -> String {
+    let (host, hex) = (server.address, "8100".repeat(2000));
+    format!("GET /wire/explain?hex={hex} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+}
+
+#[test]
+fn slow_readers_of_answers_hold_their_places_and_memory_only_for_a_while() {
+    const PLACES: usize = 200;
+    let server = Serving::with(&["--max-handshakes", &PLACES.to_string()]);
+    let before = Usage::at_rest(&server);
+    let request = long_explanation(&server);
+    let mut slow: Vec<_> = (0..PLACES)
+        .map(|_| {
+            let mut socket = dial(server.address);
+            socket.write_all(request.as_bytes()).expect("the request leaves");
+            let mut first = [0; 12];
+            socket.read_exact(&mut first).expect("an answer");
+            assert_eq!(&first, b"HTTP/1.1 200");
+            socket
+        })
+        .collect();
+    let grown = Usage::of(&server).memory.saturating_sub(before.memory);
+    assert!(grown < 100 * 1024, "{grown} KiB for {PLACES} slow readers");
+    wait_until("a newcomer to get in", || {
+        // Each slow reader takes a byte now and then.
+        for socket in &mut slow {
+            let _ = socket.read(&mut [0]);
+        }
+        let mut newcomer = dial(server.address);
+        newcomer.write_all(request.as_bytes()).expect("the request leaves");
+        // A refused newcomer gets a 503, or a reset if there are many.
+        read_to_end(&mut newcomer).starts_with("HTTP/1.1 200 ")
+    });
+}
+
+/// The number of clients that `/stats` lists.
+const LISTED: usize = 512;
+
+/// A server with eight clients more than `/stats` lists.
+fn crowded_server() -> (Serving, Vec<Raw>) {
+    let server = Serving::with(&[]);
+    // Every character of this name is longer in a path.
+    let path = format!("/room/{}", "%22".repeat(64));
+    let clients = (0..LISTED + 8).map(|_| Raw::open(server.address, &path, "")).collect();
+    (server, clients)
+}
+
+#[test]
+fn stats_list_the_first_clients_and_count_the_others() {
+    let (server, clients) = crowded_server();
+    let stats = server.stats();
+    assert_eq!((&stats["clients"], &stats["more_connected"]), (&clients.len().into(), &8.into()));
+    let rows = stats["connected"].as_array().expect("a list");
+    assert_eq!(rows.len(), LISTED);
+    let length = stats.to_string().len();
+    assert!(length < 256 * 1024, "{length} bytes");
+}
+
+/// The control is a client that has its short answer and stays. The server cuts it off first.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_answer_has_more_time_than_a_short_one() {
+    let (server, _clients) = crowded_server();
+    let before = Usage::of(&server).threads;
+    let request = |target: &str| {
+        let mut socket = dial(server.address);
+        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 40 * 1024).expect("a socket");
+        let host = server.address;
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("the request leaves");
+        socket
+    };
+    let mut slow = request("/stats");
+    let mut answer = vec![0; 12];
+    slow.read_exact(&mut answer).expect("the answer begins");
+    let mut control = request("/nothing");
+    assert!(read_to_end(&mut control).starts_with("HTTP/1.1 404 "));
+    wait_until("the control to be cut off", || Usage::of(&server).threads <= before + 1);
+    slow.read_to_end(&mut answer).expect("no reset");
+    let answer = String::from_utf8(answer).expect("text");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(body.len() > 128 * 1024, "{} bytes", body.len());
+    assert!(answer.contains(&format!("Content-Length: {}\r\n", body.len())), "all of it");
 }

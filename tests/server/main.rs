@@ -1,7 +1,7 @@
 //! The server from outside: real sockets, raw bytes, and one module for each thing that it promises.
 //!
 //! All modules share one process and run side by side. So no test here counts the threads or the
-//! descriptors of its own process: [`hostile`] and [`load`] start the program as a child process, and
+//! descriptors of its own process: [`capacity`], [`hostile`] and [`load`] start the program as a child process, and
 //! count what that process uses.
 
 #[path = "../common/mod.rs"]
@@ -9,8 +9,11 @@ mod common;
 
 mod bad_links;
 mod broadcast;
+#[cfg(target_os = "linux")]
+mod capacity;
 mod closing;
 mod command_line;
+mod crowds;
 mod echo;
 mod foreign_clients;
 mod handshake;
@@ -18,6 +21,7 @@ mod heartbeat;
 mod hostile;
 mod house;
 mod load;
+mod log;
 mod memory;
 mod properties;
 mod readme;

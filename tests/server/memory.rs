@@ -27,10 +27,11 @@ fn assert_echo(client: &mut Raw, text: &str) {
 /// A line of `/proc/PID/status` that ends in `kB`, in bytes.
 #[cfg(target_os = "linux")]
 fn status_bytes(server: &Serving, name: &str) -> usize {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let text =
+        std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).expect("it runs");
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
     let kibibytes = line.trim_start_matches(':').trim().trim_end_matches(" kB");
-    kibibytes.parse::<usize>().unwrap() * 1024
+    kibibytes.parse::<usize>().expect("a number") * 1024
 }
 
 #[test]

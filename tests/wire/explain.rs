@@ -1,6 +1,6 @@
 //! `chalkwire explain`, compared with the examples of RFC 6455.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 fn run(arguments: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
@@ -241,4 +241,26 @@ fn input_that_cannot_be_explained_is_reported_with_its_position() {
     let (code, _, stderr) = run(&[], b"81 05 \xff");
     assert_eq!(code, Some(1));
     assert!(stderr.contains("at position 7, found a byte that is not text"), "{stderr}");
+}
+
+/// Two MiB of hex are half a million frames.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_million_bytes_are_explained_in_a_bounded_amount_of_memory() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
+        .arg("explain")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("a pipe").write_all(&b"8100".repeat(512 * 1024)).expect("it reads");
+    // The first byte comes when the program has explained what it keeps in memory. Nobody reads on.
+    let mut first = [0];
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut first).expect("output");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("a file");
+    child.kill().expect("a child of ours");
+    child.wait().expect("its end");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak < 64 * 1024, "{peak} KiB");
 }

@@ -85,6 +85,11 @@ fn accept_keys_frames_and_bytes_are_computed_and_errors_explained() {
     assert_eq!(frame[0]["fault"]["code"], 1002);
     let (_, parts) = ask(&server, "GET", "/wire/explain?hex=01034865%206c%2080%2002%206c6f");
     assert_eq!(parts[1]["part"]["message"], "Hello");
+    let (_, parts) = ask(&server, "GET", &format!("/wire/explain?hex={}", "8100".repeat(1000)));
+    assert_eq!(parts.as_array().map(Vec::len), Some(65), "64 frames, and a word on the others");
+    assert_eq!((&parts[64]["kind"], &parts[64]["bytes"]), (&"rest".into(), &1872.into()));
+    let sentence = parts[64]["sentence"].as_str().expect("a sentence");
+    assert!(sentence.starts_with("1872 more bytes; "), "{sentence}");
     for (target, why) in [
         ("/wire/explain?hex=8z", "expected a second hex digit at position 2"),
         ("/wire/explain", "no bytes"),

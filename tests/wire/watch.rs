@@ -1,8 +1,8 @@
 //! The wire view over Server-Sent Events: watchers see the bytes that crossed the wire, and watching does
 //! not slow the clients down.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use chalkwire::Config;
 use chalkwire::protocol::{Frame, Opcode};
 use serde_json::Value;
 
+use crate::common::program::{Serving, Usage};
 use crate::common::*;
 
 /// A watcher over Server-Sent Events, like the lab page.
@@ -314,20 +315,66 @@ fn a_watcher_that_stops_reading_delays_nobody_and_learns_how_much_it_missed() {
 #[test]
 fn one_watcher_more_than_the_limit_gets_503() {
     let server = serve(Config::default());
-    let host = server.address;
-    let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    let mut watching = Vec::new();
-    for _ in 0..64 {
-        let mut socket = dial(server.address);
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(socket.try_clone().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "HTTP/1.1 200 OK\r\n");
-        watching.push(socket);
-    }
-    let answer = server.exchange(request.as_bytes());
+    let _watching: Vec<_> = (0..64).map(|_| watch_as_a_page(server.address)).collect();
+    let answer = server.get("/wire/events", "");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("64 pages watch the wire already"), "{answer}");
+}
+
+/// The stream of a page that watches, from its first line on.
+fn watch_as_a_page(address: SocketAddr) -> TcpStream {
+    let mut socket = dial(address);
+    let request = format!("GET /wire/events HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut status = [0; 17];
+    socket.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK\r\n");
+    socket
+}
+
+#[cfg(unix)]
+#[test]
+fn watchers_that_leave_give_their_places_back_while_nothing_crosses_the_wire() {
+    let server = serve(Config::default());
+    let before = server.stats();
+    for _ in 0..2 {
+        let pages: Vec<_> = (0..64).map(|_| watch_as_a_page(server.address)).collect();
+        // Each page closes its side, and reads on, so that we see what it still gets.
+        for page in &pages {
+            page.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        for page in pages {
+            for line in BufReader::new(page).lines().map_while(Result::ok) {
+                assert!(!line.contains("still here"), "the server noticed only at a comment");
+            }
+        }
+        server
+            .wait_for_stats("their threads to end", |stats| stats["threads"] == before["threads"]);
+    }
+}
+
+/// A server with 160 requests behind it, each 16 KiB of line feeds. Many watchers then come and do not read.
+#[test]
+fn requests_of_many_lines_cost_a_bounded_amount_of_memory_while_many_watch() {
+    let server = Serving::with(&[]);
+    let before = Usage::at_rest(&server);
+    let poison = [&[b'\n'; 16_383][..], b"G"].concat();
+    for _ in 0..160 {
+        let mut socket = dial(server.address);
+        socket.write_all(&poison).unwrap();
+        let answer = read_to_end(&mut socket);
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    let mut pages: Vec<_> = (0..16).map(|_| watch_as_a_page(server.address)).collect();
+    // The server adds watchers in order. When the last one has the kept handshakes, so have the others.
+    let mut last = Watching { lines: BufReader::new(pages.pop().expect("a page")) };
+    for _ in 0..64 {
+        let request = last.next().expect("a kept request");
+        assert_eq!((&request["kind"], &request["more_lines"]), (&"request".into(), &16_283.into()));
+        assert_eq!(last.next().expect("its refusal")["kind"], "response");
+    }
+    let grown = Usage::of(&server).memory.saturating_sub(before.memory);
+    assert!(grown < 64 * 1024, "{grown} KiB");
 }
 
 #[test]

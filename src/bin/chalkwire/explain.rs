@@ -1,12 +1,14 @@
 //! `chalkwire explain`: takes apart the bytes that somebody types, with the code of the wire view.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{BufWriter, IsTerminal, Read, Write};
 
 use argh::FromArgs;
 use chalkwire::protocol::AcceptKey;
 use chalkwire::protocol::{Frame, Opcode};
-use chalkwire::wire::explain::{bytes_in, events_in, looks_like_head, masking_key_in};
+use chalkwire::wire::explain::{bytes_in, explain, looks_like_head, masking_key_in};
 use chalkwire::wire::terminal;
+
+use crate::output::print;
 
 /// Take frames, a request or a key apart, as the wire view does.
 #[derive(FromArgs)]
@@ -76,17 +78,18 @@ impl Explain {
         Ok(())
     }
 
-    /// Returns the explanation.
+    /// Prints the explanation.
     ///
     /// # Errors
     /// A sentence that says what is wrong with the input.
-    pub fn run(&self) -> Result<String, String> {
+    pub fn run(&self) -> Result<(), String> {
         self.check()?;
         if let Some(key) = &self.key {
-            return Ok(terminal::accept_lines(&AcceptKey::of(key)).join("\n") + "\n");
+            print(&(terminal::accept_lines(&AcceptKey::of(key)).join("\n") + "\n"));
+            return Ok(());
         }
         if let Some(text) = &self.text {
-            return self.frames_of(text);
+            return self.show_frames_of(text);
         }
         let bytes = if self.hex.is_empty() {
             if std::io::stdin().is_terminal() {
@@ -99,7 +102,7 @@ impl Explain {
                 .read_to_end(&mut input)
                 .map_err(|error| format!("cannot read standard input: {error}"))?;
             if looks_like_head(&input) {
-                return shown(&input);
+                return show(&input);
             }
             let text = String::from_utf8(input).map_err(|error| {
                 let at = error.utf8_error().valid_up_to() + 1;
@@ -109,10 +112,10 @@ impl Explain {
         } else {
             bytes_in(&self.hex.join(" ")).map_err(|error| error.to_string())?
         };
-        shown(&bytes)
+        show(&bytes)
     }
 
-    fn frames_of(&self, text: &str) -> Result<String, String> {
+    fn show_frames_of(&self, text: &str) -> Result<(), String> {
         let key = self.mask.as_deref().map(masking_key_in).transpose();
         let key = key.map_err(|error| error.to_string())?;
         let opcode = self.opcode.unwrap_or(Opcode::Text);
@@ -139,11 +142,16 @@ impl Explain {
             frame.header.fin = part + 1 == parts;
             bytes.extend(frame.encode());
         }
-        shown(&bytes)
+        show(&bytes)
     }
 }
 
-fn shown(bytes: &[u8]) -> Result<String, String> {
-    let events = events_in(bytes).map_err(|error| error.to_string())?;
-    Ok(events.iter().map(terminal::full).collect())
+/// Prints each event as soon as it is known. All together take hundreds of times the memory of the bytes.
+fn show(bytes: &[u8]) -> Result<(), String> {
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    let mut print = |event| {
+        // The reader may have gone.
+        let _ = stdout.write_all(terminal::full(&event).as_bytes());
+    };
+    explain(bytes, &mut print).map_err(|error| error.to_string())
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::FromArgs;
+use chalkwire::config::{LONGEST, SHORTEST};
 use chalkwire::{Config, Mode};
 
 use crate::check::{Check, NOT_TESTED};
@@ -29,9 +30,20 @@ pub struct Flags {
     #[argh(option, default = "Config::default().max_clients", arg_name = "n")]
     pub max_clients: usize,
 
-    /// connections that are not a WebSocket, or not yet; one more gets HTTP 503 (default 1000)
+    /// connections that are not a WebSocket, or not yet; one more takes the place of the oldest that waits for
+    /// its client, or gets HTTP 503 (default 1000)
     #[argh(option, default = "Config::default().max_handshakes", arg_name = "n")]
     pub max_handshakes: usize,
+
+    /// open connections of one address; one more gets HTTP 503; 0 is any number (default 256, and any number
+    /// for clients on this machine)
+    #[argh(option, arg_name = "n")]
+    pub max_per_address: Option<usize>,
+
+    /// connections that one address opens in a second, after a burst of ten times as many; one more gets HTTP
+    /// 429; 0 is any number (default 100, and any number for clients on this machine)
+    #[argh(option, arg_name = "n")]
+    pub max_rate_per_address: Option<u32>,
 
     /// bytes of a request head; more gets HTTP 431 (default 16384)
     #[argh(option, default = "Config::default().max_head", arg_name = "bytes")]
@@ -90,7 +102,8 @@ pub struct Flags {
     )]
     pub close_timeout: Duration,
 
-    /// an origin whose pages may open a WebSocket; others get 403; repeatable (default: all)
+    /// an origin, such as https://school.example, whose pages may open a WebSocket; others get 403;
+    /// repeatable (default: all)
     #[argh(option, arg_name = "origin")]
     pub allow_origin: Vec<String>,
 
@@ -123,6 +136,30 @@ pub enum Wire {
     Full,
 }
 
+impl Flags {
+    /// The settings of the server.
+    pub fn config(&self) -> Config {
+        Config {
+            mode: self.mode,
+            greeting: self.greeting.clone(),
+            max_clients: self.max_clients,
+            max_handshakes: self.max_handshakes,
+            max_per_address: self.max_per_address,
+            max_rate_per_address: self.max_rate_per_address,
+            max_head: self.max_head,
+            max_message: self.max_message,
+            max_fragments: self.max_fragments,
+            max_backlog: self.max_backlog,
+            max_memory: self.max_memory,
+            handshake_timeout: self.handshake_timeout,
+            ping_interval: Some(self.ping_interval).filter(|interval| !interval.is_zero()),
+            pong_timeout: self.pong_timeout,
+            close_timeout: self.close_timeout,
+            allow_origin: self.allow_origin.clone(),
+        }
+    }
+}
+
 fn wire(text: &str) -> Result<Wire, String> {
     match text {
         "off" => Ok(Wire::Off),
@@ -140,21 +177,21 @@ fn mode(text: &str) -> Result<Mode, String> {
     }
 }
 
-/// The longest time that a flag accepts, in seconds: a day.
-const LONGEST: f64 = 86_400.0;
-
-fn seconds_or_zero(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> Result<Duration, String> {
+    let (shortest, longest) = (SHORTEST.as_secs_f64(), LONGEST.as_secs_f64());
     match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=LONGEST).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(format!("it must be a number of seconds, at most {LONGEST}")),
+        Ok(seconds) if (shortest..=longest).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err(format!("it must be {shortest} to {longest} seconds")),
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    match seconds_or_zero(text)? {
-        time if time >= Duration::from_millis(10) => Ok(time),
-        _ => Err("it must be at least 0.01 seconds".to_owned()),
+fn seconds_or_zero(text: &str) -> Result<Duration, String> {
+    if text.parse() == Ok(0.0) {
+        return Ok(Duration::ZERO);
     }
+    seconds(text).map_err(|why| why + ", or 0")
 }
 
 /// Reads the command line. When it asks for help, prints the help; when it has a mistake, complains.
@@ -173,21 +210,24 @@ pub fn read_flags() -> Result<Flags, ExitCode> {
         }
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    Flags::from_args(&["chalkwire"], &arguments).map_err(|exit| match exit.status {
+    let command = arguments.first().filter(|first| ["explain", "check"].contains(*first));
+    let mistake = |what: &str| {
+        complain(&format!("{what}\n\n{}", usage(command)));
+        match command {
+            // Exit code 1 would say that a step failed.
+            Some(&"check") => ExitCode::from(NOT_TESTED),
+            _ => ExitCode::FAILURE,
+        }
+    };
+    let flags = Flags::from_args(&["chalkwire"], &arguments).map_err(|exit| match exit.status {
         Ok(()) => {
             print(&exit.output);
             ExitCode::SUCCESS
         }
-        Err(()) => {
-            let command = arguments.first().filter(|first| ["explain", "check"].contains(*first));
-            complain(&format!("{}\n\n{}", exit.output.trim_end(), usage(command)));
-            match command {
-                // Exit code 1 would say that a step failed.
-                Some(&"check") => ExitCode::from(NOT_TESTED),
-                _ => ExitCode::FAILURE,
-            }
-        }
-    })
+        Err(()) => mistake(exit.output.trim_end()),
+    })?;
+    flags.config().check().map_err(|error| mistake(&error.to_string()))?;
+    Ok(flags)
 }
 
 /// The help text of the program, or of one of its sub-commands.

@@ -3,13 +3,14 @@
 mod check;
 mod explain;
 mod flags;
+mod log_writer;
 mod output;
 mod serve;
 
 use std::process::ExitCode;
 
-use flags::{Command, Wire};
-use output::{complain, print};
+use flags::Command;
+use output::complain;
 
 fn main() -> ExitCode {
     let flags = match flags::read_flags() {
@@ -18,14 +19,8 @@ fn main() -> ExitCode {
     };
     let result = match &flags.command {
         Some(Command::Check(check)) => return check.run(),
-        Some(Command::Explain(explain)) => explain.run().map(|text| print(&text)),
-        None => {
-            // With the wire view on the terminal, the log would only repeat it.
-            let level = if flags.wire == Wire::Off { "info" } else { "warn" };
-            let level = env_logger::Env::default().default_filter_or(level);
-            env_logger::Builder::from_env(level).init();
-            serve::serve(flags)
-        }
+        Some(Command::Explain(explain)) => explain.run(),
+        None => serve::serve(&flags),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,39 +2,29 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
+use chalkwire::Server;
 use chalkwire::sys::socket::reachable;
 use chalkwire::sys::threads::prefer_batch_scheduling;
 use chalkwire::wire::terminal;
-use chalkwire::{Config, Server};
 
 use crate::flags::{Flags, Wire};
+use crate::log_writer::Log;
 
 /// Serves until Ctrl-C.
 ///
 /// # Errors
 /// One sentence that says why the server cannot serve.
-pub fn serve(flags: Flags) -> Result<(), String> {
+pub fn serve(flags: &Flags) -> Result<(), String> {
+    // With the wire view on the terminal, the log would only repeat it.
+    let log = Log::install(if flags.wire == Wire::Off { "info" } else { "warn" });
     // Before the first thread starts, so that all of them inherit the policy.
     prefer_batch_scheduling();
-    let listen = flags.listen;
-    let config = Config {
-        mode: flags.mode,
-        greeting: flags.greeting,
-        max_clients: flags.max_clients,
-        max_handshakes: flags.max_handshakes,
-        max_head: flags.max_head,
-        max_message: flags.max_message,
-        max_fragments: flags.max_fragments,
-        max_backlog: flags.max_backlog,
-        max_memory: flags.max_memory,
-        handshake_timeout: flags.handshake_timeout,
-        ping_interval: Some(flags.ping_interval).filter(|interval| !interval.is_zero()),
-        pong_timeout: flags.pong_timeout,
-        close_timeout: flags.close_timeout,
-        allow_origin: flags.allow_origin,
-    };
-    let server = Server::bind(&listen, config)
+    let no_thread = |error| format!("cannot start: {error}");
+    let _log = log.start().map_err(no_thread)?;
+    let listen = &flags.listen;
+    let server = Server::bind(listen, flags.config())
         .map_err(|error| format!("cannot listen at {listen}: {error}"))?;
     let stopper = server.stopper();
     let asked_before = AtomicBool::new(false);
@@ -52,22 +42,21 @@ pub fn serve(flags: Flags) -> Result<(), String> {
     if address.ip().is_unspecified() {
         line.push_str(" and at every other address of this machine");
     }
-    let mut stdout = std::io::stdout();
     // Watch before the address is printed, so that the first client is in the view as well.
     let watched = (flags.wire != Wire::Off).then(|| server.watch());
-    // The server serves even when nobody reads its stdout.
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-    if let Some(events) = watched {
-        let view = if flags.wire == Wire::Full { terminal::full } else { terminal::summary };
-        // This thread ends with the server, or when its output cannot be written.
-        std::thread::spawn(move || {
-            for event in events {
-                let text = terminal::colorize(&(view(&event) + "\n"), &event);
-                if std::io::stdout().write_all(text.as_bytes()).is_err() {
-                    return;
-                }
+    let view = if flags.wire == Wire::Full { terminal::full } else { terminal::summary };
+    // A thread of its own prints, so that the server serves even when nobody reads its stdout. The thread ends
+    // with the server, or when its output cannot be written.
+    let print_all = move || {
+        let mut stdout = std::io::stdout();
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+        for event in watched.into_iter().flatten() {
+            let text = terminal::colorize(&(view(&event) + "\n"), &event);
+            if stdout.write_all(text.as_bytes()).is_err() {
+                return;
             }
-        });
-    }
-    server.run().map_err(|error| format!("cannot start: {error}"))
+        }
+    };
+    thread::Builder::new().name("terminal".to_owned()).spawn(print_all).map_err(no_thread)?;
+    server.run().map_err(no_thread)
 }

@@ -1,6 +1,7 @@
 // One event of the wire in full: a request, a response or a frame.
 
 import { definitionList, element, remark } from "./dom.js";
+import { moreLines } from "./format.js";
 import { showFrame } from "./frame_view.js";
 import { hrefOf } from "./link.js";
 import { directionOf } from "./wire_labels.js";
@@ -36,6 +37,7 @@ function showHead(box, event) {
     if (meaning) row.append(" ", element("span", "note", meaning));
     lines.append(row);
   }
+  if (event.more_lines) lines.append(element("li", "note", `… and ${moreLines(event.more_lines)}`));
   box.append(lines);
   if (event.accept) box.append(acceptSteps(event.accept));
 }

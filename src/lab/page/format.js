@@ -13,6 +13,16 @@ export function byteCount(number) {
   return `${numeral(number)} ${BigInt(number) === 1n ? "byte" : "bytes"}`;
 }
 
+/** Formats `1 more line`, `16,283 more lines`. */
+export function moreLines(number) {
+  return `${numeral(number)} more ${number === 1 ? "line" : "lines"}`;
+}
+
+/** Returns the reason in the body of a refusal. It stands behind the status line, which students do not need here. */
+export function refusalIn(body) {
+  return body.trim().replace(/^\d+ [A-Z][A-Za-z ]+: /, "");
+}
+
 /** Describes binary data by its type and its size: `Blob, 5 bytes`. */
 export function typeAndSize(data) {
   return data instanceof Blob ? `Blob, ${byteCount(data.size)}` : `ArrayBuffer, ${byteCount(data.byteLength)}`;

@@ -3,7 +3,7 @@
 
 import { definitionList, element, finderIn } from "./dom.js";
 import { acceptSteps, showParts } from "./event_view.js";
-import { shortenHex } from "./format.js";
+import { refusalIn, shortenHex } from "./format.js";
 
 /** A longer path does not fit into a request line, which may fill half of `--max-head`: 8,192 bytes by default. */
 const MAX_TARGET = 8000;
@@ -93,6 +93,10 @@ function setUpExplain(find) {
 
 async function explain(box, target) {
   for (const event of await call(target)) {
+    if (event.kind === "rest") {
+      box.append(element("p", "note", event.sentence));
+      continue;
+    }
     const part = element("section");
     part.append(element("h4", "", `${event.number} ${event.name ?? event.line}`));
     showParts(part, event);
@@ -122,6 +126,5 @@ async function call(target, method = "GET") {
   const response = await fetch(target, { method }).catch(() => null);
   if (!response) throw new Error("The server does not answer.");
   if (response.ok) return response.json();
-  // The body begins with the status line, which students do not need here.
-  throw new Error((await response.text()).trim().replace(/^\d+ [A-Z][A-Za-z ]+: /, ""));
+  throw new Error(refusalIn(await response.text()));
 }

@@ -9,6 +9,7 @@ import { Ladder } from "./ladder.js";
 import { nameOf, shortName } from "./link.js";
 import { WireEvents } from "./wire_events.js";
 import { labelOf } from "./wire_labels.js";
+import { WireSource } from "./wire_source.js";
 
 const WAIT_STEP = 100;
 const MAX_WAIT_STEPS = 20;
@@ -43,14 +44,14 @@ export class WireView {
     root.addEventListener("keydown", (press) => this.#key(press));
   }
 
-  /** Starts to watch. The browser reconnects the event stream by itself. */
+  /** Starts to watch. */
   watch() {
     if (this.#source) return;
-    this.#source = new EventSource("/wire/events");
-    this.#source.onopen = () => this.#say("");
-    this.#source.onerror = () => this.#say("The server does not answer. Trying again.");
-    // The id is the run of the server, because a server that restarts counts its connections from 1 again.
-    this.#source.onmessage = ({ data, lastEventId }) => this.#receive({ ...JSON.parse(data), run: lastEventId });
+    this.#source = new WireSource("/wire/events", {
+      onEvent: (event) => this.#receive(event),
+      onState: (text) => this.#say(text),
+    });
+    this.#source.open();
     window.addEventListener("pagehide", () => this.#source.close());
   }
 

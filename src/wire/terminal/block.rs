@@ -108,6 +108,9 @@ fn head_lines(head: &HeadView) -> Vec<String> {
             None => lines.push(fit(&line, COLUMNS)),
         }
     }
+    if head.more_lines > 0 {
+        lines.push(format!("  ... and {}", count(head.more_lines as u64, "more line")));
+    }
     if let Some(rule) = &head.broken_rule {
         let sentence = printable(&rule.sentence);
         lines.extend(wrap("! ", "  ", &format!("{sentence} (RFC 6455 {})", rule.rfc)));
