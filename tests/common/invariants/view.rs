@@ -4,11 +4,8 @@ use chalkwire::wire::explain::events_in;
 use chalkwire::wire::{HeadView, HeaderView, WireEventKind, terminal};
 use unicode_width::UnicodeWidthStr;
 
-/// Bytes of memory for each byte of a head. The worst head has a line feed in each of its bytes, and then
-/// each byte becomes a header line. A byte that is not UTF-8 becomes a character of three bytes.
-const HELD_PER_BYTE: usize = size_of::<HeaderView>() + 3;
-
-/// The view of any head can be shown, and takes a bounded multiple of the head's memory.
+/// The view of any head can be shown. It takes four times the memory of the head at most, apart from what
+/// the 100 header lines need that are shown, and does not take more than it says.
 pub fn view(bytes: &[u8]) {
     // Both kinds of head, so that not every input has to begin with the same bytes.
     for start in ["GET / HTTP/1.1\r\n", "HTTP/1.1 101 Switching Protocols\r\n"] {
@@ -19,8 +16,11 @@ pub fn view(bytes: &[u8]) {
                 panic!("{event:?} is not a head");
             };
             assert_eq!(view.length, head.len());
-            let (held, most) = (held_by(&view), 1024 + HELD_PER_BYTE * head.len());
-            assert!(held <= most, "{held} bytes for a head of {}", head.len());
+            let shown = view.headers.len();
+            assert!(shown <= 100 && (shown == 100 || view.more_lines == 0), "{shown} lines");
+            let (held, says) = (held_by(&view), view.memory());
+            assert!(held <= 2 * says, "{held} bytes, and it says {says}");
+            assert!(says <= 8 * 1024 + 4 * head.len(), "{says} bytes for a head of {}", head.len());
         }
     }
 }
@@ -28,7 +28,7 @@ pub fn view(bytes: &[u8]) {
 /// The bytes of memory that a view keeps.
 fn held_by(view: &HeadView) -> usize {
     let lines = view.headers.iter().map(|header| header.line.capacity());
-    let headers = view.headers.len() * size_of::<HeaderView>() + lines.sum::<usize>();
+    let headers = view.headers.capacity() * size_of::<HeaderView>() + lines.sum::<usize>();
     let accept = view.accept.as_ref().map_or(0, |accept| 2 * accept.key_and_guid.capacity());
     size_of::<HeadView>() + view.line.capacity() + headers + accept
 }
