@@ -7,7 +7,11 @@ use chalkwire::wire::explain::{bytes_in, masking_key_in};
 
 use super::head::expect_one_line;
 
-/// Each endpoint that computes answers any query with JSON, or with one line that says why it does not.
+/// Bytes of the longest answer that the server computes.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// Each endpoint that computes answers any query with JSON of a bounded length, or with one line that says why
+/// it does not.
 pub fn lab(query: &[u8]) {
     for path in ["/wire/explain", "/wire/frame", "/wire/accept"] {
         let request = [b"GET ", path.as_bytes(), b"?", query, b" HTTP/1.1\r\nHost: a\r\n\r\n"];
@@ -19,6 +23,7 @@ pub fn lab(query: &[u8]) {
         if response.status.is_success() {
             let body = response.encode().concat();
             let start = body.windows(4).position(|end| end == b"\r\n\r\n").expect("a head") + 4;
+            assert!(body.len() - start <= MAX_ANSWER, "{} bytes at {path}", body.len() - start);
             serde_json::from_slice::<serde_json::Value>(&body[start..]).expect("JSON");
         } else {
             assert_eq!(response.status.as_u16(), 400);
