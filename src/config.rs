@@ -395,6 +395,10 @@ pub(crate) const WATCHER_EVENTS_WAITING: usize = 1024;
 /// event of a short frame takes about 1.5 KiB, and one with a head of 16 KiB at most 64 KiB.
 pub(crate) const WATCHER_BYTES_WAITING: usize = 1024 * 1024;
 
+/// Bytes of a handshake's key up to which the wire view shows how the accept key is made. A right key has 24, and the
+/// steps repeat the key twice.
+pub(crate) const MAX_KEY_SHOWN: usize = 64;
+
 /// Connections whose frames the wire view relates to each other. A connection leaves when it ends, so only
 /// connections whose end was missed can fill this.
 pub(crate) const MAX_TRACKED_CONNECTIONS: usize = 16 * 1024;

@@ -26,6 +26,8 @@ pub mod drainer;
 mod flow_control;
 #[cfg(test)]
 pub(crate) mod memory;
+#[cfg(all(test, loom))]
+mod model;
 mod outcome;
 #[cfg(unix)]
 mod poller;

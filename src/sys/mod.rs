@@ -9,6 +9,7 @@ pub mod message_memory;
 pub mod secret;
 pub mod semaphore;
 pub mod socket;
+pub(crate) mod sync;
 pub mod threads;
 
 pub use connection_id::ConnectionId;

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::credentials::{CredentialKind, Credentials, HIDDEN_MEANING, hide_secrets};
-use crate::config::MAX_HEADERS;
+use crate::config::{MAX_HEADERS, MAX_KEY_SHOWN};
 use crate::protocol::{AcceptKey, BrokenRule};
 
 /// A request or response head.
@@ -18,7 +18,8 @@ pub struct HeadView {
     pub more_lines: usize,
     /// The length of the head in bytes, with the blank line.
     pub length: usize,
-    /// In the request of an opening handshake: how the server makes its answer to the key.
+    /// In the request of an opening handshake: how the server makes its answer to the key, unless the key has more
+    /// than 64 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept: Option<AcceptKey>,
     /// In a response that refuses an opening handshake: the rule that the request broke.
@@ -66,7 +67,8 @@ impl HeadView {
             let (name, value) = header.line.split_once(':')?;
             name.eq_ignore_ascii_case("Sec-WebSocket-Key").then(|| value.trim())
         });
-        let accept = key.filter(|_| is_request).map(AcceptKey::of);
+        let key = key.filter(|key| is_request && key.len() <= MAX_KEY_SHOWN);
+        let accept = key.map(AcceptKey::of);
         HeadView { line, headers, more_lines, length: head.len(), accept, broken_rule: None }
     }
 

@@ -2,7 +2,10 @@
 //! given. Every wait has a deadline.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod bad_link;
 pub mod foreign;
+#[cfg(target_os = "linux")]
+pub mod namespace;
 pub mod program;
 pub mod storm;
 pub mod student;
@@ -284,6 +287,13 @@ pub fn skip(why: &str) {
     println!("SKIPPED: {why}");
     // Writes to stderr directly, because the test harness hides the output of a test that passes.
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
+}
+
+/// Reports that this machine's kernel cannot run a test. Unlike [`skip`], this is not a failure in CI, because
+/// no package brings what is missing.
+pub fn cannot_run(why: &str) {
+    println!("CANNOT RUN: {why}");
+    let _ = writeln!(io::stderr(), "CANNOT RUN: {why}");
 }
 
 /// A frame from a client. With `fin` it is the last of its message.

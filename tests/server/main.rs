@@ -8,6 +8,7 @@
 mod common;
 
 mod answers;
+mod bad_links;
 mod broadcast;
 #[cfg(target_os = "linux")]
 mod capacity;

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-#[path = "../common/invariants.rs"]
+#[path = "../common/invariants/mod.rs"]
 mod invariants;
 
 /// A frame that may break any rule, but mostly breaks none.
@@ -91,10 +91,14 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn the_fuzzers_corpus_holds() {
     type Invariant = fn(&[u8]);
-    let targets: [(&str, Invariant); 3] = [
+    let targets: [(&str, Invariant); 7] = [
+        ("classroom", invariants::classroom),
         ("frame", invariants::frame),
         ("head", invariants::head),
+        ("lab", invariants::lab),
         ("read_path", invariants::read_path),
+        ("response", invariants::response),
+        ("view", invariants::view),
     ];
     for (name, holds) in targets {
         let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus");
@@ -117,6 +121,10 @@ proptest! {
         invariants::frame(&bytes);
         invariants::head(&bytes);
         invariants::read_path(&bytes);
+        invariants::classroom(&bytes);
+        invariants::lab(&bytes);
+        invariants::response(&bytes);
+        invariants::view(&bytes);
     }
 
     #[test]

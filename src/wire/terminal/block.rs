@@ -47,7 +47,7 @@ pub fn full(event: &WireEvent) -> String {
 pub fn accept_lines(accept: &AcceptKey) -> Vec<String> {
     vec![
         "  how the answer is made                                        RFC 6455 4.2.2".to_owned(),
-        format!("  = key + GUID  {}", printable(&accept.key_and_guid)),
+        fit(&format!("  = key + GUID  {}", printable(&accept.key_and_guid)), COLUMNS),
         format!("  = SHA-1       {}", hex(&accept.sha1)),
         format!("  = base64      {}", accept.accept),
     ]
