@@ -6,6 +6,7 @@
 
 mod check;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub use check::{ConfigError, LONGEST, SHORTEST};
@@ -17,6 +18,35 @@ pub enum Mode {
     Echo,
     /// Sends it to every client at `/`, its sender included.
     Broadcast,
+}
+
+/// The people to whom the wire view shows the connections of others. A page always sees its own connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireFor {
+    /// Every page sees all connections.
+    Everyone,
+    /// Every page sees its own connections only.
+    Own,
+    /// A page that was opened with the teacher's link sees all connections, and every other page its own only.
+    Teacher,
+}
+
+impl WireFor {
+    /// The default for a server that listens at this address: [`Everyone`](Self::Everyone) while only this machine
+    /// can reach the server, and [`Own`](Self::Own) as soon as others can.
+    pub fn default_at(ip: IpAddr) -> WireFor {
+        // `::ffff:127.0.0.1` is 127.0.0.1, written as an IPv6 address.
+        if ip.to_canonical().is_loopback() { WireFor::Everyone } else { WireFor::Own }
+    }
+
+    /// The word for it on the command line, and in what the page is told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WireFor::Everyone => "everyone",
+            WireFor::Own => "own",
+            WireFor::Teacher => "teacher",
+        }
+    }
 }
 
 /// The settings of a server. [`Config::default`] has the defaults of the command line, and [`Config::check`] the
@@ -73,6 +103,12 @@ pub struct Config {
     /// looks like `https://school.example` or `http://localhost:8080`; a page that was opened from a file has the
     /// origin `null`.
     pub allow_origin: Vec<String>,
+    /// The people to whom the wire view shows the connections of others. `None` leaves it to
+    /// [`WireFor::default_at`].
+    pub wire_for: Option<WireFor>,
+    /// Whether the wire view shows the values of `Cookie`, `Set-Cookie`, `Authorization` and `Proxy-Authorization`.
+    /// Otherwise it shows only how many bytes they have.
+    pub show_credentials: bool,
 }
 
 impl Default for Config {
@@ -100,6 +136,8 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
             allow_origin: Vec::new(),
+            wire_for: None,
+            show_credentials: false,
         }
     }
 }
@@ -231,24 +269,47 @@ pub(crate) const WATCHER_PATIENCE: Duration = Duration::from_secs(60);
 
 // The dispatcher: who gets what.
 
-/// Events that may wait for the dispatcher. When this many wait, the clients' threads wait too, and TCP slows their
-/// clients down.
+/// Events that may wait in the channel to the dispatcher. When this many wait, the clients' threads wait too. The
+/// dispatcher empties the channel often, and then each client is held back by its own credit.
 pub(crate) const EVENTS_WAITING: usize = 1024;
 
 /// Bytes of encoded messages that the dispatcher collects for a group before it sends them: enough that a series of
 /// messages costs one system call for each client, few enough that nobody notices the delay.
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 
+/// How long the dispatcher collects messages for groups while more events wait: long enough to fill a batch with
+/// small messages, short enough that nobody notices the delay.
+pub(crate) const COLLECT_TIME: Duration = Duration::from_millis(1);
+
+/// The part of [`Config::close_timeout`] in which a server that stops still handles the messages that it has read
+/// before. The clients need the rest to take them, and to answer the Close.
+pub(crate) const LAST_MESSAGES: f32 = 0.25;
+
 /// Characters of a name in the classroom.
 pub(crate) const MAX_MEMBER_NAME: usize = 32;
 
-/// Bytes of one `classroom.v1` message. The dispatcher encodes it as JSON again, and no client should have to wait
-/// while it does so for megabytes.
-pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 64 * 1024;
+/// Bytes of one `classroom.v1` message: a page of text. The dispatcher encodes it as JSON again, and copies it for each
+/// member.
+pub(crate) const MAX_CLASSROOM_MESSAGE: usize = 4 * 1024;
 
 /// Bytes that each message to a classroom counts for in addition to its payload, until the dispatcher has handled
-/// it. A member that talks without a pause then delays the others by milliseconds, not by seconds.
-pub(crate) const CLASSROOM_OVERHEAD: usize = 8 * 1024;
+/// it. So about 16 messages of a member may wait, and the server can still send them when it stops.
+pub(crate) const CLASSROOM_OVERHEAD: usize = 64 * 1024;
+
+/// Characters that a refusal repeats of the error in a message.
+pub(crate) const REFUSAL_LENGTH: usize = 160;
+
+/// Bytes that each message to another group counts for in addition to its payload. So a few thousand short messages
+/// of a member may wait, and its thread does not use the processor for more while the dispatcher sends these.
+pub(crate) const GROUP_OVERHEAD: usize = 512;
+
+/// Cost in bytes up to which the messages that came in one read are light work. Light work comes before heavy work,
+/// such as large messages, and the flood of a client that fills [`READ_BUFFER`].
+pub(crate) const LIGHT_COST: usize = 16 * 1024;
+
+/// Light events after which the dispatcher does one step of heavy work, so that neither has to wait for all of the
+/// other.
+pub(crate) const LIGHT_IN_A_ROW: usize = 16;
 
 /// Clients that `/stats` lists. It counts the others. In JSON a client takes at most 512 bytes, if every character of its
 /// room's name has to be escaped.
@@ -371,3 +432,25 @@ pub(crate) const RAW_CLIENT_READ: usize = 16 * 1024;
 /// Bytes that the raw client keeps while a frame or a head is not complete. Four times the default of
 /// [`Config::max_message`], so that only a broken server reaches it.
 pub(crate) const RAW_CLIENT_UNREAD: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_see_the_connections_of_others_by_default_only_on_loopback() {
+        for (ip, expected) in [
+            ("127.0.0.1", WireFor::Everyone),
+            ("127.9.9.9", WireFor::Everyone),
+            ("::1", WireFor::Everyone),
+            ("::ffff:127.0.0.1", WireFor::Everyone),
+            ("0.0.0.0", WireFor::Own),
+            ("::", WireFor::Own),
+            ("192.168.1.7", WireFor::Own),
+            ("::ffff:192.168.1.7", WireFor::Own),
+            ("fe80::1", WireFor::Own),
+        ] {
+            assert_eq!(WireFor::default_at(ip.parse().unwrap()), expected, "{ip}");
+        }
+    }
+}

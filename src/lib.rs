@@ -84,6 +84,6 @@ pub mod config;
 #[doc = include_str!("limits.md")]
 pub mod limits {}
 
-pub use config::{Config, Mode};
+pub use config::{Config, Mode, WireFor};
 pub use server::Server;
 pub use server::stopper::Stopper;

@@ -17,7 +17,9 @@ use crate::http::handshake::Handshake;
 use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
-use crate::lab::api;
+use crate::lab::api::{self, Endpoint};
+use crate::lab::run_violation::ThisServer;
+use crate::sys::Asker;
 use crate::sys::semaphore::Permit;
 
 impl Connection {
@@ -29,7 +31,7 @@ impl Connection {
         route: Route,
         head: &RequestHead,
     ) -> Result<Option<(Service, Handshake, Permit)>, Refusal> {
-        let Shared { config, memory, clients, watchers, events, address, .. } = &*self.shared;
+        let Shared { config, memory, clients, watchers, access, .. } = &*self.shared;
         match route {
             Route::WebSocket(service, handshake) => {
                 if memory.is_exhausted() {
@@ -41,21 +43,21 @@ impl Connection {
                 return Ok(Some((service, handshake, place)));
             }
             Route::WireEvents if Method::HEAD == *head.method => {
-                self.answer(Response::ok("text/event-stream", Bytes::new()), Some(head));
+                self.answer(Response::event_stream(), Some(head));
             }
             Route::WireEvents => {
                 let _place = watchers.take(self.peer.ip())?;
                 self.begin()?;
-                self.send_wire_events();
+                self.send_wire_events(access.asker(head));
             }
             // Pages and what they ask for do not appear in the wire view: it would show itself.
             Route::Page(response) => {
                 log::debug!("{self} {head} -> 200");
                 self.answer(response, Some(head));
             }
-            Route::Stats => self.answer(self.stats()?, Some(head)),
+            Route::Stats => self.answer(self.stats(&access.asker(head))?, Some(head)),
             Route::Lab(endpoint) => {
-                let response = api::answer(endpoint, head, self.peer.ip(), *address, events);
+                let response = self.lab(endpoint, head);
                 self.answer(response, Some(head));
             }
         }
@@ -77,6 +79,9 @@ impl Connection {
         log::info!("{self} {}-> {line}", asked.unwrap_or_default());
         self.tap.request(Bytes::copy_from_slice(bytes));
         self.tap.response(response.encode().swap_remove(0), refusal.broken_rule());
+        // When the head is not complete, its method is known all the same.
+        let is_head = head.is_none() && bytes.trim_ascii_start().starts_with(b"HEAD ");
+        let response = if is_head { response.without_body() } else { response };
         self.answer(response, head);
         self.tap.end(&format!("refused: {line}"));
     }
@@ -99,20 +104,30 @@ impl Connection {
 
     /// Sends what crosses the wire, until the page leaves or the server shuts down.
     #[inline(never)]
-    fn send_wire_events(&self) {
+    fn send_wire_events(&self, asker: Asker) {
         let Shared { watch_list, run, .. } = &*self.shared;
-        if event_stream::send_events(&self.socket, &self.outbox, watch_list, run) {
+        if event_stream::send_events(&self.socket, &self.outbox, watch_list, asker, run) {
             self.outbox.send_final(&[]);
             linger_until(Instant::now() + ANSWER_TIMEOUT, &self.socket, &self.outbox);
         }
     }
 
+    /// Answers a request to the lab API.
     #[inline(never)]
-    fn stats(&self) -> Result<Response, Refusal> {
+    fn lab(&self, endpoint: Endpoint, head: &RequestHead) -> Response {
+        let Shared { access, address, origins, events, .. } = &*self.shared;
+        let asker = access.asker(head);
+        let server =
+            ThisServer { address: *address, origin: origins.one_allowed(), tab: asker.tab };
+        api::answer(endpoint, head, &asker, access.wire_for, &server, events)
+    }
+
+    #[inline(never)]
+    fn stats(&self, asker: &Asker) -> Result<Response, Refusal> {
         let (reply, snapshot) = bounded(1);
         self.shared.events.send(Event::Stats(reply)).ok();
         let stats = snapshot.recv_timeout(ANSWER_TIMEOUT).map_err(|_| Refusal::Busy)?;
-        let json = serde_json::to_vec(&*stats).map_err(|_| Refusal::Busy)?;
+        let json = serde_json::to_vec(&stats.seen_by(asker)).map_err(|_| Refusal::Busy)?;
         Ok(Response::ok("application/json", json.into()))
     }
 }

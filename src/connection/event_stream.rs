@@ -6,18 +6,27 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
+use serde::Serialize;
 
 use crate::config::{STILL_HERE_EVERY, WATCHER_LOOK_EVERY, WATCHER_PATIENCE, WATCHER_READ};
+use crate::http::response::Response;
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
+use crate::sys::Asker;
 use crate::sys::socket::{has_ended, limit_silence};
+use crate::wire::WireEvent;
 use crate::wire::watch::WatchList;
 
-/// The head of an answer whose body goes on for as long as the page watches.
-const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-    Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n\
-    retry: 1000\n";
+/// An event as `asker` gets it, with the mark on its own connections.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    event: &'a WireEvent,
+    /// Whether the connection is the watcher's own. The head does not show the secret by which a page could tell.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
+}
 
-/// Sends what crosses the wire until the page leaves or the server shuts down. Returns false when the
+/// Sends what `asker` may see until the page leaves or the server shuts down. Returns false when the
 /// server had to abort the connection.
 ///
 /// A page has left when it has closed its side of the connection, because a browser does that only when
@@ -30,19 +39,22 @@ pub(super) fn send_events(
     socket: &TcpStream,
     outbox: &Arc<Outbox>,
     watch_list: &WatchList,
+    asker: Asker,
     run: &str,
 ) -> bool {
     // An error says that the connection is lost, which the first write shows as well.
     let _ = limit_silence(socket, WATCHER_PATIENCE);
-    let events = watch_list.add();
-    outbox.send(&[Bytes::from(format!("{HEAD}id: {run}\n\n"))], Cause::Own);
+    let events = watch_list.add(asker);
+    let mut start = Response::event_stream().encode();
+    start.push(Bytes::from(format!("retry: 1000\nid: {run}\n\n")));
+    outbox.send(&start, Cause::Own);
     let mut scratch = vec![0; WATCHER_READ];
     let mut next_look = Instant::now() + WATCHER_LOOK_EVERY;
     let mut last_sent = Instant::now();
     loop {
         let wait = next_look.saturating_duration_since(Instant::now());
         let line = match events.recv_timeout(wait) {
-            Ok(event) => match serde_json::to_string(&*event) {
+            Ok(event) => match json(&event, &asker) {
                 Ok(json) => Some(format!("data: {json}\n\n")),
                 Err(error) => Some(format!(": {error}\n\n")),
             },
@@ -71,6 +83,10 @@ pub(super) fn send_events(
         }
         last_sent = Instant::now();
     }
+}
+
+fn json(event: &WireEvent, asker: &Asker) -> serde_json::Result<String> {
+    serde_json::to_string(&Shown { event, own: asker.owns(event.tab) })
 }
 
 #[cfg(test)]
@@ -113,7 +129,7 @@ mod tests {
         page.write_all(&[b'x'; WATCHER_READ / 2]).unwrap();
         page.shutdown(Shutdown::Write).unwrap();
         let thread = thread::spawn(move || {
-            let is_over = send_events(&socket, &outbox, &list, "run");
+            let is_over = send_events(&socket, &outbox, &list, Asker::OPERATOR, "run");
             outbox.send_final(&[]);
             is_over
         });
@@ -134,7 +150,7 @@ mod tests {
         let (list, requests) = WatchList::new();
         // Without the watch thread the stream ends at once.
         drop(requests);
-        assert!(send_events(&socket, &outbox_of(&socket), &list, "run"));
+        assert!(send_events(&socket, &outbox_of(&socket), &list, Asker::OPERATOR, "run"));
         let timeout = rustix::net::sockopt::tcp_user_timeout(&socket).unwrap();
         assert_eq!(u128::from(timeout), WATCHER_PATIENCE.as_millis());
     }

@@ -7,6 +7,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`routes`] | decides what a request gets, or why it is refused |
+//! | [`access`] | whose connections a request may see and command |
 //! | `answer` | answers every request but a handshake |
 //! | `session` | an open WebSocket: from the first message to the last |
 //! | [`stream`], `read_ahead`, `large_frames` | what tungstenite reads from and writes to |
@@ -16,6 +17,7 @@
 //! | [`registry`] | all connections, so that a shutdown reaches them |
 //! | `shared` | what all connections share |
 
+pub mod access;
 mod answer;
 mod event_stream;
 mod large_frames;
@@ -37,6 +39,7 @@ use std::time::{Duration, Instant};
 use ::http::StatusCode;
 use bytes::Bytes;
 
+use self::access::tab_in;
 use self::linger::linger;
 use self::registry::Registration;
 use self::session::Session;
@@ -46,7 +49,8 @@ use crate::config::READ_BUFFER;
 use crate::dispatcher::event::Event;
 use crate::dispatcher::group::Service;
 use crate::http::handshake::Handshake;
-use crate::http::request::{HeadResult, read_head};
+use crate::http::head_reader::read_head;
+use crate::http::request::HeadResult;
 use crate::http::response::Response;
 use crate::outbox::Outbox;
 use crate::protocol::{CloseCode, Fault};
@@ -164,6 +168,7 @@ impl Connection {
                 return None;
             }
         };
+        self.tap.set_tab(tab_in(&head));
         let route = routes::find(&head, &self.shared.config, &self.shared.origins);
         match route.and_then(|route| self.answer_request(route, &head)) {
             Ok(Some((service, handshake, place))) => {

@@ -15,7 +15,7 @@ use tungstenite::{Error, Message, WebSocket};
 
 use super::linger::linger;
 use super::stream::ClientStream;
-use crate::config::{CLASSROOM_OVERHEAD, Config, READ_BUFFER};
+use crate::config::{CLASSROOM_OVERHEAD, Config, GROUP_OVERHEAD, READ_BUFFER};
 use crate::dispatcher::classroom;
 use crate::dispatcher::event::{Event, Joined, Received};
 use crate::dispatcher::group::{Group, Service};
@@ -131,6 +131,7 @@ impl Session {
         let joined = Joined {
             client: stream.id(),
             peer: self.peer,
+            tab: stream.tab(),
             service: self.service.clone(),
             outbox: Arc::clone(&self.outbox),
             bytes_in: stream.bytes_in(),
@@ -221,16 +222,27 @@ fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service
             Ok(Message::Ping(_) | Message::Frame(_)) => continue,
             Err(error) => return Pause::Ended(ending_of(error, websocket.get_mut())),
         };
+        if !websocket.get_ref().is_answered() {
+            continue;
+        }
         let length = payload.len();
         let message = if in_classroom {
             Received::Classroom(read_request(opcode, &payload))
         } else {
             Received::Message(opcode, payload)
         };
-        // A message to a classroom makes work for every member.
-        let cost = if in_classroom { length + CLASSROOM_OVERHEAD } else { length };
+        // A message to a group makes work for every member.
+        let cost = match service {
+            Service::Echo(_) => length,
+            Service::Group(Group::Classroom(_)) => length + CLASSROOM_OVERHEAD,
+            Service::Group(_) => length + GROUP_OVERHEAD,
+        };
         let stream = websocket.get_mut();
         stream.stage(message, cost);
+        if in_classroom {
+            // One at a time, so that other clients are served between two of them.
+            stream.hand_over_and_wait();
+        }
         if stream.take_large_message() {
             return Pause::LargeMessage;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use super::access::Access;
 use super::watcher_places::WatcherPlaces;
 use crate::config::Config;
 use crate::dispatcher::event::Event;
@@ -20,6 +21,7 @@ use crate::wire::watch::WatchList;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
+    pub(crate) access: Access,
     /// The address at which this machine reaches the server.
     pub(crate) address: SocketAddr,
     pub(crate) threads: Arc<Threads>,

@@ -15,8 +15,8 @@ use crate::outbox::Outbox;
 use crate::protocol::parser::FramePart;
 use crate::protocol::validator::{FaultAt, FrameValidator};
 use crate::protocol::{Fault, Side};
-use crate::sys::ConnectionId;
 use crate::sys::socket::read_uninterrupted;
+use crate::sys::{ConnectionId, Secret};
 use crate::tap::ConnectionTap;
 use crate::tap::capture::FrameCapture;
 
@@ -80,6 +80,11 @@ impl ClientStream {
         self.id
     }
 
+    /// The secret of the tab that opened the connection.
+    pub fn tab(&self) -> Option<Secret> {
+        self.tap.tab()
+    }
+
     /// Tells the dispatcher about the new client, and waits until the dispatcher has sent the answer
     /// to the handshake. Before that this thread reads nothing and sends nothing else.
     pub fn join(&mut self, joined: Joined) {
@@ -92,6 +97,12 @@ impl ClientStream {
     pub fn stage(&mut self, message: Received, length: usize) {
         self.staged.push(message);
         self.staged_cost += length + MESSAGE_OVERHEAD;
+    }
+
+    /// Whether the dispatcher can still answer messages. Nothing may follow a Close of ours, so after it they make no
+    /// work, however fast they come.
+    pub fn is_answered(&self) -> bool {
+        self.outbox.is_open()
     }
 
     /// Hands the staged messages over and waits until the dispatcher has answered all of them, so
@@ -111,6 +122,12 @@ impl ClientStream {
     /// in it.
     pub fn take_large_message(&mut self) -> bool {
         self.large_frames.take_large_message()
+    }
+
+    /// Hands the staged messages over and waits while the client has too much outstanding.
+    pub fn hand_over_and_wait(&mut self) {
+        self.hand_over();
+        self.outbox.wait_for_room();
     }
 
     /// Takes the broken rule that stopped the reading. `None` if something else stopped it.
@@ -138,6 +155,9 @@ impl ClientStream {
         self.outbox.set_under_way(0);
         let cost = std::mem::take(&mut self.staged_cost);
         let messages = std::mem::take(&mut self.staged);
+        if !self.is_answered() {
+            return;
+        }
         self.outbox.add_in_flight(cost);
         self.tell(Event::Received { client: self.id, messages, cost });
     }
@@ -160,8 +180,11 @@ impl ClientStream {
             }
             // Also in the middle of bytes that were read ahead: a flood of messages must not reach the
             // dispatcher in one piece.
-            self.hand_over();
-            self.outbox.wait_for_room();
+            self.hand_over_and_wait();
+            if self.outbox.is_aborted() {
+                // The system may still hold megabytes that came before, and nobody will answer them.
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             if self.outbox.must_let_go() {
                 self.fault = Some(self.validator.stop(Fault::OutOfMemory));
                 return Err(stopped());

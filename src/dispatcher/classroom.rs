@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{MAX_CLASSROOM_MESSAGE, MAX_MEMBER_NAME};
+use super::member_name;
+use crate::config::{MAX_CLASSROOM_MESSAGE, MAX_MEMBER_NAME, REFUSAL_LENGTH};
 use crate::sys::ConnectionId;
 
 /// A request of a client.
@@ -13,7 +14,7 @@ use crate::sys::ConnectionId;
 pub enum Request {
     /// Take part under a name. A client sends this first, and once.
     Join {
-        /// 1 to 32 characters. No other member may have the same name.
+        /// 1 to 32 characters that can be seen. No other member may have a name that looks like it.
         name: String,
     },
     /// Speak to all members.
@@ -51,23 +52,49 @@ pub struct Delivery {
     pub text: String,
 }
 
-/// Parses a request.
+/// Parses a request, and checks all that can be checked without knowing the room. The client's own thread does this,
+/// so that a useless request delays its sender and not the dispatcher.
 ///
 /// # Errors
-/// When `text` is not a request; the error is a sentence for the client.
+/// When `text` is not a request, or one that no room can grant; the error is a sentence for the client.
 pub fn parse(text: &str) -> Result<Request, String> {
     if text.len() > MAX_CLASSROOM_MESSAGE {
         return Err(format!("a message may have at most {MAX_CLASSROOM_MESSAGE} bytes here"));
     }
-    serde_json::from_str(text).map_err(|error| format!("not a classroom.v1 message: {error}"))
+    let request = serde_json::from_str(text).map_err(|error| not_a_request(&error.to_string()))?;
+    match request {
+        Request::Join { name } => {
+            Ok(Request::Join { name: member_name::checked(&name)?.to_owned() })
+        }
+        // Not repeated, because that would make a long answer out of a long name.
+        Request::Whisper { to, .. } if member_name::is_too_long(&to) => {
+            Err(format!("nobody here has a name of more than {MAX_MEMBER_NAME} characters"))
+        }
+        other => Ok(other),
+    }
+}
+
+/// Says why a message is not a request. Errors of serde_json repeat parts of the message, so they may be long.
+fn not_a_request(error: &str) -> String {
+    let dots = if error.chars().nth(REFUSAL_LENGTH).is_some() { "..." } else { "" };
+    let start: String = error.chars().take(REFUSAL_LENGTH).collect();
+    format!("not a classroom.v1 message: {start}{dots}")
 }
 
 /// One room and its members.
 #[derive(Debug)]
 pub struct Classroom {
     room: String,
-    /// The clients that have joined, with their names, in the order in which they joined.
-    members: Vec<(ConnectionId, String)>,
+    /// The clients that have joined, in the order in which they joined.
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    client: ConnectionId,
+    name: String,
+    /// The same for all names that look like this one.
+    skeleton: String,
 }
 
 impl Classroom {
@@ -99,47 +126,47 @@ impl Classroom {
                 Ok(vec![delivery(self.everyone(), &Notice::Said { from: me, text: &text })])
             }
             (Request::Whisper { to, text }, Some(me)) => {
-                let Some((other, _)) = self.members.iter().find(|(_, name)| *name == to) else {
+                let Some(other) = self.members.iter().find(|member| member.name == to) else {
                     return Err(format!("nobody here is called {to:?}"));
                 };
-                let both = if *other == client { vec![client] } else { vec![*other, client] };
+                let other = other.client;
+                let both = if other == client { vec![client] } else { vec![other, client] };
                 Ok(vec![delivery(both, &Notice::Whispered { from: me, to: &to, text: &text })])
             }
         }
     }
 
+    /// Lets a client in under a name that [`parse`] has checked.
     fn join(&mut self, client: ConnectionId, name: &str) -> Result<Vec<Delivery>, String> {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > MAX_MEMBER_NAME {
-            return Err(format!("a name has 1 to {MAX_MEMBER_NAME} characters"));
-        }
-        if name.contains(char::is_control) {
-            return Err("a name has no control characters".to_owned());
-        }
-        if self.members.iter().any(|(_, taken)| taken == name) {
-            return Err(format!("{name} is here already"));
+        let skeleton = member_name::skeleton_of(name);
+        if let Some(taken) = self.members.iter().find(|member| member.skeleton == skeleton) {
+            return Err(if taken.name == name {
+                format!("{name} is here already")
+            } else {
+                format!("{name} looks like {}, who is here already", taken.name)
+            });
         }
         let others = self.everyone();
-        self.members.push((client, name.to_owned()));
-        let members = self.members.iter().map(|(_, name)| name.as_str()).collect();
+        self.members.push(Member { client, name: name.to_owned(), skeleton });
+        let members = self.members.iter().map(|member| member.name.as_str()).collect();
         let welcome = Notice::Welcome { room: &self.room, you: name, members };
         Ok(vec![delivery(vec![client], &welcome), delivery(others, &Notice::Joined { name })])
     }
 
     /// Removes a client that has left. If it was a member, the result tells the others.
     pub fn leave(&mut self, client: ConnectionId) -> Option<Delivery> {
-        let at = self.members.iter().position(|(member, _)| *member == client)?;
-        let (_, name) = self.members.remove(at);
+        let at = self.members.iter().position(|member| member.client == client)?;
+        let Member { name, .. } = self.members.remove(at);
         Some(delivery(self.everyone(), &Notice::Left { name: &name }))
     }
 
     fn name_of(&self, client: ConnectionId) -> Option<&str> {
-        let found = self.members.iter().find(|(member, _)| *member == client);
-        found.map(|(_, name)| name.as_str())
+        let found = self.members.iter().find(|member| member.client == client);
+        found.map(|member| member.name.as_str())
     }
 
     fn everyone(&self) -> Vec<ConnectionId> {
-        self.members.iter().map(|(client, _)| *client).collect()
+        self.members.iter().map(|member| member.client).collect()
     }
 }
 
@@ -213,6 +240,40 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_is_short_however_long_the_message_is() {
+        let mut room = blue_with_ana_and_ben();
+        let long = "\x7f".repeat(4_000);
+        for text in [
+            format!(r#"{{"type":"whisper","to":"{long}","text":"?"}}"#),
+            format!(r#"{{"type":"{long}"}}"#),
+            format!(r#"{{"type":"join","name":"{long}"}}"#),
+            format!(r#"{{"{long}":1}}"#),
+            format!(r#""{long}""#),
+            "\x7f".repeat(60_000),
+        ] {
+            for client in [1, 3] {
+                let answer = &ask(&mut room, client, &text)[0].1;
+                assert!(answer.starts_with(r#"{"type":"refused""#), "{answer}");
+                assert!(answer.len() < 2_000, "{} bytes: {answer}", answer.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_of_another_script_is_allowed_where_nobody_looks_like_it() {
+        let mut room = Classroom::new("blue");
+        for (client, name) in [(1, "Теа"), (2, "Аня"), (3, "Oana"), (4, "李")] {
+            let join = format!(r#"{{"type":"join","name":"{name}"}}"#);
+            assert!(ask(&mut room, client, &join)[0].1.contains("welcome"), "{name}");
+        }
+        let latin = ask(&mut room, 5, r#"{"type":"join","name":"Tea"}"#);
+        assert!(latin[0].1.contains("Tea looks like Теа, who is here already"), "{latin:?}");
+        // When the member has left, the other may come.
+        room.leave(ConnectionId(1));
+        assert!(ask(&mut room, 5, r#"{"type":"join","name":"Tea"}"#)[0].1.contains("welcome"));
+    }
+
+    #[test]
     fn a_refusal_gives_the_reason() {
         let mut room = blue_with_ana_and_ben();
         for (client, text, reason) in [
@@ -220,13 +281,15 @@ mod tests {
             (3, r#"{"type":"join","name":"Ana"}"#, "Ana is here already"),
             (3, r#"{"type":"join","name":"   "}"#, "1 to 32 characters"),
             (3, r#"{"type":"join","name":"a\u001b[2J"}"#, "control characters"),
+            (3, r#"{"type":"join","name":"Ana\u200b"}"#, "invisible characters"),
+            (3, r#"{"type":"join","name":"Аnа"}"#, "Аnа looks like Ana, who is here already"),
             (3, r#"{"type":"join"}"#, "missing field `name`"),
             (1, r#"{"type":"join","name":"Eve"}"#, "joined already, as Ana"),
             (1, r#"{"type":"whisper","to":"Zoe","text":"?"}"#, r#"nobody here is called \"Zoe\""#),
             (1, r#"{"type":"shout","text":"?"}"#, "unknown variant `shout`"),
             (1, "hello", "not a classroom.v1 message"),
-            (1, &"[".repeat(10_000), "not a classroom.v1 message"),
-            (1, &" ".repeat(MAX_CLASSROOM_MESSAGE + 1), "at most 65536 bytes"),
+            (1, &"[".repeat(4_000), "not a classroom.v1 message"),
+            (1, &" ".repeat(MAX_CLASSROOM_MESSAGE + 1), "at most 4096 bytes"),
         ] {
             let deliveries = ask(&mut room, client, text);
             assert_eq!(deliveries.len(), 1);

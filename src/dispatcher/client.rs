@@ -13,7 +13,7 @@ use super::heartbeat::{Heartbeat, Liveness, Traffic, Verdict};
 use crate::outbox::batch::FrameBatch;
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::protocol::{CloseCode, Fault, Opcode};
-use crate::sys::ConnectionId;
+use crate::sys::{ConnectionId, Secret};
 
 /// The connection list. The oldest connection comes first.
 pub(super) type Clients = BTreeMap<ConnectionId, Client>;
@@ -21,6 +21,7 @@ pub(super) type Clients = BTreeMap<ConnectionId, Client>;
 /// The whole state of one client.
 pub(super) struct Client {
     pub(super) peer: SocketAddr,
+    pub(super) tab: Option<Secret>,
     pub(super) service: Service,
     pub(super) outbox: Arc<Outbox>,
     pub(super) joined_at: Instant,
@@ -35,6 +36,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(
         peer: SocketAddr,
+        tab: Option<Secret>,
         service: Service,
         outbox: Arc<Outbox>,
         bytes_in: Arc<AtomicU64>,
@@ -42,6 +44,7 @@ impl Client {
     ) -> Client {
         Client {
             peer,
+            tab,
             service,
             outbox,
             joined_at: now,

@@ -1,6 +1,6 @@
 //! The events that the dispatcher handles.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::on_demand::{DemoAction, DemoError};
 use super::stats::Snapshot;
 use crate::outbox::Outbox;
 use crate::protocol::Opcode;
-use crate::sys::ConnectionId;
+use crate::sys::{Asker, ConnectionId, Secret};
 
 /// An event that a client's thread or the server sends to the dispatcher.
 ///
@@ -49,14 +49,14 @@ pub enum Event {
     },
     /// The lab page asks the server to send something to a client.
     Demo {
-        /// The connection of the client.
-        client: ConnectionId,
-        /// The address of the page that asks.
-        asker: IpAddr,
+        /// The connection of the client. `None` stands for the newest one of the page itself.
+        client: Option<ConnectionId>,
+        /// The page that asks.
+        asker: Asker,
         /// What to send.
         action: DemoAction,
-        /// Gets the result.
-        reply: Sender<Result<(), DemoError>>,
+        /// Gets the connection to which the dispatcher sent it, or the reason why it did not.
+        reply: Sender<Result<ConnectionId, DemoError>>,
     },
     /// Somebody asks for the statistics.
     Stats(Sender<Arc<Snapshot>>),
@@ -72,6 +72,8 @@ pub struct Joined {
     pub client: ConnectionId,
     /// The address that it connects from.
     pub peer: SocketAddr,
+    /// The secret of the tab that opened it, if it gave one.
+    pub tab: Option<Secret>,
     /// What it is connected to.
     pub service: Service,
     /// The way out to it.

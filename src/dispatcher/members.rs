@@ -1,5 +1,5 @@
 //! The two kinds of group: in most groups all members get the same frames, and in a classroom each
-//! member gets texts of its own.
+//! member gets texts of its own. A flush to the members of either can be interrupted after each send.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +12,21 @@ use crate::outbox::batch::FrameBatch;
 use crate::outbox::{AbortReason, Cause, Outbox, SendOutcome};
 use crate::protocol::Opcode;
 use crate::sys::ConnectionId;
+use crate::sys::message_memory::MessageMemory;
 
 /// Members that all get the same frames, which are encoded once.
-#[derive(Default)]
 pub(super) struct BroadcastMembers {
-    members: Vec<(ConnectionId, Arc<Outbox>)>,
+    /// Counts the frames for as long as a member has not taken them.
+    memory: Arc<MessageMemory>,
+    members: BTreeMap<ConnectionId, Arc<Outbox>>,
+    collected: Collected,
+    /// The batch that the members are getting now.
+    flush: Option<Flush>,
+}
+
+/// The messages that wait for the next flush.
+#[derive(Default)]
+struct Collected {
     batch: FrameBatch,
     /// Messages in the batch.
     messages: u64,
@@ -24,13 +34,48 @@ pub(super) struct BroadcastMembers {
     only_sender: Option<ConnectionId>,
 }
 
+/// A batch that is on its way to the members, in the order of their numbers.
+struct Flush {
+    pieces: Vec<Bytes>,
+    messages: u64,
+    only_sender: Option<ConnectionId>,
+    /// Members with this number or a higher one have not got it yet.
+    next: ConnectionId,
+}
+
+impl Flush {
+    fn send_to(&self, id: ConnectionId, outbox: &Arc<Outbox>, counts: &mut PathCounts) {
+        let cause = if self.only_sender == Some(id) { Cause::Own } else { Cause::Others };
+        send_or_drop(outbox, &self.pieces, cause, self.messages, counts);
+    }
+}
+
 impl BroadcastMembers {
-    pub(super) fn join(&mut self, id: ConnectionId, outbox: &Arc<Outbox>) {
-        self.members.push((id, Arc::clone(outbox)));
+    pub(super) fn new(memory: Arc<MessageMemory>) -> BroadcastMembers {
+        BroadcastMembers {
+            memory,
+            members: BTreeMap::new(),
+            collected: Collected::default(),
+            flush: None,
+        }
     }
 
-    pub(super) fn leave(&mut self, id: ConnectionId) {
-        self.members.retain(|(member, _)| *member != id);
+    pub(super) fn join(&mut self, id: ConnectionId, outbox: &Arc<Outbox>) {
+        self.members.insert(id, Arc::clone(outbox));
+    }
+
+    /// Removes a member, after it has got what has been collected so far.
+    pub(super) fn leave(&mut self, id: ConnectionId, counts: &mut PathCounts) {
+        let Some(outbox) = self.members.remove(&id) else { return };
+        if let Some(flush) = self.flush.as_ref().filter(|flush| id >= flush.next) {
+            flush.send_to(id, &outbox, counts);
+        }
+        if !self.collected.batch.is_empty() {
+            let Collected { batch, messages, only_sender } = &mut self.collected;
+            let pieces = batch.pieces().to_vec();
+            Flush { pieces, messages: *messages, only_sender: *only_sender, next: id }
+                .send_to(id, &outbox, counts);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -38,41 +83,63 @@ impl BroadcastMembers {
     }
 
     pub(super) fn collected_bytes(&self) -> usize {
-        self.batch.len()
+        self.collected.batch.len()
     }
 
     /// Adds a message to the batch.
     pub(super) fn add(&mut self, from: ConnectionId, opcode: Opcode, payload: Bytes) {
-        self.only_sender = if self.batch.is_empty() {
+        let Collected { batch, messages, only_sender } = &mut self.collected;
+        *only_sender = if batch.is_empty() {
             Some(from)
         } else {
-            self.only_sender.filter(|sender| *sender == from)
+            only_sender.filter(|sender| *sender == from)
         };
-        self.batch.push(opcode, payload);
-        self.messages += 1;
+        batch.push(opcode, payload);
+        *messages += 1;
     }
 
-    /// Sends the batch to each member.
-    pub(super) fn flush(&mut self, counts: &mut PathCounts) {
-        if self.batch.is_empty() {
-            return;
+    /// Takes the batch, to send it to each member.
+    pub(super) fn start_flush(&mut self) {
+        let Collected { mut batch, messages, only_sender } = std::mem::take(&mut self.collected);
+        if !batch.is_empty() {
+            let next = ConnectionId(0);
+            let pieces = self.memory.hold(batch.take());
+            self.flush = Some(Flush { pieces, messages, only_sender, next });
         }
-        let pieces = self.batch.take();
-        let only_sender = self.only_sender.take();
-        let messages = std::mem::take(&mut self.messages);
-        for (id, outbox) in &self.members {
-            let cause = if only_sender == Some(*id) { Cause::Own } else { Cause::Others };
-            send_or_drop(outbox, &pieces, cause, messages, counts);
+    }
+
+    /// Sends the batch to the members that do not have it yet, until `is_interrupted` after a send. Returns whether
+    /// all have it.
+    pub(super) fn flush_some(
+        &mut self,
+        counts: &mut PathCounts,
+        is_interrupted: impl Fn() -> bool,
+    ) -> bool {
+        let Some(flush) = &mut self.flush else { return true };
+        let mut is_stopped = false;
+        for (id, outbox) in self.members.range(flush.next..) {
+            if is_stopped {
+                flush.next = *id;
+                return false;
+            }
+            flush.send_to(*id, outbox, counts);
+            is_stopped = is_interrupted();
         }
+        self.flush = None;
+        true
     }
 }
 
 /// Members of a classroom. Each gets texts of its own, because a whisper is for one member and a
 /// refusal for the member that asked.
 pub(super) struct ClassroomMembers {
+    /// Counts the texts for as long as their member has not taken them.
+    memory: Arc<MessageMemory>,
     classroom: Classroom,
     members: BTreeMap<ConnectionId, (Arc<Outbox>, PendingTexts)>,
     pending_text_bytes: usize,
+    /// During a flush: members with this number or a higher one have not got their texts yet.
+    next: ConnectionId,
 }
 
 /// The texts that wait for one member until the next flush.
@@ -84,12 +151,30 @@ struct PendingTexts {
     from_others: bool,
 }
 
+impl PendingTexts {
+    /// Sends the texts, and returns their length in bytes.
+    fn send(
+        &mut self,
+        outbox: &Arc<Outbox>,
+        memory: &Arc<MessageMemory>,
+        counts: &mut PathCounts,
+    ) -> usize {
+        let PendingTexts { mut batch, count, from_others } = std::mem::take(self);
+        let length = batch.len();
+        let cause = if from_others { Cause::Others } else { Cause::Own };
+        send_or_drop(outbox, &memory.hold(batch.take()), cause, count, counts);
+        length
+    }
+}
+
 impl ClassroomMembers {
-    pub(super) fn new(room: &str) -> ClassroomMembers {
+    pub(super) fn new(room: &str, memory: Arc<MessageMemory>) -> ClassroomMembers {
         ClassroomMembers {
+            memory,
             classroom: Classroom::new(room),
             members: BTreeMap::new(),
             pending_text_bytes: 0,
+            next: ConnectionId(0),
         }
     }
 
@@ -97,9 +182,13 @@ impl ClassroomMembers {
         self.members.insert(id, (Arc::clone(outbox), PendingTexts::default()));
     }
 
-    /// Removes a member, and tells the others.
-    pub(super) fn leave(&mut self, id: ConnectionId) {
-        self.members.remove(&id);
+    /// Removes a member, after it has got the texts for it, and tells the others.
+    pub(super) fn leave(&mut self, id: ConnectionId, counts: &mut PathCounts) {
+        if let Some((outbox, mut pending_texts)) = self.members.remove(&id)
+            && pending_texts.count > 0
+        {
+            self.pending_text_bytes -= pending_texts.send(&outbox, &self.memory, counts);
+        }
         if let Some(delivery) = self.classroom.leave(id) {
             self.deliver(None, delivery);
         }
@@ -126,26 +215,38 @@ impl ClassroomMembers {
         let text = Bytes::from(delivery.text);
         for id in delivery.to {
             let Some((_, pending_texts)) = self.members.get_mut(&id) else { continue };
+            let before = pending_texts.batch.len();
             pending_texts.batch.push(Opcode::Text, text.clone());
             pending_texts.count += 1;
             pending_texts.from_others |= from != Some(id);
-            self.pending_text_bytes += text.len();
+            self.pending_text_bytes += pending_texts.batch.len() - before;
         }
     }
 
-    /// Sends each member its texts.
-    pub(super) fn flush(&mut self, counts: &mut PathCounts) {
-        if self.pending_text_bytes == 0 {
-            return;
-        }
-        self.pending_text_bytes = 0;
-        for (outbox, pending_texts) in self.members.values_mut() {
+    /// Starts with the first member.
+    pub(super) fn start_flush(&mut self) {
+        self.next = ConnectionId(0);
+    }
+
+    /// Sends its texts to each member that has not got them yet, until `is_interrupted` after a send. Returns
+    /// whether all have theirs.
+    pub(super) fn flush_some(
+        &mut self,
+        counts: &mut PathCounts,
+        is_interrupted: impl Fn() -> bool,
+    ) -> bool {
+        let mut is_stopped = false;
+        for (id, (outbox, pending_texts)) in self.members.range_mut(self.next..) {
+            if is_stopped {
+                self.next = *id;
+                return false;
+            }
             if pending_texts.count > 0 {
-                let PendingTexts { mut batch, count, from_others } = std::mem::take(pending_texts);
-                let cause = if from_others { Cause::Others } else { Cause::Own };
-                send_or_drop(outbox, &batch.take(), cause, count, counts);
+                self.pending_text_bytes -= pending_texts.send(outbox, &self.memory, counts);
+                is_stopped = is_interrupted();
             }
         }
+        true
     }
 }
 

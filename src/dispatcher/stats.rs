@@ -1,5 +1,6 @@
 //! The statistics that `/stats` shows: the dispatcher counts, and takes a snapshot on request.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use super::client::Clients;
 use crate::config::{CHEAP_SNAPSHOT, MAX_STATS_ROWS, SNAPSHOT_PAUSE};
-use crate::sys::ConnectionId;
+use crate::sys::{Asker, ConnectionId, Secret};
 
 /// The server at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -33,9 +34,10 @@ pub struct Snapshot {
     pub dropped: u64,
     /// The same for each path. All rooms count as `/room`.
     pub paths: BTreeMap<&'static str, PathCounts>,
-    /// The first 512 clients that are connected now, in the order in which they came.
+    /// The first 512 clients that are connected now, in the order in which they came. A reader sees a
+    /// part of them: [`seen_by`](Self::seen_by).
     pub connected: Vec<ClientRow>,
-    /// The number of clients after them.
+    /// The number of clients that are not among them.
     pub more_connected: usize,
 }
 
@@ -58,9 +60,27 @@ pub struct PathCounts {
     pub dropped: u64,
 }
 
+impl Snapshot {
+    /// The snapshot for this reader. It has the totals, but only those rows of the first 512 clients that
+    /// the reader may see, because a row has the client's address and the name of its room.
+    pub fn seen_by(&self, asker: &Asker) -> Cow<'_, Snapshot> {
+        if asker.sees_all {
+            return Cow::Borrowed(self);
+        }
+        let rows = self.connected.iter().filter(|row| asker.may_see(row.tab));
+        let connected: Vec<ClientRow> = rows.cloned().collect();
+        let more_connected = self.clients - connected.len();
+        let paths = self.paths.clone();
+        Cow::Owned(Snapshot { paths, connected, more_connected, ..*self })
+    }
+}
+
 /// One client.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClientRow {
+    /// The secret of the tab that opened the connection, if it gave one. Never serialized.
+    #[serde(skip)]
+    pub tab: Option<Secret>,
     /// Its number.
     pub client: ConnectionId,
     /// Its address and port.
@@ -138,6 +158,7 @@ impl Counters {
                 continue;
             }
             connected.push(ClientRow {
+                tab: client.tab,
                 client: *id,
                 peer: client.peer.to_string(),
                 path: client.service.to_string(),

@@ -2,7 +2,8 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`request`] | reads and parses the head of a request |
+//! | [`head_reader`] | reads the head of a request from a socket |
+//! | [`request`] | parses the head of a request |
 //! | [`handshake`] | examines an opening handshake, and makes the answer 101 |
 //! | [`origin`] | the rules on `Origin` and `Host` |
 //! | [`refusal`] | every reason to refuse a request: its status, sentence, and section of the RFC |
@@ -11,6 +12,7 @@
 //! [`connection::routes`](crate::connection::routes) decides which of these a request gets.
 
 pub mod handshake;
+pub mod head_reader;
 pub mod origin;
 pub mod refusal;
 pub mod request;

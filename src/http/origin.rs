@@ -34,6 +34,11 @@ impl Origins {
         Origins { allowed, names }
     }
 
+    /// An origin that may open a WebSocket, when not all may. The lab's own client sends it.
+    pub fn one_allowed(&self) -> Option<&str> {
+        self.allowed.first().map(String::as_str)
+    }
+
     /// Checks whether this request may open a WebSocket.
     ///
     /// # Errors
@@ -61,7 +66,7 @@ impl Origins {
     /// # Errors
     /// When the request is addressed to another name, or comes from another page.
     pub fn may_read_private(&self, head: &RequestHead) -> Result<(), PrivateError> {
-        let host = head.get("Host").unwrap_or_default();
+        let host = head.host();
         if !self.knows(host_name(host)) {
             return Err(PrivateError::UnknownHost(host.to_owned()));
         }
@@ -71,10 +76,31 @@ impl Origins {
         }
         match head.get("Origin") {
             None if head.method == "POST" => Err(PrivateError::PostWithoutOrigin),
-            Some(origin) if !is_origin_of(origin, host) => {
-                Err(PrivateError::OtherOrigin(origin.to_owned()))
+            None => Ok(()),
+            Some(origin) => self.check_own_origin(origin, head),
+        }
+    }
+
+    /// Checks that `origin` is that of this server's own pages: scheme, name and port.
+    ///
+    /// Behind a proxy that speaks TLS, the pages come from `https://`, and yet the request arrives here as plain HTTP. So
+    /// an `https://` origin is accepted if it is listed, or if the browser says that page and server have the same
+    /// origin. A browser sends `Sec-Fetch-Site` to `https://` addresses, and a page cannot set it.
+    fn check_own_origin(&self, origin: &str, head: &RequestHead) -> Result<(), PrivateError> {
+        let is_listed = || self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin));
+        match origin.split_once("://") {
+            Some((scheme, authority)) if authority.eq_ignore_ascii_case(head.host()) => {
+                if scheme == "http" || is_listed() {
+                    Ok(())
+                } else if scheme != "https" {
+                    Err(PrivateError::OtherOrigin(origin.to_owned()))
+                } else if head.get("Sec-Fetch-Site") == Some("same-origin") {
+                    Ok(())
+                } else {
+                    Err(PrivateError::UnconfirmedOrigin(origin.to_owned()))
+                }
             }
-            _ => Ok(()),
+            _ => Err(PrivateError::OtherOrigin(origin.to_owned())),
         }
     }
 
@@ -87,11 +113,6 @@ impl Origins {
                 .is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok());
         is_address || name == "localhost" || self.names.contains(&name)
     }
-}
-
-/// Whether `origin` is that of a page which was loaded from `host`.
-fn is_origin_of(origin: &str, host: &str) -> bool {
-    origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
 /// An origin without the slash that people write behind it.
@@ -159,5 +180,55 @@ mod tests {
         let mut post = request("Host: 127.0.0.1:8080\r\n");
         post.method = "POST".to_owned();
         assert!(rules.may_read_private(&post).is_err());
+    }
+
+    #[test]
+    fn an_own_page_has_the_same_scheme_name_and_port_or_the_browser_says_so() {
+        let listed = ["https://school.example".to_owned(), "ftp://files.example".to_owned()];
+        let rules = Origins::new("127.0.0.1:8080", &listed);
+        let other = |origin: &str| Err(PrivateError::OtherOrigin(origin.to_owned()));
+        let unconfirmed = |origin: &str| Err(PrivateError::UnconfirmedOrigin(origin.to_owned()));
+        for (host, origin, site, expected) in [
+            ("10.0.0.1:8080", "http://10.0.0.1:8080", "", Ok(())),
+            ("10.0.0.1:8080", "http://10.0.0.1:9090", "", other("http://10.0.0.1:9090")),
+            ("10.0.0.1:8080", "ftp://10.0.0.1:8080", "", other("ftp://10.0.0.1:8080")),
+            ("10.0.0.1:8080", "ftp://10.0.0.1:8080", "same-origin", other("ftp://10.0.0.1:8080")),
+            ("10.0.0.1:8080", "null", "same-origin", other("null")),
+            ("10.0.0.1:8080", "10.0.0.1:8080", "same-origin", other("10.0.0.1:8080")),
+            // Behind a TLS proxy.
+            ("10.0.0.1:8443", "https://10.0.0.1:8443", "", unconfirmed("https://10.0.0.1:8443")),
+            (
+                "10.0.0.1:8443",
+                "https://10.0.0.1:8443",
+                "none",
+                unconfirmed("https://10.0.0.1:8443"),
+            ),
+            ("10.0.0.1:8443", "https://10.0.0.1:8443", "same-origin", Ok(())),
+            ("10.0.0.1:8443", "https://10.0.0.1", "same-origin", other("https://10.0.0.1")),
+            ("10.0.0.1:8443", "https://10.0.0.1:8443", "same-site", Err(PrivateError::OtherSite)),
+            // On the list.
+            ("school.example", "https://school.example", "", Ok(())),
+            ("files.example", "ftp://files.example", "", Ok(())),
+            ("10.0.0.1", "https://school.example", "", other("https://school.example")),
+        ] {
+            let site = if site.is_empty() { "" } else { &format!("Sec-Fetch-Site: {site}\r\n") };
+            let head = request(&format!("Host: {host}\r\nOrigin: {origin}\r\n{site}"));
+            assert_eq!(rules.may_read_private(&head), expected, "{host}, {origin}, {site}");
+        }
+    }
+
+    #[test]
+    fn a_request_for_a_whole_url_is_addressed_to_the_host_in_it() {
+        let rules = Origins::new("127.0.0.1:8080", &[]);
+        let may = |target: &str, host: &str| {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let Some(HeadResult::Head(head, _)) = parse_head(text.as_bytes(), 4096) else {
+                panic!("a head");
+            };
+            rules.may_read_private(&head)
+        };
+        let evil = Err(PrivateError::UnknownHost("evil".to_owned()));
+        assert_eq!(may("http://evil/stats", "127.0.0.1:8080"), evil);
+        assert_eq!(may("http://127.0.0.1:8080/stats", "evil"), Ok(()));
     }
 }

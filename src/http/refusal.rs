@@ -36,6 +36,10 @@ pub enum Refusal {
         /// Whether the request asks for a WebSocket.
         handshake: bool,
     },
+    /// The request target is neither a path nor an `http://` URL with a host.
+    Target,
+    /// The length that the request announces for its body is not clear.
+    BodyLength(BodyLengthError),
     /// Nothing is at this path.
     NothingHere,
     /// Something is at this path, but not a WebSocket.
@@ -95,6 +99,17 @@ pub enum Refusal {
     Busy,
 }
 
+/// The reason why the length of a request's body is not clear (RFC 9112 section 6.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyLengthError {
+    /// The request has this number of `Content-Length` headers, and not at most one.
+    Count(usize),
+    /// `Content-Length` is not a number.
+    NotANumber,
+    /// The request has `Transfer-Encoding` as well, which announces another length.
+    WithTransferEncoding,
+}
+
 /// The reason why a request may not open a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OriginError {
@@ -115,6 +130,9 @@ pub enum PrivateError {
     PostWithoutOrigin,
     /// The request comes from a page of this origin.
     OtherOrigin(String),
+    /// The request comes from a page of this origin, which would be the server's own behind a TLS proxy. But the browser
+    /// does not confirm it.
+    UnconfirmedOrigin(String),
 }
 
 /// The sentence for a connection that gets no thread.
@@ -130,9 +148,12 @@ impl Refusal {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, None)
             }
             Refusal::HttpVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, None),
-            Refusal::Tls | Refusal::NotHttp(_) | Refusal::HeaderNotText(_) => {
-                (StatusCode::BAD_REQUEST, None)
-            }
+            Refusal::Tls
+            | Refusal::NotHttp(_)
+            | Refusal::HeaderNotText(_)
+            | Refusal::Target
+            | Refusal::BodyLength(_)
+            | Refusal::HandshakeBody => (StatusCode::BAD_REQUEST, None),
             Refusal::HostCount { handshake, .. } => {
                 (StatusCode::BAD_REQUEST, handshake.then_some("4.2.1"))
             }
@@ -143,7 +164,6 @@ impl Refusal {
             Refusal::WebSocketOnly => (StatusCode::UPGRADE_REQUIRED, None),
             Refusal::NoUpgrade => (StatusCode::UPGRADE_REQUIRED, Some("4.2.1")),
             Refusal::OtherVersion => (StatusCode::UPGRADE_REQUIRED, Some("4.4")),
-            Refusal::HandshakeBody => (StatusCode::BAD_REQUEST, None),
             Refusal::HandshakeVersion
             | Refusal::NoConnectionUpgrade
             | Refusal::InvalidKey
@@ -221,6 +241,10 @@ impl Refusal {
             Refusal::HostCount { count, .. } => {
                 write!(f, "a request needs exactly one Host header, and this one has {count}")
             }
+            Refusal::Target => f.write_str(
+                "this server needs a request target that is a path beginning with /, or an http:// URL",
+            ),
+            Refusal::BodyLength(error) => write!(f, "{error}"),
             Refusal::NothingHere => f.write_str("there is nothing at this path"),
             Refusal::NoWebSocketHere => f.write_str("there is no WebSocket at this path"),
             Refusal::WebSocketOnly => {
@@ -292,6 +316,23 @@ impl fmt::Display for Refusal {
     }
 }
 
+impl fmt::Display for BodyLengthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyLengthError::Count(count) => {
+                write!(f, "a request has at most one Content-Length, and this one has {count}")?;
+            }
+            BodyLengthError::NotANumber => f.write_str("Content-Length must be a number")?,
+            BodyLengthError::WithTransferEncoding => {
+                f.write_str(
+                    "a request has Content-Length or Transfer-Encoding, and this one has both",
+                )?;
+            }
+        }
+        f.write_str(" (RFC 9112 6.3)")
+    }
+}
+
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -314,6 +355,11 @@ impl fmt::Display for PrivateError {
             PrivateError::OtherOrigin(origin) => {
                 write!(f, "pages of {origin:?} may not read this")
             }
+            PrivateError::UnconfirmedOrigin(origin) => write!(
+                f,
+                "pages of {origin:?} may read this only if the request has \"Sec-Fetch-Site: same-origin\", or \
+                 with --allow-origin {origin}"
+            ),
         }
     }
 }

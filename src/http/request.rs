@@ -1,24 +1,25 @@
-//! Reading one request head: bounded in bytes, and with a deadline.
+//! The head of a request, parsed from its bytes.
 //!
-//! tungstenite does not answer a request that it does not accept. So we read the head ourselves, and
+//! tungstenite does not answer a request that it does not accept. So we parse the head ourselves, and
 //! every client that is refused learns why.
 
 use std::fmt;
-use std::io::{self, Read};
-use std::net::TcpStream;
-use std::time::Instant;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::refusal::Refusal;
-use crate::config::{HEAD_READ, LOGGED_METHOD, LOGGED_PATH, MAX_HEADERS, USUAL_HEADERS};
-use crate::sys::socket::is_timeout;
+use super::refusal::{BodyLengthError, Refusal};
+use crate::config::{LOGGED_METHOD, LOGGED_PATH, MAX_HEADERS, USUAL_HEADERS};
+
+/// The first byte of a TLS handshake (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// The head of a request: everything up to the blank line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHead {
     /// `GET` and so on, as sent.
     pub method: String,
+    /// The `host:port` of a request target that is a whole URL.
+    authority: Option<String>,
     /// The path of the request target, still percent-encoded, without the query.
     pub path: String,
     /// The part of the target after the `?`.
@@ -55,6 +56,32 @@ impl RequestHead {
         self.headers.get(name).and_then(text_of)
     }
 
+    /// The `host:port` that the request is addressed to, empty if it does not say. In a request target that is a whole
+    /// URL, the host replaces that of `Host` (RFC 9112 section 3.2.2).
+    pub fn host(&self) -> &str {
+        self.authority.as_deref().or_else(|| self.get("Host")).unwrap_or_default()
+    }
+
+    /// Checks that the head announces one length of a body at most. Two programs that read two lengths differently,
+    /// such as a proxy and a server, do not agree where the next request begins.
+    ///
+    /// # Errors
+    /// The mistake in `Content-Length` (RFC 9112 section 6.3).
+    pub fn check_body_length(&self) -> Result<(), BodyLengthError> {
+        let lengths: Vec<&str> = self.get_all("Content-Length").collect();
+        match lengths[..] {
+            [] => Ok(()),
+            [_] if self.get("Transfer-Encoding").is_some() => {
+                Err(BodyLengthError::WithTransferEncoding)
+            }
+            [length] if length.bytes().all(|byte| byte.is_ascii_digit()) && !length.is_empty() => {
+                Ok(())
+            }
+            [_] => Err(BodyLengthError::NotANumber),
+            _ => Err(BodyLengthError::Count(lengths.len())),
+        }
+    }
+
     /// The tokens of a list header, which may also be spread over several lines
     /// (RFC 9110 section 5.3).
     pub fn tokens<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -89,49 +116,14 @@ pub enum HeadResult {
     Gone,
 }
 
-/// Reads from `socket` into `bytes` until the blank line: at most about `max_head` bytes, and until
-/// `deadline`. `bytes` is empty at the start. At the end it has the head and the bytes that came right
-/// behind it, or bytes that are not a head.
-pub fn read_head(
-    socket: &TcpStream,
-    max_head: usize,
-    deadline: Instant,
-    bytes: &mut Vec<u8>,
-) -> HeadResult {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return late(bytes);
-        }
-        if socket.set_read_timeout(Some(left)).is_err() {
-            return HeadResult::Gone;
-        }
-        let mut reader = socket;
-        let before = bytes.len();
-        bytes.resize(before + HEAD_READ, 0);
-        let read = reader.read(&mut bytes[before..]);
-        bytes.truncate(before + read.as_ref().copied().unwrap_or_default());
-        match read {
-            Ok(0) => return HeadResult::Gone,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) => return late(bytes),
-            Err(_) => return HeadResult::Gone,
-        }
-        if let Some(result) = parse_head(bytes, max_head) {
-            return result;
-        }
-    }
-}
-
-/// A peer that has sent nothing, such as a browser's spare connection, does not expect an answer.
-fn late(bytes: &[u8]) -> HeadResult {
-    if bytes.is_empty() { HeadResult::Gone } else { HeadResult::Refused(Refusal::HeadTooLate) }
-}
-
 /// Parses a head from all bytes so far. `None` means that more bytes are needed.
+///
+/// The result does not depend on the pieces in which the bytes came: a fault behind a limit does not count, because a
+/// server that reads byte by byte would not have come so far.
 pub fn parse_head(bytes: &[u8], max_head: usize) -> Option<HeadResult> {
     use httparse::{Error, Status};
+    let (limit, too_long) = limit_of(bytes, max_head);
+    let bytes = &bytes[..bytes.len().min(limit)];
     // On the heap, and small: a thread keeps every page of its stack that it has touched, and a hole
     // that a large piece of memory leaves in the heap is not filled again. Both would cost each client
     // memory for as long as it is connected.
@@ -144,21 +136,32 @@ pub fn parse_head(bytes: &[u8], max_head: usize) -> Option<HeadResult> {
         request = httparse::Request::new(&mut more_headers);
         parsed = request.parse(bytes);
     }
-    let refused = |refusal| Some(HeadResult::Refused(refusal));
-    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-    match parsed {
-        // Checked here as well, so that the answer does not depend on how the network cut the bytes.
-        Ok(_) if line > max_head / 2 => refused(Refusal::RequestLineTooLong(max_head / 2)),
-        Ok(Status::Complete(length)) if length <= max_head => Some(match to_head(&request) {
-            Ok(head) => HeadResult::Head(head, length),
-            Err(refusal) => HeadResult::Refused(refusal),
-        }),
-        Ok(Status::Partial) if bytes.len() < max_head => None,
-        Ok(_) => refused(Refusal::HeadTooLong(max_head)),
-        Err(Error::TooManyHeaders) => refused(Refusal::TooManyHeaders(MAX_HEADERS)),
-        Err(Error::Version) => refused(Refusal::HttpVersion),
-        Err(_) if bytes.starts_with(&[0x16, 0x03]) => refused(Refusal::Tls),
-        Err(error) => refused(Refusal::NotHttp(error.to_string())),
+    let refusal = match parsed {
+        Ok(Status::Complete(length)) => match to_head(&request) {
+            Ok(head) => return Some(HeadResult::Head(head, length)),
+            Err(refusal) => refusal,
+        },
+        Ok(Status::Partial) if bytes.len() < limit => return None,
+        Ok(Status::Partial) => too_long,
+        Err(Error::TooManyHeaders) => Refusal::TooManyHeaders(MAX_HEADERS),
+        Err(Error::Version) => Refusal::HttpVersion,
+        Err(_) if bytes.starts_with(&[TLS_HANDSHAKE]) => Refusal::Tls,
+        Err(error) => Refusal::NotHttp(error.to_string()),
+    };
+    Some(HeadResult::Refused(refusal))
+}
+
+/// The bytes within which a head must end, and the refusal when it does not. A request line that is too long gets its
+/// own refusal, before the head has reached its limit.
+fn limit_of(bytes: &[u8], max_head: usize) -> (usize, Refusal) {
+    let max_line = max_head / 2;
+    // Line ends before the request line do not count (RFC 9112 section 2.2).
+    let start = bytes.iter().take_while(|byte| b"\r\n".contains(byte)).count();
+    let line = bytes[start..].iter().take_while(|byte| **byte != b'\n').count();
+    if line > max_line && start + max_line < max_head {
+        (start + max_line + 1, Refusal::RequestLineTooLong(max_line))
+    } else {
+        (max_head, Refusal::HeadTooLong(max_head))
     }
 }
 
@@ -172,22 +175,35 @@ fn to_head(request: &httparse::Request<'_, '_>) -> Result<RequestHead, Refusal> 
             .map_err(|error| Refusal::NotHttp(error.to_string()))?;
         headers.append(name, value);
     }
-    let target = request.path.unwrap_or_default();
-    let (target, query) = target.split_once('?').unwrap_or((target, ""));
-    // A target may be a whole URL (RFC 9112 section 3.2.2). Only its path matters here.
-    let path = match target.split_once("://") {
-        Some((_, rest)) if !target.starts_with('/') => {
-            rest.find('/').map_or("/", |slash| &rest[slash..])
-        }
-        _ => target,
-    };
+    let (authority, path) = split_target(request.path.unwrap_or_default())?;
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     Ok(RequestHead {
         method: request.method.unwrap_or_default().to_owned(),
-        path: path.to_owned(),
+        authority: authority.map(str::to_owned),
+        path: if path.is_empty() { "/" } else { path }.to_owned(),
         query: query.to_owned(),
         minor_version: request.version.unwrap_or_default(),
         headers,
     })
+}
+
+/// Splits a request target into its authority, which only a whole URL has, and its path with the query.
+///
+/// The two other forms (RFC 9112 section 3.2) are refused, because this server does not serve their methods:
+/// `HOST:PORT` is for CONNECT, and `*` is for OPTIONS.
+fn split_target(target: &str) -> Result<(Option<&str>, &str), Refusal> {
+    if target.starts_with('/') {
+        return Ok((None, target));
+    }
+    let (scheme, rest) = target.split_once("://").ok_or(Refusal::Target)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    // A name and a password before the host hide where a URL leads (RFC 9110 section 4.2.4).
+    let is_valid = !authority.is_empty() && !authority.contains('@');
+    if is_valid && scheme.eq_ignore_ascii_case("http") {
+        Ok((Some(authority), path))
+    } else {
+        Err(Refusal::Target)
+    }
 }
 
 #[cfg(test)]
@@ -236,12 +252,44 @@ mod tests {
     }
 
     #[test]
-    fn a_target_may_be_a_whole_url() {
-        assert_eq!(head(b"GET http://a:1/echo?q HTTP/1.1\r\n\r\n").0.path, "/echo");
-        assert_eq!(head(b"GET http://a HTTP/1.1\r\n\r\n").0.path, "/");
-        assert_eq!(head(b"GET http://a?b=/c HTTP/1.1\r\n\r\n").0.path, "/");
-        assert_eq!(head(b"GET /echo?next=http://a/stats HTTP/1.1\r\n\r\n").0.path, "/echo");
-        assert_eq!(head(b"GET /x://y/echo HTTP/1.1\r\n\r\n").0.path, "/x://y/echo");
+    fn a_target_may_be_a_whole_url_whose_host_replaces_the_header() {
+        for (target, host, path, query) in [
+            ("/echo", "b:2", "/echo", ""),
+            ("http://a:1/echo?q", "a:1", "/echo", "q"),
+            ("HTTP://a", "a", "/", ""),
+            ("http://a?b=/c", "a", "/", "b=/c"),
+            ("/echo?next=http://a/stats", "b:2", "/echo", "next=http://a/stats"),
+            ("/x://y/echo", "b:2", "/x://y/echo", ""),
+            ("//a/echo", "b:2", "//a/echo", ""),
+        ] {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: b:2\r\n\r\n");
+            let (head, _) = head(text.as_bytes());
+            assert_eq!((head.host(), &*head.path, &*head.query), (host, path, query), "{target}");
+        }
+        for target in ["*", "a:1", "echo", "https://a/", "ftp://a/", "http:///", "http://b:2@a/"] {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: b:2\r\n\r\n");
+            assert_eq!(status(text.as_bytes()), Some(400), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_request_announces_one_length_of_its_body_at_most() {
+        let check = |lines: &str| {
+            head(format!("GET / HTTP/1.1\r\n{lines}\r\n").as_bytes()).0.check_body_length()
+        };
+        let zero = "Content-Length: 0\r\n";
+        assert_eq!(check(""), Ok(()));
+        assert_eq!(check(zero), Ok(()));
+        assert_eq!(check("Transfer-Encoding: chunked\r\n"), Ok(()));
+        assert_eq!(check(&zero.repeat(2)), Err(BodyLengthError::Count(2)));
+        let different = format!("{zero}Content-Length: 5\r\n");
+        assert_eq!(check(&different), Err(BodyLengthError::Count(2)));
+        let both = format!("{zero}Transfer-Encoding: chunked\r\n");
+        assert_eq!(check(&both), Err(BodyLengthError::WithTransferEncoding));
+        for wrong in ["", "+5", "-1", "0x5", "5, 5", "5 5"] {
+            let line = format!("Content-Length: {wrong}\r\n");
+            assert_eq!(check(&line), Err(BodyLengthError::NotANumber), "{wrong}");
+        }
     }
 
     #[test]
@@ -251,9 +299,23 @@ mod tests {
             Some(_) => 200,
             None => 0,
         };
-        for (line, rest, expected) in [(512, 100, 200), (513, 0, 414), (100, 1000, 431)] {
-            let line = format!("GET /{} HTTP/1.1\r", "a".repeat(line - 15));
-            let head = format!("{line}\nA: {}\r\n\r\n", "b".repeat(rest)).into_bytes();
+        let line = |length: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(length - 15));
+        let header = |length: usize| format!("A: {}\r\n", "b".repeat(length));
+        for (head, expected) in [
+            (line(512) + &header(100), 200),
+            (line(513), 414),
+            (line(100) + &header(1000), 431),
+            // Line ends before the request line do not count.
+            ("\r\n".repeat(100) + &line(512), 200),
+            ("\r\n".repeat(100) + &line(513), 414),
+            ("\r\n".repeat(300) + &line(513), 431),
+            // A fault behind a limit does not count, and a fault before it does.
+            (line(513) + "A B\r\n", 414),
+            (line(100) + &header(1000) + "A B\r\n", 431),
+            (line(100) + "A B\r\n" + &header(1000), 400),
+            (format!("GET \0{}", line(513)), 400),
+        ] {
+            let head = format!("{head}\r\n").into_bytes();
             assert_eq!(status(&head), expected, "at once");
             let found = (1..=head.len()).map(|end| status(&head[..end])).find(|found| *found > 0);
             assert_eq!(found, Some(expected), "byte by byte");

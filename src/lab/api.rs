@@ -4,7 +4,6 @@
 //! results of the same code that serves its WebSockets.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use ::http::StatusCode;
@@ -12,15 +11,17 @@ use crossbeam_channel::{Sender, bounded};
 use serde::Serialize;
 use serde_json::json;
 
-use super::run_violation::{ViolationError, run_violation};
+use super::run_violation::{ThisServer, ViolationError, run_violation};
 use super::violations::VIOLATIONS;
-use crate::config::{ANSWER_TIMEOUT, MAX_DEMO_BYTES, MAX_EXPLAINED_BYTES, MAX_EXPLAINED_FRAMES};
+use crate::config::{
+    ANSWER_TIMEOUT, MAX_DEMO_BYTES, MAX_EXPLAINED_BYTES, MAX_EXPLAINED_FRAMES, WireFor,
+};
 use crate::dispatcher::event::Event;
 use crate::dispatcher::on_demand::DemoAction;
 use crate::http::request::RequestHead;
 use crate::http::response::Response;
 use crate::protocol::{AcceptKey, CloseCode, Frame, Opcode};
-use crate::sys::ConnectionId;
+use crate::sys::{Asker, ConnectionId};
 use crate::text::count;
 use crate::wire::WireEvent;
 use crate::wire::explain::{beginning, bytes_in, events_in, masking_key_in};
@@ -28,6 +29,9 @@ use crate::wire::explain::{beginning, bytes_in, events_in, masking_key_in};
 /// An endpoint of the lab API. Each has a path of its own, and takes its parameters from the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
+    /// `GET /wire/access`: tells whose connections the asker may see: the rule in `wire_for`, and what follows from it
+    /// for this asker in `sees_all` and `teacher`.
+    Access,
     /// `GET /wire/accept`: makes the accept key of any `key`, step by step.
     AcceptKey,
     /// `GET /wire/explain`: takes the bytes in `hex` apart.
@@ -39,8 +43,9 @@ pub enum Endpoint {
     Violations,
     /// `POST /wire/break`: runs the violation whose id is `rule`.
     RunViolation,
-    /// `POST /wire/ask`: makes the server send something to `client`. `what` is `ping`, `fragments`, `bytes` (with
-    /// `count`) or `close` (with `code`).
+    /// `POST /wire/ask`: makes the server send something to the newest connection of the tab whose secret is `tab`, or
+    /// to the connection `client`. That one must belong to the same tab, unless the teacher asks. `what` is `ping`,
+    /// `fragments`, `bytes` (with `count`) or `close` (with `code`).
     Demo,
 }
 
@@ -48,6 +53,7 @@ impl Endpoint {
     /// The endpoint at `path`.
     pub fn find(path: &str) -> Option<Endpoint> {
         Some(match path {
+            "/wire/access" => Endpoint::Access,
             "/wire/accept" => Endpoint::AcceptKey,
             "/wire/explain" => Endpoint::Explain,
             "/wire/frame" => Endpoint::BuildFrame,
@@ -66,22 +72,28 @@ impl Endpoint {
 
 /// Answers a request to `endpoint`. The caller has checked that the page may use the lab API.
 ///
-/// `asker` is the address of the client that sent the request, and `server` is where this server can be reached from
-/// this machine. An [`ApiError`] becomes an answer with status 400.
+/// `asker` is the page that sent the request, `wire_for` is the rule on whose connections it may see, and `server` is
+/// this server as a violation reaches it. An [`ApiError`] becomes an answer with status 400.
 pub fn answer(
     endpoint: Endpoint,
     head: &RequestHead,
-    asker: IpAddr,
-    server: SocketAddr,
+    asker: &Asker,
+    wire_for: WireFor,
+    server: &ThisServer<'_>,
     events: &Sender<Event>,
 ) -> Response {
     let result = match endpoint {
+        Endpoint::Access => Ok(json(&json!({
+            "wire_for": wire_for.as_str(),
+            "sees_all": asker.sees_all,
+            "teacher": asker.is_teacher,
+        }))),
         Endpoint::AcceptKey => accept_key(head),
         Endpoint::Explain => bytes_from(head).and_then(|bytes| explain(&bytes)),
         Endpoint::BuildFrame => frame_from(head).and_then(|frame| explain(&frame.encode())),
         Endpoint::Violations => Ok(json(&&VIOLATIONS[..])),
         Endpoint::RunViolation => violate(&head.query_param("rule").unwrap_or_default(), server),
-        Endpoint::Demo => demo(head, asker, events),
+        Endpoint::Demo => demo(head, *asker, events),
     };
     result.unwrap_or_else(|error| Response::refusal(StatusCode::BAD_REQUEST, &error.to_string()))
 }
@@ -221,16 +233,15 @@ fn number<N: FromStr + PartialOrd + Copy + Into<usize>>(
     }
 }
 
-fn violate(id: &str, server: SocketAddr) -> Result<Response, ApiError> {
+fn violate(id: &str, server: &ThisServer<'_>) -> Result<Response, ApiError> {
     let violation = VIOLATIONS.iter().find(|violation| violation.id == id);
     let violation = violation.ok_or(ApiError::UnknownViolation)?;
     let outcome = run_violation(violation, server).map_err(ApiError::Violation)?;
     Ok(json(&outcome))
 }
 
-fn demo(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Response, ApiError> {
-    let client = head.query_param("client").and_then(|client| client.parse().ok());
-    let client = client.map(ConnectionId).ok_or(ApiError::Missing { parameter: "client" })?;
+fn demo(head: &RequestHead, asker: Asker, events: &Sender<Event>) -> Result<Response, ApiError> {
+    let client = number(head, "client", usize::MAX)?.map(|client| ConnectionId(client as u64));
     let what = match head.query_param("what").unwrap_or_default().as_str() {
         "ping" => DemoAction::Ping,
         "fragments" => DemoAction::Fragments,
@@ -249,7 +260,7 @@ fn demo(head: &RequestHead, asker: IpAddr, events: &Sender<Event>) -> Result<Res
     // If the dispatcher has ended, `reply` is gone too, and waiting for it fails at once.
     events.send(Event::Demo { client, asker, action: what, reply }).ok();
     match done.recv_timeout(ANSWER_TIMEOUT) {
-        Ok(Ok(())) => Ok(json(&json!({ "client": client }))),
+        Ok(Ok(client)) => Ok(json(&json!({ "client": client }))),
         Ok(Err(why)) => Err(ApiError::Refused(why.to_string())),
         Err(_) => Err(ApiError::Busy),
     }
@@ -265,6 +276,7 @@ mod tests {
     #[test]
     fn only_endpoints_that_send_something_need_post() {
         for (path, needs_post) in [
+            ("/wire/access", false),
             ("/wire/accept", false),
             ("/wire/explain", false),
             ("/wire/frame", false),
@@ -307,8 +319,9 @@ mod tests {
                 panic!("a head: {:.40}", target);
             };
             let endpoint = Endpoint::find(&head.path).expect("an endpoint");
-            let here = SocketAddr::from(([127, 0, 0, 1], 1));
-            let response = answer(endpoint, &head, here.ip(), here, &bounded(1).0);
+            let here = ThisServer::at(([127, 0, 0, 1], 1).into());
+            let (asker, own) = (Asker::default(), WireFor::Own);
+            let response = answer(endpoint, &head, &asker, own, &here, &bounded(1).0);
             let length: usize = response.encode().iter().map(|piece| piece.len()).sum();
             assert!(length < MAX_ANSWER, "{target:.60}: {length} bytes");
         }

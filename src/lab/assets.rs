@@ -23,12 +23,13 @@ macro_rules! asset {
 
 /// The lab page itself, then the files that it and the tutorial's pages load. The page comes first and is served at
 /// `/`, the others at their `path`.
-static ASSETS: [Asset; 30] = [
+static ASSETS: [Asset; 31] = [
     asset!("index.html", "text/html"),
     asset!("base.css", "text/css"),
     asset!("lab.css", "text/css"),
     asset!("tutorial.css", "text/css"),
     asset!("main.js", "text/javascript"),
+    asset!("access.js", "text/javascript"),
     asset!("classroom.js", "text/javascript"),
     asset!("close_form.js", "text/javascript"),
     asset!("connect_form.js", "text/javascript"),

@@ -11,6 +11,7 @@ use super::violations::Violation;
 use crate::config::{VIOLATION_ANSWER, VIOLATION_TIMEOUT};
 use crate::protocol::{CloseCode, Frame, Opcode};
 use crate::raw_client::RawClient;
+use crate::sys::Secret;
 use crate::text::hex;
 
 /// The bytes that crossed the wire when a violation was run, and how the server closed.
@@ -57,17 +58,38 @@ impl From<io::Error> for ViolationError {
     }
 }
 
-/// Runs a violation against the server at `address`, on a connection of its own.
+/// The server against which a violation is run, and what the handshake tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct ThisServer<'a> {
+    /// The address at which this machine reaches the server.
+    pub address: SocketAddr,
+    /// An origin from which the server accepts WebSockets. `None` if it accepts them from all.
+    pub origin: Option<&'a str>,
+    /// The secret of the tab that wants to see the violation. The connection then belongs to that tab.
+    pub tab: Option<Secret>,
+}
+
+impl ThisServer<'_> {
+    /// A server that accepts WebSockets from all pages.
+    pub fn at(address: SocketAddr) -> ThisServer<'static> {
+        ThisServer { address, origin: None, tab: None }
+    }
+}
+
+/// Runs a violation against the server, on a connection of its own.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses the handshake.
 pub fn run_violation(
     violation: &Violation,
-    address: SocketAddr,
+    server: &ThisServer<'_>,
 ) -> Result<Outcome, ViolationError> {
+    let ThisServer { address, origin, tab } = *server;
     let mut client = RawClient::connect(address, VIOLATION_TIMEOUT)?;
-    let path = format!("/echo?break={}", violation.id);
-    let head = client.shake_hands(&path, &format!("Origin: http://{address}\r\n"))?;
+    let tab = tab.map(|tab| format!("&tab={}", tab.reveal())).unwrap_or_default();
+    let path = format!("/echo?break={}{tab}", violation.id);
+    let origin = origin.map_or_else(|| format!("http://{address}"), str::to_owned);
+    let head = client.shake_hands(&path, &format!("Origin: {origin}\r\n"))?;
     if !head.starts_with("HTTP/1.1 101 ") {
         let status_line = head.lines().next().unwrap_or_default().to_owned();
         return Err(ViolationError::Refused(status_line));

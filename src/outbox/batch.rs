@@ -41,11 +41,17 @@ impl FrameBatch {
         self.len == 0
     }
 
-    /// Takes the frames out, as pieces that have to leave in this order. The batch is then empty.
-    pub fn take(&mut self) -> Vec<Bytes> {
+    /// The frames so far, as pieces that have to leave in this order.
+    pub fn pieces(&mut self) -> &[Bytes] {
         if !self.tail.is_empty() {
             self.pieces.push(self.tail.split().freeze());
         }
+        &self.pieces
+    }
+
+    /// Takes the frames out, as pieces that have to leave in this order. The batch is then empty.
+    pub fn take(&mut self) -> Vec<Bytes> {
+        self.pieces();
         self.len = 0;
         std::mem::take(&mut self.pieces)
     }

@@ -6,7 +6,7 @@
 //! broadcast to 1,000 clients took 2 to 4 times as long, because waking a thread costs more than the
 //! send itself.
 //!
-//! Windows has a thread for each slow client, at most [`MAX_DRAIN_THREADS`] of them.
+//! Windows has a thread for each slow client, at most `MAX_DRAIN_THREADS` of them.
 
 use std::io;
 use std::sync::Arc;

@@ -91,6 +91,11 @@ impl FlowControl {
         self.wake();
     }
 
+    /// The cost of the events that the dispatcher has not finished with.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
     /// Counts bytes of the client's own that have gone to the backlog.
     pub fn add_own_unsent(&self, cost: usize) {
         self.own_unsent.fetch_add(cost, Ordering::Release);
@@ -132,6 +137,13 @@ impl FlowControl {
         if !is_idle() {
             self.wait_until(None, |_| is_idle());
         }
+    }
+
+    /// Does the same for at most `patience`, and returns whether nothing is in flight.
+    #[cfg(test)]
+    pub fn wait_for_idle_at_most(&self, patience: Duration) -> bool {
+        let is_idle = |_| self.in_flight.load(Ordering::SeqCst) == 0;
+        self.wait_until(Some(Instant::now() + patience), is_idle)
     }
 
     /// Waits until the last byte has left, the connection is gone, or `deadline` has passed.

@@ -75,6 +75,11 @@ pub struct Outbox {
     tap: OnceLock<Arc<ConnectionTap>>,
     /// Bytes that have left, for the statistics and as a sign of life. Written under the lock.
     bytes_out: AtomicU64,
+    /// Whether the stage is not `Open` any more. Written under the lock, and read without it, because the client's
+    /// thread asks before each read, when the dispatcher may hold the lock to send.
+    is_ended: AtomicBool,
+    /// The same for `Aborted`.
+    is_aborted: AtomicBool,
 }
 
 struct State {
@@ -128,6 +133,8 @@ impl Outbox {
             must_let_go: AtomicBool::new(false),
             tap: OnceLock::new(),
             bytes_out: AtomicU64::new(0),
+            is_ended: AtomicBool::new(false),
+            is_aborted: AtomicBool::new(false),
         })
     }
 
@@ -202,6 +209,7 @@ impl Outbox {
         self.write_or_queue(&mut state, pieces, Cause::Own);
         if state.stage == Stage::Open {
             state.stage = Stage::Closing;
+            self.is_ended.store(true, Ordering::Relaxed);
             self.finish_if_empty(&mut state);
         }
     }
@@ -217,6 +225,16 @@ impl Outbox {
         let state = lock(&self.state);
         let reason = if let Stage::Aborted(reason) = state.stage { Some(reason) } else { None };
         (state.close_sent, reason)
+    }
+
+    /// Whether messages can still be sent: neither a Close nor an abort has ended the output.
+    pub fn is_open(&self) -> bool {
+        !self.is_ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection was ended without waiting for what is unsent.
+    pub fn is_aborted(&self) -> bool {
+        self.is_aborted.load(Ordering::Relaxed)
     }
 
     /// Whether bytes are unsent because the client has not read those before them.
@@ -302,6 +320,12 @@ impl Outbox {
         self.flow_control.wait_until_idle();
     }
 
+    /// Does the same for at most `patience`, and returns whether all are answered.
+    #[cfg(test)]
+    pub fn wait_for_idle_at_most(&self, patience: Duration) -> bool {
+        self.flow_control.wait_for_idle_at_most(patience)
+    }
+
     /// Waits until the last byte has left, the connection is gone, or `deadline` has passed.
     /// Returns false only after the deadline.
     pub fn wait_until_over(&self, deadline: Instant) -> bool {
@@ -341,6 +365,8 @@ impl Outbox {
     fn abort_locked(&self, state: &mut State, reason: AbortReason) {
         if !matches!(state.stage, Stage::Aborted(_)) {
             state.stage = Stage::Aborted(reason);
+            self.is_ended.store(true, Ordering::Relaxed);
+            self.is_aborted.store(true, Ordering::Relaxed);
             state.backlog.clear();
             self.stop_draining(state);
             self.transport.abort();
@@ -350,8 +376,10 @@ impl Outbox {
 }
 
 impl Drop for Outbox {
+    /// Nobody can release any more what is still counted.
     fn drop(&mut self) {
         self.set_under_way(0);
+        self.memory.release(self.flow_control.in_flight());
     }
 }
 

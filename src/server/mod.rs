@@ -30,11 +30,13 @@ use self::stopper::{Stop, Stopper};
 use crate::config::{
     CLIENT_STACK, Config, DRAIN_STACK, EVENTS_WAITING, MESSAGE_MEMORY, REFUSALS_WAITING,
 };
+use crate::connection::access::Access;
 use crate::connection::shared::Shared;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::event::Event;
 use crate::http::origin::Origins;
 use crate::outbox::drainer::{DrainLoop, Drainer};
+use crate::sys::Asker;
 use crate::sys::capacity::Capacity;
 use crate::sys::message_memory::MessageMemory;
 use crate::sys::semaphore::Semaphore;
@@ -42,6 +44,7 @@ use crate::sys::socket::reachable;
 use crate::sys::threads::Threads;
 use crate::tap::Tap;
 use crate::tap::crossing::TimedCrossing;
+use crate::wire::Credentials;
 use crate::wire::watch::{self, Subscription, WatchList, WatchRequest};
 
 /// A listening socket that becomes a WebSocket server with [`run`](Server::run).
@@ -107,8 +110,9 @@ impl Server {
     /// and says so in the log. It raises the process's own limit on descriptors as far as it needs them.
     ///
     /// # Errors
-    /// When `listen` is not an address of this machine, or when it is in use; and when
-    /// [`Config::check`] finds a mistake.
+    /// When `listen` is not an address of this machine, or when it is in use; when
+    /// [`Config::check`] finds a mistake; and when the system does not give randomness for the
+    /// teacher's link.
     pub fn bind(listen: &str, mut config: Config) -> io::Result<Server> {
         config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(listen)?;
@@ -127,6 +131,7 @@ impl Server {
         let (drainer, drain_loop) = Drainer::new(Arc::clone(&threads))?;
         let shared = Shared {
             origins: Origins::new(listen, &config.allow_origin),
+            access: Access::new(config.wire_for, address.ip())?,
             address: reachable(address),
             threads,
             drainer,
@@ -159,18 +164,26 @@ impl Server {
         self.address
     }
 
+    /// The address of the lab page for the teacher, who sees all connections on it. `None` unless
+    /// [`Config::wire_for`] is [`WireFor::Teacher`](crate::WireFor::Teacher).
+    pub fn teacher_link(&self) -> Option<String> {
+        let secret = self.shared.access.teacher?.reveal();
+        Some(format!("http://{}/?teacher={secret}", self.shared.address))
+    }
+
     /// A handle that ends the server once it runs.
     pub fn stopper(&self) -> Stopper {
         Stopper { stop: Arc::clone(&self.stop), address: reachable(self.address) }
     }
 
-    /// Subscribes to everything that crosses the wire once the server runs. What waits for the
-    /// subscriber is bounded: a reader that is too slow misses events, and learns how many. The
+    /// Subscribes to everything that crosses the wire once the server runs, on the connections of all
+    /// people, but with hidden credentials unless [`Config::show_credentials`] is set. What waits for
+    /// the subscriber is bounded: a reader that is too slow misses events, and learns how many. The
     /// subscription ends with the server.
     pub fn watch(&self) -> Subscription {
         // At once, and not only when the watch thread runs, so that no event is missed.
         self.shared.tap.set_watching(true);
-        self.shared.watch_list.add()
+        self.shared.watch_list.add(Asker::OPERATOR)
     }
 
     /// Serves until it is stopped. When this returns, every thread of the server has ended.
@@ -197,7 +210,9 @@ impl Server {
         let tap = Arc::downgrade(&self.shared.tap);
         let (crossings, requests) = (self.crossings, self.watch_requests);
         let began = Instant::now();
-        let watch = move || watch::run(tap, &crossings, requests, began);
+        let show = self.shared.config.show_credentials;
+        let credentials = if show { Credentials::Shown } else { Credentials::Hidden };
+        let watch = move || watch::run(tap, &crossings, requests, began, credentials);
         threads.spawn("watch".to_owned(), CLIENT_STACK, watch)?;
         let (refused, to_refuse) = bounded(REFUSALS_WAITING);
         threads.spawn("refuser".to_owned(), CLIENT_STACK, move || refuse_all(&to_refuse))?;

@@ -128,6 +128,7 @@ pub(super) fn fit(config: &mut Config, capacity: &Capacity) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{CROSSINGS_WAITING, KEPT_END, KEPT_START, WATCHER_BYTES_WAITING};
 
     /// A common Linux machine.
     fn linux() -> Capacity {
@@ -233,5 +234,33 @@ mod tests {
         // The allocator does with fewer arenas when they do not fit.
         let small = Capacity { address_space: Some(512 << 20), ..linux() };
         assert_eq!(max_threads(&small), (32 << 20) / 5 * 4 / CONNECTION_ADDRESS_SPACE);
+    }
+
+    #[test]
+    fn the_sums_in_limits_md_follow_from_the_settings() {
+        const MIB: usize = 1024 * 1024;
+        let config = Config::default();
+        let connections = wanted_connections(&config);
+        // A captured frame has some 200 bytes beside its payload.
+        let crossings = CROSSINGS_WAITING * (KEPT_START + KEPT_END + 200);
+        let watchers = MAX_WATCHERS * WATCHER_BYTES_WAITING + crossings;
+        let document = include_str!("../limits.md");
+        for (what, sum) in [
+            ("threads", grouped(connections + OWN_THREADS)),
+            ("descriptors", grouped(wanted_descriptors(&config))),
+            (
+                "memory, for connections",
+                format!("{} MiB", (connections * CONNECTION_MEMORY).div_ceil(MIB)),
+            ),
+            ("memory, for watchers", format!("{} MiB", watchers / MIB)),
+        ] {
+            let row = format!("| {what} | {sum} |");
+            assert!(document.contains(&row), "limits.md needs {row}");
+        }
+    }
+
+    /// A number with a comma behind its thousands.
+    fn grouped(number: usize) -> String {
+        format!("{},{:03}", number / 1000, number % 1000)
     }
 }

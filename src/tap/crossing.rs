@@ -6,13 +6,15 @@ use bytes::Bytes;
 
 use super::capture::CapturedFrame;
 use crate::protocol::{BrokenRule, Side};
-use crate::sys::ConnectionId;
+use crate::sys::{ConnectionId, Secret};
 
 /// Something that crossed the wire, with its connection and time.
 #[derive(Debug, Clone)]
 pub struct TimedCrossing {
     /// The connection that it crossed on.
     pub connection: ConnectionId,
+    /// The secret of the tab that opened the connection, if it gave one. It decides who may see this.
+    pub tab: Option<Secret>,
     /// The time at which the server read or wrote it.
     pub at: Instant,
     /// The part of this connection that the watch thread did not get, between the crossing before and
@@ -54,6 +56,8 @@ pub struct Gap {
 pub struct KeptHandshake {
     /// The connection of the handshake.
     pub connection: ConnectionId,
+    /// The secret of the tab that opened the connection, if it gave one.
+    pub tab: Option<Secret>,
     /// The request head, and the time at which it came.
     pub request: (Instant, Bytes),
     /// The response, and the time at which it left. `None` while the server has not answered.

@@ -11,7 +11,7 @@ pub mod crossing;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,8 +22,8 @@ use self::crossing::{Crossing, Gap, KeptHandshake, TimedCrossing};
 use crate::config::{CROSSINGS_WAITING, HANDSHAKES_KEPT};
 use crate::protocol::parser::FrameParser;
 use crate::protocol::{BrokenRule, Side};
-use crate::sys::ConnectionId;
 use crate::sys::lock::lock;
+use crate::sys::{ConnectionId, Secret};
 
 /// The server's end of the tap. Each connection gets a [`ConnectionTap`] from it.
 pub struct Tap {
@@ -62,6 +62,7 @@ impl Tap {
         ConnectionTap {
             tap: Arc::clone(self),
             connection,
+            tab: OnceLock::new(),
             unwatched: AtomicBool::new(false),
             missed: AtomicU64::new(0),
         }
@@ -72,6 +73,8 @@ impl Tap {
 pub struct ConnectionTap {
     tap: Arc<Tap>,
     connection: ConnectionId,
+    /// The secret of the tab that opened the connection. It comes with the request.
+    tab: OnceLock<Secret>,
     /// Whether bytes have passed while nobody watched, since the last crossing that was handed over.
     unwatched: AtomicBool,
     /// Crossings for which the channel had no room since the last that was handed over.
@@ -90,6 +93,19 @@ impl ConnectionTap {
         watched
     }
 
+    /// Notes the secret of the tab that opened the connection, before anything of the connection is shown.
+    pub fn set_tab(&self, tab: Option<Secret>) {
+        if let Some(tab) = tab {
+            // A connection has one request, so the secret is set once.
+            let _ = self.tab.set(tab);
+        }
+    }
+
+    /// The secret of the tab that opened the connection.
+    pub fn tab(&self) -> Option<Secret> {
+        self.tab.get().copied()
+    }
+
     /// Takes the request head that has come.
     pub fn request(&self, head: Bytes) {
         let mut kept = lock(&self.tap.handshakes);
@@ -101,6 +117,7 @@ impl ConnectionTap {
         }
         kept.push_back(KeptHandshake {
             connection: self.connection,
+            tab: self.tab(),
             request: (at, head.clone()),
             response: None,
         });
@@ -152,7 +169,8 @@ impl ConnectionTap {
             unwatched: self.unwatched.swap(false, Ordering::Relaxed),
             missed: self.missed.swap(0, Ordering::Relaxed),
         };
-        let crossing = TimedCrossing { connection: self.connection, at, gap, what };
+        let crossing =
+            TimedCrossing { connection: self.connection, tab: self.tab(), at, gap, what };
         if self.tap.crossings.try_send(crossing).is_err() {
             self.missed.fetch_add(gap.missed + 1, Ordering::Relaxed);
         }

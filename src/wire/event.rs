@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::frame::FrameView;
 use super::head::HeadView;
-use crate::sys::ConnectionId;
+use crate::sys::{ConnectionId, Secret};
 
 /// Something that crossed the wire.
 #[derive(Debug, Clone, Serialize)]
@@ -12,6 +12,9 @@ pub struct WireEvent {
     /// The connection that it crossed on. [`ConnectionId::NONE`] for bytes that somebody typed; their
     /// time has no meaning.
     pub connection: ConnectionId,
+    /// The secret of the tab that opened the connection, if it gave one. Never serialized.
+    #[serde(skip)]
+    pub tab: Option<Secret>,
     /// The number of the event in its connection: the request is 1, the response 2.
     pub number: u64,
     /// Seconds since the server started.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use super::credentials::Credentials;
 use super::event::{WireEvent, WireEventKind};
 use super::head::HeadView;
 use super::tracker::Tracker;
@@ -123,11 +124,13 @@ pub fn looks_like_head(bytes: &[u8]) -> bool {
 }
 
 fn head(bytes: &[u8]) -> WireEvent {
-    let view = HeadView::of(bytes);
+    // Whoever typed the bytes knows the credentials in them, and nobody else gets the answer.
+    let view = HeadView::of(bytes, Credentials::Shown);
     let is_request = !view.line.starts_with("HTTP/");
     let what =
         if is_request { WireEventKind::Request(view) } else { WireEventKind::Response(view) };
-    WireEvent { connection: ConnectionId::NONE, number: 1, seconds: 0.0, gap: None, what }
+    let connection = ConnectionId::NONE;
+    WireEvent { connection, tab: None, number: 1, seconds: 0.0, gap: None, what }
 }
 
 /// Frames that somebody types. A masked frame is taken for a client's, another for a server's.
@@ -151,7 +154,7 @@ impl<T: FnMut(WireEvent)> TypedFrames<T> {
             server: FrameRules::new(usize::MAX, u32::MAX),
             from: Side::Client,
             fault: None,
-            tracker: Tracker::new(Instant::now(), 1),
+            tracker: Tracker::new(Instant::now(), 1, Credentials::Shown),
             take,
         }
     }
@@ -184,6 +187,7 @@ impl<T: FnMut(WireEvent)> TypedFrames<T> {
     fn add(&mut self, mut frame: CapturedFrame) {
         frame.fault = self.fault.take().or(frame.fault);
         let event = self.tracker.take(TimedCrossing {
+            tab: None,
             connection: ConnectionId::NONE,
             at: Instant::now(),
             gap: Gap::default(),

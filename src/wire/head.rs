@@ -1,14 +1,16 @@
-//! A request or response head, with the meaning of each line that belongs to the opening handshake.
+//! A request or response head, with the meaning of each line that belongs to the opening handshake, and without
+//! the credentials in it.
 
 use serde::Serialize;
 
+use super::credentials::{CredentialKind, Credentials, HIDDEN_MEANING, hide_secrets};
 use crate::config::{MAX_HEADERS, MAX_KEY_SHOWN};
 use crate::protocol::{AcceptKey, BrokenRule};
 
 /// A request or response head.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeadView {
-    /// The first line.
+    /// The first line, without the secrets of tabs and of the teacher.
     pub line: String,
     /// The first 100 header lines, in order.
     pub headers: Vec<HeaderView>,
@@ -28,9 +30,9 @@ pub struct HeadView {
 /// A header line.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeaderView {
-    /// The line as it crossed the wire.
+    /// The line as it crossed the wire. A credential in it is hidden unless [`Credentials::Shown`] was asked for.
     pub line: String,
-    /// What the line is for, if it belongs to the handshake.
+    /// What the line is for, if it belongs to the handshake or has a credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meaning: Option<&'static str>,
 }
@@ -46,20 +48,18 @@ pub struct BrokenRuleView {
 
 impl HeadView {
     /// Takes a head apart. Bytes that are not a head become one line without headers.
-    pub fn of(head: &[u8]) -> HeadView {
+    ///
+    /// Everything that shows a head calls this, so this is where secrets end.
+    pub fn of(head: &[u8], credentials: Credentials) -> HeadView {
         let text = String::from_utf8_lossy(head);
         let mut lines = text.trim_end().lines();
-        let line = lines.next().unwrap_or_default().to_owned();
+        let line = hide_secrets(lines.next().unwrap_or_default());
+        let mut kind_before = None;
         // A head of 16 KiB can have 16,383 lines, and each shown line takes many times its bytes.
         let headers: Vec<HeaderView> = lines
             .by_ref()
             .take(MAX_HEADERS)
-            .map(|line| {
-                let line = line.to_owned();
-                let lower = line.to_ascii_lowercase();
-                let (name, value) = lower.split_once(':').unwrap_or((&lower, ""));
-                HeaderView { meaning: meaning_of_header(name, value), line }
-            })
+            .map(|line| header(line, credentials, &mut kind_before))
             .collect();
         let more_lines = lines.count();
         let is_request = !line.starts_with("HTTP/");
@@ -73,10 +73,14 @@ impl HeadView {
     }
 
     /// Takes the head of a refusal apart, and adds the rule that the request broke.
-    pub fn of_response(head: &[u8], broken_rule: Option<BrokenRule>) -> HeadView {
+    pub fn of_response(
+        head: &[u8],
+        broken_rule: Option<BrokenRule>,
+        credentials: Credentials,
+    ) -> HeadView {
         let broken_rule =
             broken_rule.map(|rule| BrokenRuleView { sentence: rule.sentence, rfc: rule.section });
-        HeadView { broken_rule, ..HeadView::of(head) }
+        HeadView { broken_rule, ..HeadView::of(head, credentials) }
     }
 
     /// The bytes of memory that it takes, roughly.
@@ -86,6 +90,38 @@ impl HeadView {
         let accept = self.accept.as_ref().map_or(0, |accept| 2 * accept.key_and_guid.len());
         let rule = self.broken_rule.as_ref().map_or(0, |rule| rule.sentence.len());
         size_of::<HeadView>() + self.line.len() + lines + accept + rule
+    }
+}
+
+/// Takes a header line apart. `kind_before` is the kind of the header before it: a line that begins with a space
+/// continues that header. (The server refuses such a line, but shows it.)
+fn header(
+    line: &str,
+    credentials: Credentials,
+    kind_before: &mut Option<CredentialKind>,
+) -> HeaderView {
+    let (name, value) = match line.split_once(':') {
+        _ if line.starts_with([' ', '\t']) => ("", line),
+        Some((name, value)) => (name, value),
+        None => (line, ""),
+    };
+    let lower_name = name.trim_end().to_ascii_lowercase();
+    if !name.is_empty() {
+        *kind_before = CredentialKind::of_header(&lower_name);
+    }
+    match (*kind_before, credentials) {
+        (None, _) => {
+            let meaning = meaning_of_header(&lower_name, &value.to_ascii_lowercase());
+            HeaderView { line: hide_secrets(line), meaning }
+        }
+        (Some(_), Credentials::Shown) => {
+            HeaderView { line: hide_secrets(line), meaning: Some("a credential") }
+        }
+        (Some(kind), Credentials::Hidden) => {
+            let colon = if name.is_empty() { "" } else { ":" };
+            let line = format!("{name}{colon}{}", kind.hide(value));
+            HeaderView { line, meaning: Some(HIDDEN_MEANING) }
+        }
     }
 }
 
@@ -113,7 +149,7 @@ mod tests {
     fn a_connection_header_says_what_happens_to_the_connection() {
         let meaning = |value: &str| {
             let head = format!("GET / HTTP/1.1\r\nCONNECTION: {value}\r\n\r\n");
-            HeadView::of(head.as_bytes()).headers[0].meaning
+            HeadView::of(head.as_bytes(), Credentials::Hidden).headers[0].meaning
         };
         assert_eq!(meaning("keep-alive, Upgrade"), Some("a list; one item is Upgrade"));
         assert_eq!(meaning("close"), Some("the connection ends after the answer"));
@@ -123,10 +159,10 @@ mod tests {
     #[test]
     fn a_head_of_line_feeds_is_shown_in_a_hundred_lines() {
         let head = [&[b'\n'; 16_383][..], b"G"].concat();
-        let view = HeadView::of(&head);
+        let view = HeadView::of(&head, Credentials::Hidden);
         assert_eq!((view.headers.len(), view.more_lines), (MAX_HEADERS, 16_283));
         assert!(view.memory() < head.len(), "{} bytes", view.memory());
-        let usual = HeadView::of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let usual = HeadView::of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Credentials::Hidden);
         assert_eq!((usual.headers.len(), usual.more_lines), (1, 0));
     }
 
@@ -134,11 +170,40 @@ mod tests {
     fn a_refusal_names_the_rule_that_the_request_broke() {
         let head = b"HTTP/1.1 400 Bad Request\r\n\r\n";
         let rule = BrokenRule { sentence: "the key is missing".to_owned(), section: "4.2.1" };
-        let json = |rule| serde_json::to_value(HeadView::of_response(head, rule)).unwrap();
+        let view = |rule| HeadView::of_response(head, rule, Credentials::Hidden);
+        let json = |rule| serde_json::to_value(view(rule)).unwrap();
         let refused = json(Some(rule));
         assert_eq!(refused["line"], "HTTP/1.1 400 Bad Request");
         assert_eq!(refused["broken_rule"]["sentence"], "the key is missing");
         assert_eq!(refused["broken_rule"]["rfc"], "4.2.1");
         assert!(json(None).get("broken_rule").is_none());
+    }
+
+    #[test]
+    fn credentials_are_shown_only_on_request_and_secrets_never() {
+        let head = b"GET /echo?tab=5ec HTTP/1.1\r\nCOOKIE : a=w0rd;\r\n\tb=w0rd\r\nHost: a\r\n\
+            Authorization: Basic w0rd\r\nReferer: http://a/?teacher=5ec\r\n w0\r\nProxy-Authorization:w0rd";
+        let lines = |credentials| {
+            let view = HeadView::of(head, credentials);
+            assert_eq!(view.line, "GET /echo?tab=(hidden) HTTP/1.1");
+            assert_eq!(view.length, head.len());
+            view.headers.into_iter().map(|header| (header.line, header.meaning)).collect::<Vec<_>>()
+        };
+        let expected = [
+            ("COOKIE : a=(4 bytes, hidden);", Some(HIDDEN_MEANING)),
+            ("\tb=(4 bytes, hidden)", Some(HIDDEN_MEANING)),
+            ("Host: a", None),
+            ("Authorization: Basic (4 bytes, hidden)", Some(HIDDEN_MEANING)),
+            ("Referer: http://a/?teacher=(hidden)", None),
+            (" w0", None),
+            ("Proxy-Authorization:(4 bytes, hidden)", Some(HIDDEN_MEANING)),
+        ];
+        assert_eq!(lines(Credentials::Hidden), expected.map(|(line, why)| (line.to_owned(), why)));
+        let shown = lines(Credentials::Shown);
+        assert_eq!(shown[0], ("COOKIE : a=w0rd;".to_owned(), Some("a credential")));
+        assert_eq!(shown[1].0, "\tb=w0rd");
+        assert_eq!(shown[3].0, "Authorization: Basic w0rd");
+        assert_eq!(shown[4].0, "Referer: http://a/?teacher=(hidden)");
+        assert_eq!(shown[6].0, "Proxy-Authorization:w0rd");
     }
 }

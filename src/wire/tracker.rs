@@ -9,6 +9,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::credentials::Credentials;
 use super::event::{WireEvent, WireEventKind};
 use super::frame::{FragmentInfo, FrameView, PongMatch};
 use super::head::HeadView;
@@ -25,6 +26,7 @@ pub const AFTER_HANDSHAKE: u64 = 3;
 pub struct Tracker {
     began: Instant,
     first_number: u64,
+    credentials: Credentials,
     connections: BTreeMap<ConnectionId, ConnectionTracker>,
     /// The events of the handshakes that the tap keeps, by connection and number, while somebody
     /// watches.
@@ -34,17 +36,22 @@ pub struct Tracker {
 impl Tracker {
     /// A tracker without connections. It counts seconds from `began`, and the frames of each
     /// connection from `first_number`.
-    pub fn new(began: Instant, first_number: u64) -> Tracker {
-        Tracker { began, first_number, connections: BTreeMap::new(), kept: BTreeMap::new() }
+    pub fn new(began: Instant, first_number: u64, credentials: Credentials) -> Tracker {
+        let (connections, kept) = Default::default();
+        Tracker { began, first_number, credentials, connections, kept }
     }
 
     /// The event for a crossing.
     pub fn take(&mut self, crossing: TimedCrossing) -> WireEvent {
-        let TimedCrossing { connection, at, gap, what } = crossing;
+        let TimedCrossing { connection, tab, at, gap, what } = crossing;
+        let credentials = self.credentials;
         let (number, what) = match what {
-            Crossing::Request(head) => (1, WireEventKind::Request(HeadView::of(&head))),
+            Crossing::Request(head) => {
+                (1, WireEventKind::Request(HeadView::of(&head, credentials)))
+            }
             Crossing::Response { head, broken_rule } => {
-                (2, WireEventKind::Response(HeadView::of_response(&head, broken_rule)))
+                let view = HeadView::of_response(&head, broken_rule, credentials);
+                (2, WireEventKind::Response(view))
             }
             Crossing::Frame(side, frame) => {
                 let tracker = self.connection(connection);
@@ -61,30 +68,34 @@ impl Tracker {
                 (number, WireEventKind::End { how })
             }
         };
-        WireEvent { connection, number, seconds: self.seconds(at), gap: sentence_of(gap), what }
+        let (seconds, gap) = (self.seconds(at), sentence_of(gap));
+        WireEvent { connection, tab, number, seconds, gap, what }
     }
 
     /// The events of kept handshakes that crossed the wire before `before`. They are made once, and all
     /// watchers share them.
     pub fn kept(&mut self, handshakes: Vec<KeptHandshake>, before: Instant) -> Vec<Arc<WireEvent>> {
+        let credentials = self.credentials;
         let mut made = mem::take(&mut self.kept);
         let mut events = Vec::new();
-        for KeptHandshake { connection, request: (at, head), response } in handshakes {
+        for KeptHandshake { connection, tab, request: (at, head), response } in handshakes {
             let mut show = |number, at: Instant, what: &dyn Fn() -> WireEventKind| {
                 if at >= before {
                     return;
                 }
                 let event = made.remove(&(connection, number)).unwrap_or_else(|| {
                     let seconds = self.seconds(at);
-                    Arc::new(WireEvent { connection, number, seconds, gap: None, what: what() })
+                    let what = what();
+                    Arc::new(WireEvent { connection, tab, number, seconds, gap: None, what })
                 });
                 self.kept.insert((connection, number), Arc::clone(&event));
                 events.push(event);
             };
-            show(1, at, &|| WireEventKind::Request(HeadView::of(&head)));
+            show(1, at, &|| WireEventKind::Request(HeadView::of(&head, credentials)));
             if let Some((at, head, rule)) = &response {
                 show(2, *at, &|| {
-                    WireEventKind::Response(HeadView::of_response(head, rule.clone()))
+                    let view = HeadView::of_response(head, rule.clone(), credentials);
+                    WireEventKind::Response(view)
                 });
             }
         }
@@ -264,13 +275,14 @@ mod tests {
     impl Test {
         fn new() -> Test {
             let now = Instant::now();
-            Test { tracker: Tracker::new(now, AFTER_HANDSHAKE), now }
+            Test { tracker: Tracker::new(now, AFTER_HANDSHAKE, Credentials::Hidden), now }
         }
 
         fn take(&mut self, id: u64, gap: Gap, what: Crossing) -> WireEvent {
             self.now += Duration::from_millis(10);
             self.tracker.take(TimedCrossing {
                 connection: ConnectionId(id),
+                tab: None,
                 at: self.now,
                 gap,
                 what,
@@ -441,6 +453,7 @@ mod tests {
         let time = |milliseconds| began + Duration::from_millis(milliseconds);
         let handshake = KeptHandshake {
             connection: ConnectionId(4),
+            tab: None,
             request: (time(10), Bytes::from_static(b"GET / HTTP/1.1")),
             response: Some((time(20), Bytes::from_static(b"HTTP/1.1 101 Switching"), None)),
         };

@@ -13,9 +13,11 @@ use crossbeam_channel::{
     Receiver, RecvTimeoutError, Sender, bounded, never, select_biased, unbounded,
 };
 
+use super::credentials::Credentials;
 use super::event::{WireEvent, WireEventKind};
 use super::tracker::{AFTER_HANDSHAKE, Tracker};
 use crate::config::{WATCHER_BYTES_WAITING, WATCHER_EVENTS_WAITING};
+use crate::sys::Asker;
 use crate::tap::Tap;
 use crate::tap::crossing::{Crossing, TimedCrossing};
 
@@ -44,11 +46,11 @@ impl WatchList {
         (WatchList { requests, next_id: AtomicU64::new(0) }, receiver)
     }
 
-    /// Adds a watcher, and returns its subscription, on which it gets its events until it drops it or
-    /// the server ends.
-    pub fn add(&self) -> Subscription {
+    /// Adds a watcher, and returns its subscription, on which it gets the events that `asker` may see,
+    /// until it drops the subscription or the server ends.
+    pub fn add(&self, asker: Asker) -> Subscription {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (watcher, subscription) = subscribe(id, self.requests.clone());
+        let (watcher, subscription) = subscribe(id, asker, self.requests.clone());
         // An error says that the watch thread has ended. Then the subscription has ended too.
         let _ = self.requests.send(WatchRequest::Add(watcher));
         subscription
@@ -61,13 +63,14 @@ impl WatchList {
 }
 
 /// Both ends of a watcher's channel.
-fn subscribe(id: u64, requests: Sender<WatchRequest>) -> (Watcher, Subscription) {
+fn subscribe(id: u64, asker: Asker, requests: Sender<WatchRequest>) -> (Watcher, Subscription) {
     let (sender, events) = bounded(WATCHER_EVENTS_WAITING);
     let memory = Arc::new(AtomicUsize::new(0));
     let now = Instant::now();
     let watcher = Watcher {
         id,
         events: sender,
+        asker,
         memory: Arc::clone(&memory),
         since: now,
         handshakes_since: now,
@@ -118,6 +121,8 @@ impl Drop for Subscription {
 pub struct Watcher {
     id: u64,
     events: Sender<Arc<WireEvent>>,
+    /// Decides whose connections it sees.
+    asker: Asker,
     /// Bytes of memory that the events in the channel take.
     memory: Arc<AtomicUsize>,
     /// The time from which it sees frames.
@@ -135,9 +140,10 @@ impl Watcher {
         at >= if is_handshake { self.handshakes_since } else { self.since }
     }
 
-    /// Shows the handshakes that the tap has kept. If they take too much memory together, it shows the
-    /// newest ones, because the watcher's own is among them.
-    fn show_kept(&mut self, kept: &[Arc<WireEvent>]) {
+    /// Shows the handshakes that the tap has kept and the watcher may see. If they take too much memory
+    /// together, it shows the newest ones, because the watcher's own is among them.
+    fn show_kept(&mut self, mut kept: Vec<Arc<WireEvent>>) {
+        kept.retain(|event| self.asker.may_see(event.tab));
         let mut memory = 0;
         let fitting = kept.iter().rev().take_while(|event| {
             memory += event.memory();
@@ -152,9 +158,9 @@ impl Watcher {
     /// room for both, the event is missed too. A watcher for which nothing waits has room for any event.
     fn show(&mut self, event: &Arc<WireEvent>) {
         let told = (self.missed > 0).then(|| {
-            let WireEvent { connection, number, seconds, .. } = **event;
+            let WireEvent { connection, tab, number, seconds, .. } = **event;
             let what = WireEventKind::Missed { events: self.missed };
-            Arc::new(WireEvent { connection, number, seconds, gap: None, what })
+            Arc::new(WireEvent { connection, tab, number, seconds, gap: None, what })
         });
         let events = || told.iter().chain([event]);
         let memory: usize = events().map(|event| event.memory()).sum();
@@ -176,16 +182,17 @@ impl Watcher {
 }
 
 /// The body of the watch thread. It counts seconds from `began`, and ends when the tap has been
-/// dropped; so it must not keep the tap alive itself.
+/// dropped; so it must not keep the tap alive itself. `credentials` says whether heads show theirs.
 pub fn run(
     tap: Weak<Tap>,
     crossings: &Receiver<TimedCrossing>,
     mut requests: Receiver<WatchRequest>,
     began: Instant,
+    credentials: Credentials,
 ) {
     let mut watchers: Vec<Watcher> = Vec::new();
     let mut is_ending = false;
-    let mut tracker = Tracker::new(began, AFTER_HANDSHAKE);
+    let mut tracker = Tracker::new(began, AFTER_HANDSHAKE, credentials);
     loop {
         // Requests first: a watcher must be on the list before the crossings that came after it.
         select_biased! {
@@ -198,7 +205,7 @@ pub fn run(
                     tap.set_watching(true);
                     watcher.handshakes_since = Instant::now();
                     let kept = tracker.kept(tap.handshakes(), watcher.handshakes_since);
-                    watcher.show_kept(&kept);
+                    watcher.show_kept(kept);
                     watchers.push(watcher);
                 }
                 Ok(WatchRequest::Remove(id)) => watchers.retain(|watcher| watcher.id != id),
@@ -211,12 +218,12 @@ pub fn run(
             },
             recv(crossings) -> crossing => {
                 let Ok(crossing) = crossing else { return };
-                let at = crossing.at;
+                let (at, tab) = (crossing.at, crossing.tab);
                 let is_handshake =
                     matches!(crossing.what, Crossing::Request(_) | Crossing::Response { .. });
                 let event = Arc::new(tracker.take(crossing));
                 for watcher in &mut watchers {
-                    if watcher.has_yet_to_see(at, is_handshake) {
+                    if watcher.has_yet_to_see(at, is_handshake) && watcher.asker.may_see(tab) {
                         watcher.show(&event);
                     }
                 }
@@ -242,6 +249,7 @@ mod tests {
     use crate::sys::ConnectionId;
 
     const DEADLINE: Duration = Duration::from_secs(10);
+    const HIDDEN: Credentials = Credentials::Hidden;
 
     /// A tap with its watch thread.
     struct Watching {
@@ -256,7 +264,7 @@ mod tests {
             let (list, requests) = WatchList::new();
             let weak = Arc::downgrade(&tap);
             let began = Instant::now();
-            let thread = thread::spawn(move || run(weak, &crossings, requests, began));
+            let thread = thread::spawn(move || run(weak, &crossings, requests, began, HIDDEN));
             Watching { tap, list, thread }
         }
 
@@ -281,11 +289,11 @@ mod tests {
     fn a_newcomer_sees_kept_handshakes_and_then_what_crosses_but_nothing_twice() {
         let watching = Watching::begin();
         watching.request(1);
-        let first = watching.list.add();
+        let first = watching.list.add(Asker::OPERATOR);
         assert_eq!(next(&first), ConnectionId(1));
         watching.request(2);
         assert_eq!(next(&first), ConnectionId(2));
-        let second = watching.list.add();
+        let second = watching.list.add(Asker::OPERATOR);
         assert_eq!((next(&second), next(&second)), (ConnectionId(1), ConnectionId(2)));
         watching.request(3);
         assert_eq!((next(&first), next(&second)), (ConnectionId(3), ConnectionId(3)));
@@ -300,12 +308,12 @@ mod tests {
         let connection = tap.connection(ConnectionId(1));
         connection.request(Bytes::from_static(b"before"));
         connection.end("before");
-        let events = list.add();
+        let events = list.add(Asker::OPERATOR);
         connection.response(Bytes::from_static(b"after"), None);
         connection.end("after");
         // All of these wait when the thread starts.
         let weak = Arc::downgrade(&tap);
-        let thread = thread::spawn(move || run(weak, &crossings, requests, Instant::now()));
+        let thread = thread::spawn(move || run(weak, &crossings, requests, Instant::now(), HIDDEN));
         let line = || match &events.recv_timeout(DEADLINE).expect("an event").what {
             WireEventKind::Request(head) | WireEventKind::Response(head) => head.line.clone(),
             WireEventKind::End { how } => format!("end {how}"),
@@ -323,10 +331,10 @@ mod tests {
         let connection = watching.tap.connection(ConnectionId(1));
         assert!(!connection.is_watched());
         watching.request(1);
-        let events = watching.list.add();
+        let events = watching.list.add(Asker::OPERATOR);
         next(&events);
         assert!(connection.is_watched());
-        let other = watching.list.add();
+        let other = watching.list.add(Asker::OPERATOR);
         next(&other);
         let memory = Arc::downgrade(&events.memory);
         // Both leave while nothing crosses the wire.
@@ -340,9 +348,9 @@ mod tests {
     #[test]
     fn stop_closes_the_channels_and_the_thread_ends_with_the_tap() {
         let Watching { tap, list, thread } = Watching::begin();
-        let before = list.add();
+        let before = list.add(Asker::OPERATOR);
         list.stop();
-        let after = list.add();
+        let after = list.add(Asker::OPERATOR);
         for events in [before, after] {
             let error = events.recv_timeout(DEADLINE).expect_err("no more events");
             assert!(error.is_disconnected());
@@ -355,12 +363,12 @@ mod tests {
     fn end_of(id: u64, how: &str) -> Arc<WireEvent> {
         let what = WireEventKind::End { how: how.to_owned() };
         let connection = ConnectionId(id);
-        Arc::new(WireEvent { connection, number: 3, seconds: 0.0, gap: None, what })
+        Arc::new(WireEvent { connection, tab: None, number: 3, seconds: 0.0, gap: None, what })
     }
 
     #[test]
     fn a_watcher_that_does_not_read_is_told_how_much_it_missed() {
-        let (mut watcher, subscription) = subscribe(0, unbounded().0);
+        let (mut watcher, subscription) = subscribe(0, Asker::OPERATOR, unbounded().0);
         let event = end_of(1, "over");
         for _ in 0..WATCHER_EVENTS_WAITING + 3 {
             watcher.show(&event);
@@ -374,7 +382,7 @@ mod tests {
 
     #[test]
     fn large_events_wait_for_a_watcher_only_up_to_a_limit_in_bytes() {
-        let (mut watcher, mut subscription) = subscribe(0, unbounded().0);
+        let (mut watcher, mut subscription) = subscribe(0, Asker::OPERATOR, unbounded().0);
         let large = end_of(1, &"x".repeat(WATCHER_BYTES_WAITING / 10));
         for _ in 0..20 {
             watcher.show(&large);
@@ -395,10 +403,10 @@ mod tests {
 
     #[test]
     fn a_newcomer_sees_the_newest_handshakes_if_all_take_too_much_memory() {
-        let (mut watcher, mut subscription) = subscribe(0, unbounded().0);
+        let (mut watcher, mut subscription) = subscribe(0, Asker::OPERATOR, unbounded().0);
         let kept: Vec<_> =
             (0..20).map(|id| end_of(id, &"x".repeat(WATCHER_BYTES_WAITING / 10))).collect();
-        watcher.show_kept(&kept);
+        watcher.show_kept(kept);
         let told = subscription.next().expect("an event");
         assert!(matches!(told.what, WireEventKind::Missed { events: 11 }), "{told:?}");
         let shown: Vec<_> =
@@ -410,7 +418,8 @@ mod tests {
     fn all_newcomers_share_the_events_of_the_kept_handshakes() {
         let watching = Watching::begin();
         watching.request(1);
-        let (mut first, mut second) = (watching.list.add(), watching.list.add());
+        let (mut first, mut second) =
+            (watching.list.add(Asker::OPERATOR), watching.list.add(Asker::OPERATOR));
         let same = (first.next().expect("an event"), second.next().expect("an event"));
         assert!(Arc::ptr_eq(&same.0, &same.1));
     }

@@ -9,4 +9,5 @@ mod page;
 mod lab;
 mod layout;
 mod pages;
+mod private;
 mod relay;

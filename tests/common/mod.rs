@@ -7,6 +7,7 @@ pub mod foreign;
 #[cfg(target_os = "linux")]
 pub mod namespace;
 pub mod program;
+pub mod storm;
 pub mod student;
 pub mod trouble;
 
@@ -27,6 +28,7 @@ pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// A server in this process. When it is dropped, it stops and all its threads end.
 pub struct Running {
     pub address: SocketAddr,
+    pub teacher_link: Option<String>,
     stopper: Stopper,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -39,8 +41,9 @@ pub fn serve_at(listen: &str, config: Config) -> Running {
     let _ = env_logger::Builder::from_default_env().is_test(true).try_init();
     let server = Server::bind(listen, config).expect("a free port");
     let (address, stopper) = (server.local_addr(), server.stopper());
+    let teacher_link = server.teacher_link();
     let thread = std::thread::spawn(move || server.run());
-    Running { address, stopper, thread: Some(thread) }
+    Running { address, teacher_link, stopper, thread: Some(thread) }
 }
 
 impl Running {

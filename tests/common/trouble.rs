@@ -119,7 +119,7 @@ pub fn close_going_away(mut raw: Raw) {
 }
 
 /// Closes with a reset, so that bytes on their way in either direction are lost.
-fn reset(socket: &TcpStream) {
+pub fn reset(socket: &TcpStream) {
     #[cfg(unix)]
     rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).expect("an open socket");
     let _ = socket;

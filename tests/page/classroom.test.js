@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { OUTSIDE, afterMessage, messageTo, parseMessage, speakerIn } from "../../src/lab/page/classroom.js";
+import { OUTSIDE, afterMessage, messageTo, parseMessage, speechIn } from "../../src/lab/page/classroom.js";
 
 test("a client knows who is in the room", () => {
   const messages = [
@@ -24,14 +24,20 @@ test("a text that is not JSON, or not a message, changes nothing", () => {
   for (const text of ["", "hello", "{", "null", "5", '"welcome"', "[]"]) {
     const message = parseMessage(text);
     assert.deepEqual(afterMessage(inside, message), inside, text);
-    assert.equal(speakerIn(message), "", text);
+    assert.equal(speechIn(message), null, text);
   }
 });
 
 test("readers see who speaks, and to whom", () => {
-  assert.equal(speakerIn({ type: "said", from: "Ana", text: "x" }), "Ana");
-  assert.equal(speakerIn({ type: "whispered", from: "Ana", to: "Ben", text: "x" }), "Ana whispers to Ben");
-  assert.equal(speakerIn({ type: "left", name: "Ana" }), "");
+  assert.deepEqual(speechIn({ type: "said", from: "Ana", text: "x" }), { from: "Ana", to: "", text: "x" });
+  const whisper = { type: "whispered", from: "Ana", to: "Ben", text: "x" };
+  assert.deepEqual(speechIn(whisper), { from: "Ana", to: "Ben", text: "x" });
+  assert.equal(speechIn({ type: "left", name: "Ana" }), null);
+});
+
+test("a name that reads like a whisper is not one", () => {
+  const speech = speechIn({ type: "said", from: "Ana whispers to Tea", text: "x" });
+  assert.deepEqual(speech, { from: "Ana whispers to Tea", to: "", text: "x" });
 });
 
 test("a message goes to everyone or to one member", () => {

@@ -9,7 +9,7 @@ const request = (connection, line, run = RUN) => ({ kind: "request", connection,
 const NOTHING = { added: [], dropped: [] };
 
 test("an event that arrives is shown and kept", () => {
-  const events = new WireEvents("x7");
+  const events = new WireEvents();
   const first = frame(1, 3);
   assert.deepEqual(events.receive(first), { added: [first], dropped: [] });
   assert.equal(events.find("c1f3.19aa"), first);
@@ -19,7 +19,7 @@ test("an event that arrives is shown and kept", () => {
 });
 
 test("the oldest events are dropped when there are too many", () => {
-  const events = new WireEvents("x7", 2);
+  const events = new WireEvents(2);
   const [one, two, three] = [frame(1, 3), frame(1, 4), frame(1, 5)];
   events.receive(one);
   assert.deepEqual(events.receive(two).dropped, []);
@@ -28,8 +28,8 @@ test("the oldest events are dropped when there are too many", () => {
 });
 
 test("a handshake that the server sends again is not shown again", () => {
-  const events = new WireEvents("x7");
-  const handshake = request(1, "GET /echo?tab=x7 HTTP/1.1");
+  const events = new WireEvents();
+  const handshake = request(1, "GET /echo HTTP/1.1");
   events.receive(handshake);
   assert.deepEqual(events.receive({ ...handshake }), NOTHING);
   assert.equal(events.receive(request(2, "GET /echo HTTP/1.1")).added.length, 1);
@@ -37,40 +37,30 @@ test("a handshake that the server sends again is not shown again", () => {
 });
 
 test("the note that events are missing has the name of the frame after it, and both are shown", () => {
-  const events = new WireEvents("x7");
+  const events = new WireEvents();
   const missed = { ...frame(1, 3), kind: "missed", events: 7 };
   const next = frame(1, 3);
   assert.deepEqual([missed, next].flatMap((event) => events.receive(event).added), [missed, next]);
 });
 
-test("the page recognizes its own connections by the mark in their URLs", () => {
-  const events = new WireEvents("x7");
-  assert.equal(events.ownConnection, undefined);
-  events.receive(request(1, "GET /echo?tab=x7 HTTP/1.1"));
-  events.receive(request(2, "GET /echo?tab=y8 HTTP/1.1"));
-  assert.equal(events.ownConnection, 1);
-  assert.equal(events.isOwn(frame(1, 3)), true);
-  assert.equal(events.isOwn(frame(2, 3)), false);
+test("the server marks the events of the page's own connections", () => {
+  const events = new WireEvents();
+  assert.equal(events.isOwn({ ...frame(1, 3), own: true }), true);
+  assert.equal(events.isOwn(frame(1, 3)), false);
   assert.equal(events.isOwn({ kind: "missed", connection: 2, number: 3, run: RUN }), true);
-  events.receive(request(3, "GET /echo?tab=x7 HTTP/1.1"));
-  assert.equal(events.ownConnection, 3, "the newest one");
-  assert.equal(events.isOwn(frame(1, 4)), true, "the page's older connections still are its own");
-  events.clear();
-  assert.equal(events.ownConnection, 3);
 });
 
 test("after a restart the server counts from 1 again, but its connections are new ones", () => {
-  const events = new WireEvents("x7");
-  events.receive(request(1, "GET /echo?tab=x7 HTTP/1.1"));
+  const events = new WireEvents();
+  events.receive(request(1, "GET /echo HTTP/1.1"));
   const { added } = events.receive(frame(1, 3, "19ab"));
   assert.deepEqual(added.map(({ kind }) => kind), ["restart", "frame"]);
   assert.equal(events.isOwn(added[0]), true);
   assert.equal(events.isOwn(added[1]), false);
-  assert.equal(events.ownConnection, undefined);
 });
 
 test("events that arrive during a pause wait for its end", () => {
-  const events = new WireEvents("x7", 2);
+  const events = new WireEvents(2);
   events.pause();
   assert.equal(events.isPaused, true);
   for (let number = 3; number < 6; number += 1) assert.deepEqual(events.receive(frame(1, number)), NOTHING);
@@ -82,7 +72,7 @@ test("events that arrive during a pause wait for its end", () => {
 });
 
 test("clearing also forgets what waits", () => {
-  const events = new WireEvents("x7");
+  const events = new WireEvents();
   events.pause();
   events.receive(frame(1, 3));
   events.clear();

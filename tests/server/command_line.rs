@@ -124,6 +124,7 @@ fn help_names_every_flag_with_its_default() {
         ("--pong-timeout", "20"),
         ("--close-timeout", "5"),
         ("--allow-origin", "default: all"),
+        ("--version", ""),
     ] {
         let (_, after) = words.split_once(&format!(" {flag} ")).unwrap_or_else(|| panic!("{flag}"));
         let described = after.split(" --").next().unwrap_or_default();
@@ -141,6 +142,14 @@ fn help_names_every_flag_with_its_default() {
     assert_eq!(config.ping_interval, Some(Duration::from_secs(20)));
     assert_eq!(config.pong_timeout, Duration::from_secs(20));
     assert_eq!(config.close_timeout, Duration::from_secs(5));
+}
+
+#[test]
+fn version_prints_the_name_and_the_version_of_the_package() {
+    // With this address no server can start, so the program ends in any case.
+    let (code, stdout, stderr) = run(&["--version", "--listen", "nonsense"]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert_eq!(stdout, format!("chalkwire {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod answers;
 mod bad_links;
 mod broadcast;
 #[cfg(target_os = "linux")]
@@ -15,6 +16,7 @@ mod closing;
 mod command_line;
 mod crowds;
 mod echo;
+mod fairness;
 mod foreign_clients;
 mod handshake;
 mod heartbeat;

@@ -196,7 +196,7 @@ fn each_path_answers_as_the_readme_says() {
 /// A link into the repository leads to a file that exists.
 #[test]
 fn each_link_leads_to_a_file() {
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
         let text = std::fs::read_to_string(root().join(name)).expect(name);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let local = !link.contains("://") && !link.starts_with('#');

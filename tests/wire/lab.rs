@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use chalkwire::Config;
-use chalkwire::lab::run_violation::run_violation;
+use chalkwire::lab::run_violation::{ThisServer, run_violation};
 use chalkwire::lab::violations::{VIOLATIONS, Violation};
 use chalkwire::protocol::Opcode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::*;
 
+/// The secret of a tab.
+const TAB: &str = "0123456789abcdef0123456789abcdef";
+
 /// The status and the body of an answer of the lab API.
-fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
+pub fn ask(server: &Running, method: &str, target: &str) -> (u16, Value) {
     let host = server.address;
     let origin = format!("Origin: http://{host}");
     let request = format!(
@@ -29,7 +32,7 @@ fn each_violation_gets_its_close_code() {
     assert!(VIOLATIONS.len() >= 15);
     for violation in &VIOLATIONS {
         let Violation { id, rfc, close, .. } = violation;
-        let outcome = run_violation(violation, server.address).expect(id);
+        let outcome = run_violation(violation, &ThisServer::at(server.address)).expect(id);
         assert_eq!(outcome.closed, *close, "{id}: {}", outcome.reason);
         assert_eq!(outcome.sent, (violation.bytes)(), "{id}");
         // The reason names the section. When the client sends a Close itself, the server only answers it.
@@ -58,6 +61,17 @@ fn the_page_lists_violations_and_runs_one() {
     assert_eq!(outcome["received"].as_str().map(|hex| &hex[..2]), Some("88"), "{outcome}");
     let (status, why) = ask(&server, "POST", "/wire/break?rule=none");
     assert_eq!((status, why.as_str().is_some_and(|why| why.contains("unknown rule"))), (400, true));
+}
+
+#[test]
+fn a_rule_can_be_broken_on_a_server_that_restricts_origins() {
+    let allow_origin = vec!["https://school.example/".to_owned()];
+    let server = serve(Config { allow_origin, ..Config::default() });
+    let (status, outcome) = ask(&server, "POST", "/wire/break?rule=unmasked");
+    assert_eq!((status, &outcome["closed"]), (200, &1002.into()), "{outcome}");
+    // The origins of other clients are still checked.
+    let request = handshake(server.address, "/echo", "Origin: https://evil.example\r\n");
+    assert_eq!(server.status(&request), 403);
 }
 
 #[test]
@@ -107,11 +121,11 @@ fn accept_keys_frames_and_bytes_are_computed_and_errors_explained() {
 #[test]
 fn the_server_sends_what_the_page_asks_for() {
     let server = serve(Config::default());
-    let mut raw = server.connect("/echo");
+    let mut raw = server.connect(&format!("/echo?tab={TAB}"));
     server.wait_for_stats("the client", |stats| stats["clients"] == 1);
     let client = server.stats()["connected"][0]["client"].as_u64().expect("a number");
-    let ask = |what: &str| ask(&server, "POST", &format!("/wire/ask?client={client}&what={what}"));
-    assert_eq!(ask("ping").0, 200);
+    let ask = |what: &str| ask(&server, "POST", &format!("/wire/ask?tab={TAB}&what={what}"));
+    assert_eq!(ask("ping"), (200, json!({ "client": client })));
     let ping = raw.frame();
     assert_eq!((ping.header.opcode, &*ping.payload), (Opcode::Ping, &b"asked"[..]));
     assert_eq!(ask("fragments").0, 200);
@@ -142,5 +156,7 @@ fn the_server_sends_what_the_page_asks_for() {
     raw.send_close(4001, "");
     raw.expect_end();
     server.wait_for_stats("its end", |stats| stats["clients"] == 0);
-    assert_eq!(ask("ping").0, 400);
+    let (status, why) = ask("ping");
+    assert_eq!(status, 400);
+    assert!(why.as_str().is_some_and(|why| why.contains("not have an open connection")), "{why}");
 }

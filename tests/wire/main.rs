@@ -1,5 +1,5 @@
 //! The wire view: what watchers see, what `chalkwire explain` and the terminal print, and what the
-//! lab page may ask the server to do.
+//! lab page may ask the server to do; and what stays hidden from whom.
 
 // Helper functions may unwrap as tests may, because a panic is the way in which a test reports a failure.
 #![allow(clippy::unwrap_used)]
@@ -9,5 +9,6 @@ mod common;
 
 mod explain;
 mod lab;
+mod private;
 mod terminal;
 mod watch;

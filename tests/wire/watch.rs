@@ -15,28 +15,39 @@ use crate::common::program::{Serving, Usage};
 use crate::common::*;
 
 /// A watcher over Server-Sent Events, like the lab page.
-struct Watching {
+pub struct Watching {
     lines: BufReader<TcpStream>,
+    /// The events up to the end of the first connection of its own: handshakes from before it came, and the probe.
+    pub before: Vec<Value>,
 }
 
 impl Watching {
-    fn begin(server: &Running) -> Watching {
+    /// The watcher at the other end of a socket on which the request has been sent.
+    fn over(socket: TcpStream) -> Watching {
+        Watching { lines: BufReader::new(socket), before: Vec::new() }
+    }
+
+    pub fn begin(server: &Running) -> Watching {
+        Watching::begin_as(server, "")
+    }
+
+    /// Watches with the secrets in `query`.
+    pub fn begin_as(server: &Running, query: &str) -> Watching {
         let mut socket = dial(server.address);
         let host = server.address;
-        let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let request = format!("GET /wire/events?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         socket.write_all(request.as_bytes()).unwrap();
-        let mut lines = BufReader::new(socket);
+        let mut watching = Watching::over(socket);
         let mut head = String::new();
         // The id of this run comes first. By then the watcher is on the list, or will be soon.
         while !head.contains("\nid: ") {
-            assert!(lines.read_line(&mut head).unwrap() > 0, "{head}");
+            assert!(watching.lines.read_line(&mut head).unwrap() > 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
         // A blank line follows. After it, the next line belongs to an event.
-        lines.read_line(&mut head).unwrap();
-        let mut watching = Watching { lines };
+        watching.lines.read_line(&mut head).unwrap();
         // Watching has begun when the watcher sees an event.
-        let mut probe = server.connect("/room/probe");
+        let mut probe = server.connect(&format!("/room/probe?{query}"));
         wait_until("the first event", || {
             probe.send_text("probe");
             watching.lines.get_ref().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
@@ -46,7 +57,7 @@ impl Watching {
         });
         probe.send_close(1000, "");
         drop(probe);
-        watching.until(|event| event["kind"] == "end");
+        watching.before = watching.until(|event| event["kind"] == "end");
         watching
     }
 
@@ -67,7 +78,7 @@ impl Watching {
     }
 
     /// All events up to and including the first that is wanted.
-    fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    pub fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut seen = Vec::new();
         loop {
             let event = self.next().expect("more events");
@@ -217,7 +228,7 @@ fn a_late_watcher_still_sees_the_handshake_and_whole_frames() {
     let host = server.address;
     let request = format!("GET /wire/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
     socket.write_all(request.as_bytes()).unwrap();
-    let mut watching = Watching { lines: BufReader::new(socket) };
+    let mut watching = Watching::over(socket);
     let kept = watching.until(|event| event["kind"] == "response");
     assert_eq!(kept[0]["line"], "GET /echo HTTP/1.1");
     raw.send_bytes(&frame[2000..]);
@@ -367,7 +378,7 @@ fn requests_of_many_lines_cost_a_bounded_amount_of_memory_while_many_watch() {
     }
     let mut pages: Vec<_> = (0..16).map(|_| watch_as_a_page(server.address)).collect();
     // The server adds watchers in order. When the last one has the kept handshakes, so have the others.
-    let mut last = Watching { lines: BufReader::new(pages.pop().expect("a page")) };
+    let mut last = Watching::over(pages.pop().expect("a page"));
     for _ in 0..64 {
         let request = last.next().expect("a kept request");
         assert_eq!((&request["kind"], &request["more_lines"]), (&"request".into(), &16_283.into()));

@@ -18,7 +18,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use chalkwire::lab::run_violation::run_violation;
+use chalkwire::lab::run_violation::{ThisServer, run_violation};
 use chalkwire::lab::violations::VIOLATIONS;
 use chalkwire::protocol::Opcode;
 use chalkwire_bench::Result;
@@ -142,7 +142,8 @@ fn do_not_answer_pings(program: &Path, clients: usize) {
 /// Clients that violate a rule receive the close code for it.
 fn violate_all_rules(server: &Serving) {
     for rule in VIOLATIONS.iter().filter(|rule| rule.close.is_some()) {
-        let outcome = run_violation(rule, server.address).expect("the server answers");
+        let outcome =
+            run_violation(rule, &ThisServer::at(server.address)).expect("the server answers");
         assert_eq!(outcome.closed, rule.close, "{}", rule.id);
     }
 }

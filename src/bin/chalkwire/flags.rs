@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use chalkwire::config::{LONGEST, SHORTEST};
-use chalkwire::{Config, Mode};
+use chalkwire::{Config, Mode, WireFor};
 
 use crate::check::{Check, NOT_TESTED};
 use crate::explain::Explain;
@@ -111,6 +111,19 @@ pub struct Flags {
     #[argh(option, default = "Wire::Off", from_str_fn(wire), arg_name = "view")]
     pub wire: Wire,
 
+    /// whose connections a page sees: everyone, own, or teacher (own; with the teacher's link
+    /// everyone); the default is everyone on loopback, and own elsewhere
+    #[argh(option, from_str_fn(wire_for), arg_name = "whom")]
+    pub wire_for: Option<WireFor>,
+
+    /// show the values of cookies and Authorization headers on the wire view
+    #[argh(switch)]
+    pub show_credentials: bool,
+
+    /// print the version of this program
+    #[argh(switch)]
+    pub version: bool,
+
     #[argh(subcommand)]
     pub command: Option<Command>,
 }
@@ -156,6 +169,8 @@ impl Flags {
             pong_timeout: self.pong_timeout,
             close_timeout: self.close_timeout,
             allow_origin: self.allow_origin.clone(),
+            wire_for: self.wire_for,
+            show_credentials: self.show_credentials,
         }
     }
 }
@@ -167,6 +182,12 @@ fn wire(text: &str) -> Result<Wire, String> {
         "full" => Ok(Wire::Full),
         _ => Err("it must be off, summary or full".to_owned()),
     }
+}
+
+fn wire_for(text: &str) -> Result<WireFor, String> {
+    let all = [WireFor::Everyone, WireFor::Own, WireFor::Teacher];
+    let found = all.into_iter().find(|wire_for| wire_for.as_str() == text);
+    found.ok_or_else(|| "it must be everyone, own or teacher".to_owned())
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

@@ -10,13 +10,17 @@ mod serve;
 use std::process::ExitCode;
 
 use flags::Command;
-use output::complain;
+use output::{complain, print};
 
 fn main() -> ExitCode {
     let flags = match flags::read_flags() {
         Ok(flags) => flags,
         Err(code) => return code,
     };
+    if flags.version {
+        print(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n"));
+        return ExitCode::SUCCESS;
+    }
     let result = match &flags.command {
         Some(Command::Check(check)) => return check.run(),
         Some(Command::Explain(explain)) => explain.run(),

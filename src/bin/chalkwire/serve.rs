@@ -42,6 +42,9 @@ pub fn serve(flags: &Flags) -> Result<(), String> {
     if address.ip().is_unspecified() {
         line.push_str(" and at every other address of this machine");
     }
+    if let Some(link) = server.teacher_link() {
+        line.push_str(&format!("\nThe teacher's link, which shows all connections: {link}"));
+    }
     // Watch before the address is printed, so that the first client is in the view as well.
     let watched = (flags.wire != Wire::Off).then(|| server.watch());
     let view = if flags.wire == Wire::Full { terminal::full } else { terminal::summary };

@@ -1,9 +1,9 @@
 //! The dispatcher by itself: events come in on a channel, and frames go out into memory, without a
 //! socket.
 
+mod interrupted;
 mod over_time;
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,12 +15,18 @@ use super::*;
 use crate::outbox::AbortReason;
 use crate::outbox::memory::{DEADLINE, Memory, drainer};
 use crate::protocol::CloseCode;
+use crate::sys::{Asker, Secret};
 
 /// A dispatcher that runs in a thread of its own.
 struct Running {
     events: Sender<Event>,
     threads: Arc<Threads>,
     max_backlog: usize,
+}
+
+/// The secret of the tab to which the clients of a [`ByHand`] belong.
+fn tab() -> Option<Secret> {
+    Secret::parse("0123456789abcdef0123456789abcdef")
 }
 
 fn conn(number: u64) -> ConnectionId {
@@ -48,8 +54,14 @@ impl Running {
         );
         let peer = "127.0.0.1:1".parse().unwrap();
         let bytes_in = Arc::default();
-        let joined =
-            Joined { client: conn(client), peer, service, outbox: Arc::clone(&outbox), bytes_in };
+        let joined = Joined {
+            client: conn(client),
+            peer,
+            tab: None,
+            service,
+            outbox: Arc::clone(&outbox),
+            bytes_in,
+        };
         outbox.add_in_flight(1);
         self.send(Event::Joined(Box::new(joined)));
         outbox
@@ -132,9 +144,11 @@ fn a_client_that_has_left_gets_nothing_and_leaves_nothing_behind() {
     let running = run(Config::default());
     let (ana, ben) = (Memory::unlimited(), Memory::unlimited());
     let outbox = running.join(1, room("blue"), &ana);
-    running.join(2, room("blue"), &ben);
+    // As a client's thread does, before it reads the first message.
+    running.join(2, room("blue"), &ben).wait_until_idle();
     running.send_texts(1, &outbox, &["before"]);
     running.send(Event::Left { client: conn(2) });
+    assert_eq!(running.stats().clients, 1);
     running.send_texts(1, &outbox, &["after"]);
     assert_eq!(ana.frames(2), [text("before"), text("after")]);
     assert_eq!(ben.frames(1), [text("before")]);
@@ -176,12 +190,12 @@ fn requests_that_come_together_cost_one_send_for_each_member_of_a_classroom() {
         by_hand.join_at(id, blue(), memory);
         by_hand.send_requests(id, vec![format!(r#"{{"type":"join","name":"{id}"}}"#)]);
     }
-    by_hand.dispatcher.flush_groups();
+    by_hand.flush_groups();
     let before: Vec<_> = members.iter().map(|memory| memory.sends()).collect();
     let whisper = r#"{"type":"whisper","to":"7","text":"psst"}"#.to_owned();
     let flood = (0..40).map(|n| format!(r#"{{"type":"say","text":"{n}"}}"#));
     by_hand.send_requests(1, flood.flat_map(|say| [say, whisper.clone()]).collect());
-    by_hand.dispatcher.flush_groups();
+    by_hand.flush_groups();
     for (memory, before) in members.iter().zip(before) {
         assert_eq!(memory.sends(), before + 1);
     }
@@ -195,19 +209,16 @@ fn the_credit_for_many_requests_is_released_after_the_last_text_is_sent() {
     let ana = Memory::unlimited();
     by_hand.join_at(1, Service::Group(Group::Classroom("blue".to_owned())), &ana);
     by_hand.send_requests(1, vec![r#"{"type":"join","name":"Ana"}"#.to_owned()]);
-    by_hand.dispatcher.flush_groups();
+    by_hand.flush_groups();
     let outbox = Arc::clone(&by_hand.dispatcher.clients[&conn(1)].outbox);
-    // More than the dispatcher collects, so that some texts leave before it has handled the last
-    // request.
-    let say = |n| format!(r#"{{"type":"say","text":"{n} {}"}}"#, "x".repeat(60_000));
+    let say = |n| format!(r#"{{"type":"say","text":"{n}"}}"#);
     let limit = 1 << 20;
     outbox.add_in_flight(limit);
     let messages = (0..6).map(|n| Received::Classroom(classroom::parse(&say(n)))).collect();
     by_hand.dispatcher.handle(Event::Received { client: conn(1), messages, cost: limit });
-    let sent = ana.frames(1).len();
-    assert!((2..7).contains(&sent), "the welcome and some of the six: {sent}");
-    assert!(!outbox.wait_for_room_at_most(Duration::ZERO), "a Close now would overtake the rest");
-    by_hand.dispatcher.flush_groups();
+    assert_eq!(ana.frames(1).len(), 1, "only the welcome so far");
+    assert!(!outbox.wait_for_room_at_most(Duration::ZERO), "a Close now would overtake the texts");
+    by_hand.flush_groups();
     assert_eq!(ana.frames(7).len(), 7);
     assert!(outbox.wait_for_room_at_most(Duration::ZERO));
 }
@@ -328,9 +339,21 @@ impl ByHand {
         self.dispatcher.handle(Event::Received { client: conn(client), messages, cost: 1 });
     }
 
-    fn demo(&mut self, client: u64, asker: IpAddr, action: DemoAction) -> Result<(), DemoError> {
+    fn flush_groups(&mut self) {
+        let dispatcher = &mut self.dispatcher;
+        dispatcher.batches.start_flush();
+        dispatcher.batches.flush_some(&mut dispatcher.counters, || false);
+    }
+
+    fn demo(
+        &mut self,
+        client: impl Into<Option<u64>>,
+        asker: Asker,
+        action: DemoAction,
+    ) -> Result<ConnectionId, DemoError> {
+        let client = client.into().map(conn);
         let (reply, done) = bounded(1);
-        self.dispatcher.handle(Event::Demo { client: conn(client), asker, action, reply });
+        self.dispatcher.handle(Event::Demo { client, asker, action, reply });
         done.try_recv().expect("a reply")
     }
 
@@ -346,7 +369,7 @@ impl ByHand {
         let bytes_in = Arc::new(AtomicU64::new(0));
         let alive = Arc::clone(&bytes_in);
         outbox.add_in_flight(1);
-        let joined = Joined { client: conn(client), peer, service, outbox, bytes_in };
+        let joined = Joined { client: conn(client), peer, tab: tab(), service, outbox, bytes_in };
         self.dispatcher.handle(Event::Joined(Box::new(joined)));
         alive
     }

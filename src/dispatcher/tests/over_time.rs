@@ -15,9 +15,9 @@ fn a_silent_client_gets_a_ping_and_its_pong_gives_the_round_trip() {
     let at = sent_at + Duration::from_millis(7);
     let round_trip = |by_hand: &ByHand| by_hand.snapshot().connected[0].round_trip_ms;
     let unsolicited = Bytes::from_static(b"unsolicited");
-    by_hand.dispatcher.handle(Event::Pong { client: conn(1), payload: unsolicited, at });
+    by_hand.dispatcher.handle_at_once(Event::Pong { client: conn(1), payload: unsolicited, at });
     assert_eq!(round_trip(&by_hand), None);
-    by_hand.dispatcher.handle(Event::Pong {
+    by_hand.dispatcher.handle_at_once(Event::Pong {
         client: conn(1),
         payload: Bytes::from_static(b"1"),
         at,
@@ -45,25 +45,38 @@ fn a_client_that_stays_silent_gets_a_close_and_is_then_aborted() {
 }
 
 #[test]
-fn a_page_controls_only_clients_at_its_own_address() {
+fn a_page_commands_only_the_connections_of_its_own_tab() {
     let mut by_hand = ByHand::new();
     let ana = Memory::unlimited();
     by_hand.join(1, &ana);
-    let own = "127.0.0.1".parse().unwrap();
-    let other = "192.0.2.1".parse().unwrap();
+    let own = Asker { tab: tab(), ..Asker::default() };
+    let teacher = Asker { is_teacher: true, ..Asker::default() };
     let close = DemoAction::Close(CloseCode(1000));
-    assert_eq!(by_hand.demo(1, other, close), Err(DemoError::OtherAddress));
+    let other = Secret::parse(&"0".repeat(32));
+    // That a page may see a connection does not mean that it may close it.
+    for tab in [None, other] {
+        let stranger = Asker { tab, is_teacher: false, sees_all: true };
+        assert_eq!(by_hand.demo(1, stranger, close), Err(DemoError::NotYours));
+    }
     assert_eq!(by_hand.demo(2, own, close), Err(DemoError::NoSuchClient));
     assert!(ana.sent().is_empty());
-    assert_eq!(by_hand.demo(1, own, DemoAction::Ping), Ok(()));
+    assert_eq!(by_hand.demo(1, own, DemoAction::Ping), Ok(conn(1)));
     assert_eq!(ana.frames(1)[0].0, Opcode::Ping);
+    assert_eq!(by_hand.demo(1, teacher, DemoAction::Ping), Ok(conn(1)));
+    assert_eq!(ana.frames(2)[1].0, Opcode::Ping);
+    // Without a number, the page means its newest connection.
+    assert_eq!(by_hand.demo(None, teacher, close), Err(DemoError::NoConnection));
+    let newer = Memory::unlimited();
+    by_hand.join(2, &newer);
+    assert_eq!(by_hand.demo(None, own, DemoAction::Ping), Ok(conn(2)));
+    assert_eq!(newer.frames(1)[0].0, Opcode::Ping);
     // However often the page asks, what is unsent stays limited.
     let stalled = Memory::with_room(0);
     by_hand.join(3, &stalled);
     let mut asked = 0;
     let refused = loop {
         match by_hand.demo(3, own, DemoAction::Bytes(65_536)) {
-            Ok(()) => asked += 1,
+            Ok(_) => asked += 1,
             Err(error) => break error,
         }
         assert!(asked < 100);
@@ -131,14 +144,18 @@ fn at_shutdown_all_clients_get_a_close_even_one_that_joins_late() {
     let outbox = running.join(1, room("blue"), &early);
     running.send_texts(1, &outbox, &["last words"]);
     running.send(Event::Shutdown);
-    let late_outbox = running.join(2, room("blue"), &late);
+    let late_outbox = running.join(2, room("red"), &late);
+    // As a client's thread does, before it reads the first message.
+    late_outbox.wait_until_idle();
     running.send_texts(2, &late_outbox, &["too late"]);
     let frames = early.frames(2);
     assert_eq!(frames[0], text("last words"));
     assert_eq!(frames[1].0, Opcode::Close);
     assert_eq!(late.frames(1)[0].0, Opcode::Close);
     late_outbox.wait_until_idle();
-    assert_eq!(late.frames(1).len(), 1);
+    running.send_texts(1, &outbox, &["too late"]);
+    outbox.wait_until_idle();
+    assert_eq!((early.frames(2).len(), late.frames(1).len()), (2, 1));
     assert_eq!(outbox.close_info().0, Some(CloseCode::GOING_AWAY));
     running.end();
 }

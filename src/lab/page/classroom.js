@@ -28,10 +28,13 @@ export function afterMessage({ me, members }, message) {
   }
 }
 
-/** Returns the name of the member who speaks, as the page shows it; empty if the message is not speech. */
-export function speakerIn({ type, from, to }) {
-  if (type === "said") return from;
-  return type === "whispered" ? `${from} whispers to ${to}` : "";
+/**
+ * Returns who speaks, and for a whisper to whom; `null` if the message is not speech. The page must not put the two
+ * names into a sentence, because a name may contain words such as "whispers to".
+ */
+export function speechIn({ type, from, to, text }) {
+  if (type === "said") return { from, to: "", text };
+  return type === "whispered" ? { from, to, text } : null;
 }
 
 /** Makes the message that says `text` to one member, or to everyone if `to` is empty. */

@@ -1,5 +1,6 @@
 // The form that chooses where to connect. It writes the choice into the page's address.
 
+import { withoutSecret } from "./access.js";
 import { CLASSROOM } from "./classroom.js";
 import {
   choiceOf, codeFor, destinationFrom, roomNameProblem, subprotocolsIn, urlOf,
@@ -16,7 +17,7 @@ export class ConnectForm {
   /** The choice that the page has followed last. An address with another choice makes it connect again. */
   #followed = currentLink().choice;
 
-  /** `tab` is the mark in the URLs of this page's own connections; `onConnect` is called after each of them. */
+  /** `tab` is the secret in the URLs of this page's own connections; `onConnect` is called after each of them. */
   constructor(form, { connection, log, tab, onConnect }) {
     const find = finderIn(form);
     this.#find = find;
@@ -80,7 +81,7 @@ export class ConnectForm {
     this.#find("room-field").hidden = this.#find("room-path").disabled = path !== "room";
     this.#find("other-field").hidden = this.#find("other-url").disabled = path !== "other";
     this.#find("room-path").setCustomValidity(roomNameProblem(room));
-    this.#find("code").textContent = codeFor(this.#url(), subprotocolsIn(subprotocols));
+    this.#find("code").textContent = codeFor(withoutSecret(this.#url()), subprotocolsIn(subprotocols));
   }
 
   #connect() {

@@ -1,8 +1,12 @@
 // Writes the events of the connection into the list of events.
 
+import { withoutSecret } from "./access.js";
+
 /** Logs each event of `connection`. Call it before the views listen, because their rows belong after these. */
 export function logConnection(connection, log) {
-  connection.addEventListener("connecting", ({ detail }) => log.add("", "○ connecting", detail.url));
+  connection.addEventListener("connecting", ({ detail }) => {
+    log.add("", "○ connecting", withoutSecret(detail.url));
+  });
   connection.addEventListener("open", () => {
     const { protocol } = connection.socket;
     log.add("good", "● open", "", protocol ? `subprotocol ${protocol}` : "");

@@ -10,8 +10,8 @@ export function pathOf({ path, room }) {
 }
 
 /**
- * Returns the URL to connect to. A page cannot see the number that the server gives to its connection, so the URL
- * carries `tab`, by which the wire view recognizes the connection.
+ * Returns the URL to connect to. It carries the secret `tab`, by which the server knows that the connection belongs to
+ * this page: a page cannot set the headers of a WebSocket. Another server does not get the secret.
  */
 export function urlOf(destination, page, tab) {
   if (destination.path === "other") return destination.otherUrl.trim();

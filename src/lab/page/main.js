@@ -1,6 +1,7 @@
 // The lab page: every property and every event of the browser's WebSocket, as they change. This file makes
 // the parts of the page and connects them; each part gets the element that it lives in.
 
+import { describeAccess, tabSecret, takeTeacherSecret, withSecrets } from "./access.js";
 import { CloseForm } from "./close_form.js";
 import { ConnectForm } from "./connect_form.js";
 import { Connection } from "./connection.js";
@@ -20,9 +21,9 @@ import { WireView } from "./wire_view.js";
 
 const find = finderIn(document.body);
 
-// A page cannot see the number that the server gives to its connection. So the page puts this mark into its
-// URLs, and the wire view recognizes its own connections by it.
-const tab = Math.random().toString(36).slice(2, 8);
+const cleanAddress = takeTeacherSecret(location, sessionStorage);
+if (cleanAddress) history.replaceState(null, "", cleanAddress);
+const tab = tabSecret(sessionStorage);
 
 const connection = new Connection();
 const log = new EventLog(find("events"));
@@ -41,14 +42,11 @@ const closeForm = new CloseForm(find("close-form"), {
 });
 const facts = new SocketFacts(find("facts"), find("states"), connection);
 new Notice(find("notice"), { connection, onStop: () => connectForm.focus() });
-const wire = new WireView(find("wire"), tab);
+const wire = new WireView(find("wire"), showAccess);
 const tabs = new Tabs(find("views"), (view) => view === "wire" && wire.watch());
-setUpTools(find("tools"), {
-  ownConnection: () => wire.ownConnection(),
-  showWire(whose) {
-    tabs.show("wire");
-    if (whose) wire.showOf(whose);
-  },
+setUpTools(find("tools"), () => {
+  tabs.show("wire");
+  return wire.untilWatching();
 });
 setUpTextSize(find("sizes"));
 
@@ -57,7 +55,18 @@ function showState() {
 }
 for (const name of ["connecting", "open", "error", "close"]) connection.addEventListener(name, showState);
 
+/** Asks the server whose connections this page may see, and shows the answer. A restart can change it. */
+async function showAccess() {
+  const response = await fetch(withSecrets("/wire/access", sessionStorage)).catch(() => null);
+  if (!response?.ok) return;
+  const access = await response.json();
+  const sentence = describeAccess(access, sessionStorage.getItem("teacher") !== null);
+  wire.showAccess(access.sees_all, sentence);
+  room.showAccess(sentence);
+}
+
 connection.addEventListener("open", () => {
+  showAccess();
   const { protocol, url } = connection.socket;
   room.enter(roomIn(url), protocol);
 });

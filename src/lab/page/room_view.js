@@ -1,6 +1,6 @@
 // A room whose members have names: the view of the subprotocol classroom.v1.
 
-import { CLASSROOM, OUTSIDE, afterMessage, messageTo, parseMessage, speakerIn } from "./classroom.js";
+import { CLASSROOM, OUTSIDE, afterMessage, messageTo, parseMessage, speechIn } from "./classroom.js";
 import { element, finderIn } from "./dom.js";
 
 const MAX_ROWS = 200;
@@ -48,6 +48,11 @@ export class RoomView {
     else this.#find("my-name").focus();
   }
 
+  /** Says who sees the whispers on the wire view. */
+  showAccess(sentence) {
+    this.#find("room-access").textContent = `Wire view: ${sentence}`;
+  }
+
   /** Forgets the reader's name in this room, because the page connects anew. */
   forget() {
     this.#state = OUTSIDE;
@@ -66,8 +71,8 @@ export class RoomView {
     this.#state = afterMessage(this.#state, message);
     if (message.type === "welcome") this.#showJoined();
     if (message.type === "refused") this.#find("refusal").textContent = message.reason;
-    const speaker = speakerIn(message);
-    if (speaker) this.#addRow(speaker, message.text);
+    const speech = speechIn(message);
+    if (speech) this.#addRow(speech);
     this.#showMembers();
   }
 
@@ -80,10 +85,12 @@ export class RoomView {
     this.#isJoining = false;
   }
 
-  #addRow(speaker, text) {
+  #addRow({ from, to, text }) {
     const rows = this.#find("heard");
-    const row = element("li");
-    row.append(element("b", "", `${speaker}: `), text);
+    const row = element("li", to ? "whisper" : "");
+    row.append(memberName(from));
+    if (to) row.append(" ", element("span", "label", "whispers to"), " ", memberName(to));
+    row.append(": ", element("bdi", "", text));
     rows.append(row);
     while (rows.childElementCount > MAX_ROWS) rows.firstChild.remove();
     row.scrollIntoView({ block: "nearest" });
@@ -91,15 +98,25 @@ export class RoomView {
 
   #showMembers() {
     const { me, members } = this.#state;
-    const shown = members.map((name) => element("b", "", name === me ? `${name} (you)` : name));
+    const shown = members.map((name) => {
+      const member = element("span", "member");
+      member.append(memberName(name));
+      if (name === me) member.append(" ", element("span", "label", "you"));
+      return member;
+    });
     this.#find("members").replaceChildren(...shown);
-    const others = members.filter((name) => name !== me);
     const recipient = this.#find("whom");
     const chosen = recipient.value;
-    recipient.replaceChildren(
-      new Option("to everyone", ""),
-      ...others.map((name) => new Option(`to ${name}`, name)),
-    );
+    // In a group of their own, so that nobody whose name is "everyone" is taken for all.
+    const others = element("optgroup");
+    others.label = "whisper to";
+    others.append(...members.filter((name) => name !== me).map((name) => new Option(name, name)));
+    recipient.replaceChildren(new Option("to everyone", ""), others);
     recipient.value = members.includes(chosen) ? chosen : "";
   }
+}
+
+/** Makes an element for a name. Its writing direction does not change the order of what stands beside it. */
+function memberName(name) {
+  return element("bdi", "name", name);
 }

@@ -1,5 +1,6 @@
 // The properties of the browser's WebSocket, as they change.
 
+import { withoutSecret } from "./access.js";
 import { finderIn } from "./dom.js";
 
 const UNKNOWN = "–";
@@ -25,7 +26,7 @@ export class SocketFacts {
       else item.removeAttribute("aria-current");
     }
     const isOpen = readyState === WebSocket.OPEN;
-    this.#find("url").textContent = socket?.url ?? UNKNOWN;
+    this.#find("url").textContent = socket ? withoutSecret(socket.url) : UNKNOWN;
     this.#find("protocol").textContent = isOpen ? socket.protocol || '"" (none chosen)' : UNKNOWN;
     this.#find("extensions").textContent = isOpen ? socket.extensions || '"" (none)' : UNKNOWN;
     this.#find("binary-type").value = socket?.binaryType ?? "blob";

@@ -1,6 +1,7 @@
 // Tools for what a browser cannot do by itself. The server does the work, with the code that it also uses for
 // its clients.
 
+import { withSecrets } from "./access.js";
 import { definitionList, element, finderIn } from "./dom.js";
 import { acceptSteps, showParts } from "./event_view.js";
 import { refusalIn, shortenHex } from "./format.js";
@@ -9,26 +10,23 @@ import { refusalIn, shortenHex } from "./format.js";
 const MAX_TARGET = 8000;
 
 /**
- * Sets up all tools in `root`. `ownConnection()` waits for the number of this page's connection. `showWire()`
- * opens the wire view; `showWire("all")` also makes it show all connections.
+ * Sets up all tools in `root`. `showWire()` opens the wire view and waits until it sees what crosses the wire.
  */
-export function setUpTools(root, { ownConnection, showWire }) {
+export function setUpTools(root, showWire) {
   const find = finderIn(root);
-  setUpDemos(find, ownConnection, showWire);
+  setUpDemos(find, showWire);
   setUpViolations(find, showWire);
   setUpAcceptKey(find);
   setUpFrameBuilder(find);
   setUpExplain(find);
 }
 
-function setUpDemos(find, ownConnection, showWire) {
+function setUpDemos(find, showWire) {
   onSubmit(find("ask-form"), find("asked"), async (event) => {
     const what = event.submitter?.value ?? "ping";
-    showWire();
-    const connection = await ownConnection();
-    if (!connection) throw new Error("This page does not have a connection to this server.");
+    await showWire();
     const code = what === "close" ? `&code=${encodeURIComponent(find("ask-code").value)}` : "";
-    await call(`/wire/ask?client=${connection}&what=${what}${code}`, "POST");
+    await call(withSecrets(`/wire/ask?what=${what}${code}`, sessionStorage), "POST");
   });
 }
 
@@ -42,8 +40,10 @@ function setUpViolations(find, showWire) {
     });
   });
   onSubmit(find("break-form"), box, async () => {
-    showWire("all");
-    const outcome = await call(`/wire/break?rule=${encodeURIComponent(choice.value)}`, "POST");
+    await showWire();
+    // With the tab's secret, the raw client's connection belongs to this page, so that the page sees it.
+    const target = withSecrets(`/wire/break?rule=${encodeURIComponent(choice.value)}`, sessionStorage);
+    const outcome = await call(target, "POST");
     box.append(definitionList(outcomeRows(outcome)));
   });
 }

@@ -5,18 +5,13 @@ import { nameOf } from "./link.js";
 const MAX_EVENTS = 2000;
 
 export class WireEvents {
-  #tab;
   #max;
   #kept = [];
   #run = null;
-  /** The page's own connections, oldest first. */
-  #own = [];
   #isPaused = false;
   #waiting = [];
 
-  /** `tab` is the mark in the URLs of this page's own connections. */
-  constructor(tab, max = MAX_EVENTS) {
-    this.#tab = tab;
+  constructor(max = MAX_EVENTS) {
     this.#max = max;
   }
 
@@ -32,11 +27,6 @@ export class WireEvents {
   /** How many events have arrived during the pause. */
   get waiting() {
     return this.#waiting.length;
-  }
-
-  /** The number of this page's newest connection to the server that runs now. */
-  get ownConnection() {
-    return this.#own.findLast(({ run }) => run === this.#run)?.connection;
   }
 
   /** Takes an event from the server. Returns the events that the view has to add and to remove. */
@@ -55,9 +45,6 @@ export class WireEvents {
       if (this.#run) added.push({ kind: "restart", run: event.run, connection: 0, number: 0, seconds: 0 });
       this.#run = event.run;
     }
-    if (event.kind === "request" && event.line.includes(`tab=${this.#tab}`)) {
-      this.#own.push({ run: event.run, connection: event.connection });
-    }
     added.push(event);
     this.#kept.push(...added);
     return { added, dropped: this.#kept.splice(0, Math.max(0, this.#kept.length - this.#max)) };
@@ -68,10 +55,9 @@ export class WireEvents {
     return this.#kept.find((event) => nameOf(event) === name);
   }
 
-  /** Whether an event concerns this page's connections or the server as a whole. */
+  /** Whether an event concerns this page's connections, which the server marks, or the server as a whole. */
   isOwn(event) {
-    if (event.kind === "missed" || event.kind === "restart") return true;
-    return this.#own.some(({ run, connection }) => run === event.run && connection === event.connection);
+    return event.own === true || event.kind === "missed" || event.kind === "restart";
   }
 
   pause() {
@@ -84,7 +70,7 @@ export class WireEvents {
     return this.#waiting.splice(0);
   }
 
-  /** Forgets all events. The page's own connections stay known. */
+  /** Forgets all events. */
   clear() {
     this.#kept = [];
     this.#waiting = [];

@@ -3,6 +3,7 @@
 // The server has decoded everything already. This page only shows it. The events come as Server-Sent Events,
 // because a WebSocket that carried them would appear in the view itself.
 
+import { withSecrets } from "./access.js";
 import { finderIn } from "./dom.js";
 import { showEvent } from "./event_view.js";
 import { Ladder } from "./ladder.js";
@@ -11,8 +12,7 @@ import { WireEvents } from "./wire_events.js";
 import { labelOf } from "./wire_labels.js";
 import { WireSource } from "./wire_source.js";
 
-const WAIT_STEP = 100;
-const MAX_WAIT_STEPS = 20;
+const LONGEST_WAIT = 2000;
 
 export class WireView {
   #find;
@@ -20,15 +20,20 @@ export class WireView {
   #ladder;
   #events;
   #source = null;
+  #onOpen;
+  #noteFirstEvent;
+  /** Settles when the first event arrives, which shows that the server has this page on its list. */
+  #firstEvent = new Promise((resolve) => (this.#noteFirstEvent = resolve));
   /** The name of the event in the page's address, while that event has not arrived yet. */
   #wanted = "";
 
-  /** `tab` is the mark in the URLs of this page's own connections. */
-  constructor(root, tab) {
+  /** `onOpen` is called each time that the page begins to watch, also after a restart of the server. */
+  constructor(root, onOpen) {
     const find = finderIn(root);
     this.#find = find;
     this.#frame = find("frame");
-    this.#events = new WireEvents(tab);
+    this.#events = new WireEvents();
+    this.#onOpen = onOpen;
     this.#ladder = new Ladder(find("ladder"), {
       onSelect: (event) => this.#showSelected(event),
       onFollow: (follows) => find("wire-follow").setAttribute("aria-pressed", follows),
@@ -47,29 +52,28 @@ export class WireView {
   /** Starts to watch. */
   watch() {
     if (this.#source) return;
-    this.#source = new WireSource("/wire/events", {
+    this.#source = new WireSource(withSecrets("/wire/events", sessionStorage), {
       onEvent: (event) => this.#receive(event),
-      onState: (text) => this.#say(text),
+      onState: (text) => {
+        this.#say(text);
+        if (!text) this.#onOpen();
+      },
     });
     this.#source.open();
     window.addEventListener("pagehide", () => this.#source.close());
   }
 
-  /** The number of this page's newest connection. Waits up to two seconds for its handshake to arrive. */
-  async ownConnection() {
+  /** Starts to watch, and waits up to two seconds until this page sees what crosses the wire from now on. */
+  async untilWatching() {
     this.watch();
-    for (let n = 0; n < MAX_WAIT_STEPS && !this.#events.ownConnection; n += 1) {
-      await new Promise((done) => setTimeout(done, WAIT_STEP));
-    }
-    return this.#events.ownConnection;
+    await Promise.race([this.#firstEvent, new Promise((done) => setTimeout(done, LONGEST_WAIT))]);
   }
 
-  /** Shows the events of `mine`, this page's own connections, or of `all`. */
-  showOf(whose) {
-    const choice = this.#find("wire-whose");
-    if (choice.value === whose) return;
-    choice.value = whose;
-    this.#showAll();
+  /** Says whose connections this page sees, and offers those of everyone only if it does. */
+  showAccess(seesAll, sentence) {
+    this.#find("wire-access").textContent = sentence;
+    this.#find("wire-all").disabled = !seesAll;
+    if (!seesAll) this.#showOf("mine");
   }
 
   /** Selects the event of this name, or waits for it if it has not arrived yet. */
@@ -78,18 +82,27 @@ export class WireView {
     this.#wanted = event ? "" : name;
     this.#say(event ? "" : `Event ${shortName(name)} is not in the list of this page.`);
     if (!event) return;
-    if (!this.#ladder.has(event)) this.showOf("all");
+    if (!this.#ladder.has(event)) this.#showOf("all");
     this.#ladder.setFollows(false);
     this.#ladder.select(event);
   }
 
   #receive(event) {
+    this.#noteFirstEvent();
     const { added, dropped } = this.#events.receive(event);
     if (this.#events.isPaused) this.#showPause();
     for (const one of added) if (this.#isShown(one)) this.#ladder.add(one);
     for (const one of dropped) this.#ladder.remove(one);
     if (added.length > 0) this.#ladder.keepUp();
     if (added.some((one) => nameOf(one) === this.#wanted)) this.openLink(this.#wanted);
+  }
+
+  /** Shows the events of `mine`, this page's own connections, or of `all`. */
+  #showOf(whose) {
+    const choice = this.#find("wire-whose");
+    if (choice.value === whose) return;
+    choice.value = whose;
+    this.#showAll();
   }
 
   #isShown(event) {

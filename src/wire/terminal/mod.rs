@@ -40,6 +40,7 @@ mod tests {
     use crate::protocol::{Frame, Opcode};
     use crate::sys::ConnectionId;
     use crate::text::{COLUMNS, hex};
+    use crate::wire::Credentials;
     use crate::wire::explain::events_in;
     use crate::wire::head::HeadView;
 
@@ -60,7 +61,8 @@ mod tests {
     }
 
     fn event(what: WireEventKind) -> WireEvent {
-        WireEvent { connection: ConnectionId(7), number: 3, seconds: 1.5, gap: None, what }
+        let connection = ConnectionId(7);
+        WireEvent { connection, tab: None, number: 3, seconds: 1.5, gap: None, what }
     }
 
     #[test]
@@ -116,7 +118,10 @@ mod tests {
         ]);
         let head =
             format!("GET /{long} HTTP/1.1\r\nHost: {long}\r\nOrigin: {long}\r\nX: {hostile}");
-        events.push(event(WireEventKind::Request(HeadView::of(head.as_bytes()))));
+        events.push(event(WireEventKind::Request(HeadView::of(
+            head.as_bytes(),
+            Credentials::Hidden,
+        ))));
         let how = format!("the client closed with 1000 (normal closure) {long:?}");
         events.push(event(WireEventKind::End { how }));
         for event in events {
@@ -132,7 +137,10 @@ mod tests {
 
     #[test]
     fn an_event_of_a_connection_has_its_number_and_time() {
-        let head = HeadView::of(b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n");
+        let head = HeadView::of(
+            b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+            Credentials::Hidden,
+        );
         let mut request = event(WireEventKind::Request(head));
         request.gap = Some("what came before was not watched".to_owned());
         let expected = "\
@@ -150,7 +158,11 @@ conn 7  #3  1.500s  CLIENT -> SERVER  GET /echo HTTP/1.1
     #[test]
     fn a_refusal_shows_the_rule_that_the_request_broke() {
         let rule = BrokenRule { sentence: "the key is missing".to_owned(), section: "4.2.1" };
-        let head = HeadView::of_response(b"HTTP/1.1 400 Bad Request\r\n\r\n", Some(rule));
+        let head = HeadView::of_response(
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            Some(rule),
+            Credentials::Hidden,
+        );
         let text = full(&event(WireEventKind::Response(head)));
         assert!(text.ends_with("\n! the key is missing (RFC 6455 4.2.1)\n"), "{text}");
     }

@@ -2,6 +2,7 @@
 
 use chalkwire::Config;
 use chalkwire::connection::routes::{self, Route};
+use chalkwire::http::head_reader::HeadParser;
 use chalkwire::http::origin::Origins;
 use chalkwire::http::request::{HeadResult, parse_head};
 use chalkwire::http::response::Response;
@@ -10,9 +11,20 @@ use tungstenite::handshake::derive_accept_key;
 /// The limit of a request head in these tests: small, so that some inputs reach it.
 const MAX_HEAD: usize = 1024;
 
+/// A request head gets the same result when it comes byte by byte. What the parser puts off is decided at the end of the
+/// time.
+fn expect_same_however_cut(bytes: &[u8]) {
+    let at_once = parse_head(bytes, MAX_HEAD);
+    let mut parser = HeadParser::new(MAX_HEAD);
+    let bytewise = (1..=bytes.len()).find_map(|end| parser.take(&bytes[..end]));
+    let bytewise = bytewise.or_else(|| parse_head(bytes, MAX_HEAD));
+    assert_eq!(format!("{bytewise:?}"), format!("{at_once:?}"), "byte by byte, and at once");
+}
+
 /// A request head is read as soon as it is complete and not before, and the server answers every head
 /// with one line, or with what it asks for.
 pub fn head(bytes: &[u8]) {
+    expect_same_however_cut(bytes);
     let Some(HeadResult::Head(head, length)) = parse_head(bytes, MAX_HEAD) else {
         if let Some(HeadResult::Refused(refusal)) = parse_head(bytes, MAX_HEAD) {
             expect_one_line(&refusal.response());

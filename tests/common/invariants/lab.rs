@@ -1,8 +1,11 @@
 //! The lab API: queries in which a page asks the server to compute something.
 
+use chalkwire::config::WireFor;
 use chalkwire::http::request::{HeadResult, RequestHead, parse_head};
 use chalkwire::http::response::Response;
 use chalkwire::lab::api::{self, Endpoint};
+use chalkwire::lab::run_violation::ThisServer;
+use chalkwire::sys::Asker;
 use chalkwire::wire::explain::{bytes_in, masking_key_in};
 
 use super::head::expect_one_line;
@@ -39,7 +42,7 @@ pub fn lab(query: &[u8]) {
 
 /// None of the three endpoints looks at the asker or needs the dispatcher.
 fn answer(endpoint: Endpoint, head: &RequestHead) -> Response {
-    let nobody = ([127, 0, 0, 1], 1).into();
+    let server = ThisServer::at(([127, 0, 0, 1], 1).into());
     let (events, _) = crossbeam_channel::bounded(1);
-    api::answer(endpoint, head, [127, 0, 0, 1].into(), nobody, &events)
+    api::answer(endpoint, head, &Asker::default(), WireFor::Own, &server, &events)
 }
