@@ -240,6 +240,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri a minute")]
     fn a_refusal_is_short_however_long_the_message_is() {
         let mut room = blue_with_ana_and_ben();
         let long = "\x7f".repeat(4_000);

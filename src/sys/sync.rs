@@ -26,6 +26,7 @@ pub(crate) fn wait_until_unlocked<T>(mutex: &Mutex<T>) {
 
 /// The same for loom, except that a model can leave out a part, to show that it then fails.
 #[cfg(loom)]
+#[cfg_attr(not(test), allow(dead_code))] // Only the models leave something out.
 pub(crate) mod modelled {
     use std::cell::Cell;
     use std::sync::PoisonError;

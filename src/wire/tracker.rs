@@ -428,6 +428,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri a minute")]
     fn the_number_of_connections_has_a_limit() {
         let mut test = Test::new();
         let ping = || {
