@@ -252,6 +252,9 @@ pub(crate) const LONG_FRAGMENT: usize = 1024 * 1024;
 /// Bytes that one look at a watcher's socket discards. A page has nothing to send after its request.
 pub(crate) const WATCHER_READ: usize = 4 * 1024;
 
+/// How long tungstenite keeps the buffer of a large message, for a client that sends one after the other.
+pub(crate) const LARGE_BUFFER_KEPT: Duration = Duration::from_secs(1);
+
 /// Bytes that one read asks of the socket while a client sends so fast that it fills [`READ_BUFFER`].
 pub(crate) const READ_AHEAD: usize = 128 * 1024;
 
@@ -330,8 +333,9 @@ pub(crate) const SNAPSHOT_PAUSE: u32 = 20;
 /// at all clients, and they need a moment to let go.
 pub(crate) const SHED_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Bytes that a client must at least owe to lose them when memory is short. Clients that owe less are not the reason.
-pub(crate) const SHED_AT_LEAST: usize = 16 * 1024;
+/// The time that the end of one connection may take when the server stops: its thread wakes up, says in the log how the
+/// connection ended, and ends.
+pub(crate) const TIME_TO_END: Duration = Duration::from_micros(400);
 
 /// Bytes for all messages on a system that does not say how much memory it has.
 pub(crate) const MESSAGE_MEMORY: usize = 1024 * 1024 * 1024;

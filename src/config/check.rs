@@ -20,6 +20,13 @@ pub enum ConfigError {
         /// The numbers that the setting takes.
         range: RangeInclusive<usize>,
     },
+    /// All messages together may not take as much memory as one.
+    MemoryBelowMessage {
+        /// Bytes for all messages.
+        memory: usize,
+        /// Bytes of the longest message.
+        message: usize,
+    },
     /// A time outside [`SHORTEST`] to [`LONGEST`].
     Time {
         /// The flag of the setting.
@@ -51,6 +58,9 @@ const MESSAGE: RangeInclusive<usize> = 125..=1024 * 1024 * 1024;
 /// Bytes of all messages together. With less, a few clients that echo would already owe too much.
 const MEMORY: RangeInclusive<usize> = 1024 * 1024..=usize::MAX;
 
+/// Bytes of a backlog. With 0, a client may have one message outstanding.
+const BACKLOG: RangeInclusive<usize> = 0..=1024 * 1024 * 1024;
+
 impl Config {
     /// Checks that a server with these settings can serve its clients.
     /// [`Server::bind`](crate::Server::bind) calls this as well.
@@ -65,11 +75,15 @@ impl Config {
             ("--max-head", self.max_head, HEAD),
             ("--max-message", self.max_message, MESSAGE),
             ("--max-fragments", fragments, 1..=usize::MAX),
+            ("--max-backlog", self.max_backlog, BACKLOG),
             ("--max-memory", self.max_memory.unwrap_or(*MEMORY.start()), MEMORY),
         ] {
             if !range.contains(&given) {
                 return Err(ConfigError::Number { flag, given, range });
             }
+        }
+        if let Some(memory) = self.max_memory.filter(|memory| *memory < self.max_message) {
+            return Err(ConfigError::MemoryBelowMessage { memory, message: self.max_message });
         }
         for (flag, given) in [
             ("--handshake-timeout", Some(self.handshake_timeout)),
@@ -111,6 +125,10 @@ impl fmt::Display for ConfigError {
             ConfigError::Number { flag, given, range } => {
                 write!(f, "{flag} must be at most {}, not {given}", range.end())
             }
+            ConfigError::MemoryBelowMessage { memory, message } => write!(
+                f,
+                "--max-memory must be at least --max-message, which is {message}, not {memory}"
+            ),
             ConfigError::Time { flag, given } => {
                 let (least, most) = (SHORTEST.as_secs_f64(), LONGEST.as_secs());
                 write!(f, "{flag} must be {least} to {most} seconds, not {}", given.as_secs_f64())
@@ -164,6 +182,16 @@ mod tests {
         assert_eq!(no_fragments.as_deref(), Some("--max-fragments must be at least 1, not 0"));
         let no_memory = sentence(|config| config.max_memory = Some(0));
         assert_eq!(no_memory.as_deref(), Some("--max-memory must be at least 1048576, not 0"));
+        let less_than_a_message = sentence(|config| config.max_memory = Some(16_777_215));
+        assert_eq!(
+            less_than_a_message.as_deref(),
+            Some("--max-memory must be at least --max-message, which is 16777216, not 16777215")
+        );
+        let huge = sentence(|config| config.max_backlog = (1 << 30) + 1);
+        assert_eq!(
+            huge.as_deref(),
+            Some("--max-backlog must be at most 1073741824, not 1073741825")
+        );
     }
 
     #[test]

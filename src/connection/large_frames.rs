@@ -10,11 +10,12 @@
 //!   tungstenite joins them again, and its memory grows with the bytes that have come. A message in one
 //!   frame gets fragments of [`LONG_FRAGMENT`], because joining costs a copy: a 1 MiB echo with fragments
 //!   of 16 KiB took 1.2 times the processor time.
-//! - It stops behind the last byte of a message in one frame. Then tungstenite's buffer is empty, and the
-//!   session can replace it by a small one. In a message of several frames it cannot stop, so these frames
-//!   get fragments of [`LARGE_FRAME`], for which no large buffer is needed.
+//! - It stops behind the last byte of a message in one frame. Then tungstenite's buffer is empty. When no
+//!   large frame follows within [`LARGE_BUFFER_KEPT`](crate::config::LARGE_BUFFER_KEPT), the session replaces
+//!   the buffer by a small one. In a message of several frames the stream cannot stop, so these frames get
+//!   fragments of [`LARGE_FRAME`], for which no large buffer is needed.
 
-use crate::config::{LARGE_FRAME, LONG_FRAGMENT};
+use crate::config::{LARGE_FRAME, LONG_FRAGMENT, READ_BUFFER};
 use crate::protocol::{FrameHeader, LengthForm, Opcode};
 
 /// The large frame that is being handed over, if there is one.
@@ -52,9 +53,31 @@ impl LargeFrames {
         header.payload_length > LARGE_FRAME as u64
     }
 
-    /// Begins a large frame. `payload` came in the same read as its header.
+    /// Whether a large frame may have begun in the last read, of whose last frame `left` bytes of payload are
+    /// missing. A read brings at most [`READ_BUFFER`] bytes.
+    #[inline]
+    pub(super) fn may_begin(&self, left: Option<u64>) -> bool {
+        left > Some((LARGE_FRAME - READ_BUFFER) as u64) && self.current.is_none()
+    }
+
+    /// Looks for a large frame in `bytes`, which begin with `left_before` bytes of payload of an earlier frame,
+    /// and begins it. Returns the number of bytes in front of it.
     #[cold]
-    pub(super) fn begin(&mut self, header: &FrameHeader, payload: &[u8]) {
+    pub(super) fn find(&mut self, bytes: &[u8], left_before: Option<u64>) -> Option<usize> {
+        let mut at = usize::try_from(left_before.unwrap_or(0)).ok()?;
+        loop {
+            let (header, length) = FrameHeader::decode(bytes.get(at..)?)?;
+            let payload = at + length;
+            if LargeFrames::is_large(&header) {
+                self.begin(&header, bytes.get(payload..)?);
+                return Some(at);
+            }
+            at = payload + usize::try_from(header.payload_length).ok()?;
+        }
+    }
+
+    /// Begins a large frame. `payload` came in the same read as its header.
+    fn begin(&mut self, header: &FrameHeader, payload: &[u8]) {
         self.payload = payload.to_vec();
         self.current =
             Some(LargeFrame { header: *header, left: header.payload_length, left_in_fragment: 0 });
@@ -91,8 +114,13 @@ impl LargeFrames {
         }
     }
 
-    /// Whether the last byte of a large message has been handed over since the last call, and nothing of the
-    /// next frame.
+    /// Whether the last byte of a large message has been handed over, and nothing of the next frame.
+    #[inline]
+    pub(super) fn has_large_message(&self) -> bool {
+        self.message_has_passed
+    }
+
+    /// Returns the same, and false from then on.
     pub(super) fn take_large_message(&mut self) -> bool {
         std::mem::take(&mut self.message_has_passed)
     }

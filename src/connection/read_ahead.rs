@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::config::{READ_AHEAD, READ_BUFFER};
+use crate::protocol::FrameHeader;
 
 /// Bytes that were read from the socket before tungstenite asked for them.
 ///
@@ -29,6 +30,37 @@ impl ReadAhead {
         self.bytes.capacity()
     }
 
+    /// Whether nothing has been read ahead.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unread.is_empty()
+    }
+
+    /// Reads ahead with `read`, while nothing is there. After an error or at the end of the stream there is
+    /// still nothing.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(super) fn fill(
+        &mut self,
+        mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        self.bytes.resize(READ_AHEAD, 0);
+        let result = read(&mut self.bytes);
+        let count = *result.as_ref().unwrap_or(&0);
+        self.busy = count > READ_BUFFER;
+        self.unread = 0..count;
+        if count == 0 {
+            self.bytes = Vec::new();
+        }
+        result.map(drop)
+    }
+
+    /// Whether the bytes read ahead start with a frame header that `matches`.
+    pub(super) fn starts_with(&self, matches: impl FnOnce(&FrameHeader) -> bool) -> bool {
+        let unread = &self.bytes[self.unread.clone()];
+        FrameHeader::decode(unread).is_some_and(|(header, _)| matches(&header))
+    }
+
     /// Fills `buffer` with the next bytes, and calls `read` on the socket only when there are none.
     /// Returns how many bytes there are; 0 is the end of the stream.
     ///
@@ -40,10 +72,7 @@ impl ReadAhead {
         mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if self.unread.is_empty() && self.busy {
-            self.bytes.resize(READ_AHEAD, 0);
-            let count = read(&mut self.bytes)?;
-            self.busy = count > READ_BUFFER;
-            self.unread = 0..count;
+            self.fill(&mut read)?;
         }
         if self.unread.is_empty() {
             self.bytes = Vec::new();

@@ -127,6 +127,11 @@ impl Registry {
         }
     }
 
+    /// The number of connections.
+    pub fn open(&self) -> usize {
+        lock(&self.state).open.len()
+    }
+
     /// Waits until all connections have ended, or until `deadline`.
     pub fn wait_until_none(&self, deadline: Instant) {
         let mut state = lock(&self.state);

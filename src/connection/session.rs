@@ -68,7 +68,7 @@ impl Session {
         self.join();
         let ending = loop {
             match read_messages(&mut self.websocket, &self.service) {
-                Pause::LargeMessage => self = self.with_new_buffer(),
+                Pause::UselessBuffer => self = self.with_new_buffer(),
                 Pause::Ended(ending) => break ending,
             }
         };
@@ -179,8 +179,8 @@ fn how_it_ended(
 
 /// The reason why the thread stops reading messages.
 enum Pause {
-    /// A large message has come. The session can give memory back now.
-    LargeMessage,
+    /// A large message has come, and no other follows. The session can give memory back now.
+    UselessBuffer,
     /// There are no more messages.
     Ended(Ending),
 }
@@ -195,7 +195,7 @@ enum Ending {
     Lost,
 }
 
-/// Reads messages until there are no more, or until behind a large one. The thread waits inside `read`,
+/// Reads messages until there are no more, or until tungstenite's buffer is too large. The thread waits inside `read`,
 /// which first hands the messages so far to the dispatcher.
 fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service) -> Pause {
     let client: ConnectionId = websocket.get_ref().id();
@@ -220,6 +220,7 @@ fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service
             }
             // tungstenite answers a Ping by itself, and never returns a bare frame.
             Ok(Message::Ping(_) | Message::Frame(_)) => continue,
+            Err(_) if websocket.get_mut().take_useless_buffer() => return Pause::UselessBuffer,
             Err(error) => return Pause::Ended(ending_of(error, websocket.get_mut())),
         };
         if !websocket.get_ref().is_answered() {
@@ -242,9 +243,6 @@ fn read_messages(websocket: &mut WebSocket<Box<ClientStream>>, service: &Service
         if in_classroom {
             // One at a time, so that other clients are served between two of them.
             stream.hand_over_and_wait();
-        }
-        if stream.take_large_message() {
-            return Pause::LargeMessage;
         }
     }
 }
@@ -325,7 +323,7 @@ mod tests {
         let pause = loop {
             match read_messages(&mut websocket, &service) {
                 // As `with_new_buffer` does: bytes in the old buffer would be lost.
-                Pause::LargeMessage => {
+                Pause::UselessBuffer => {
                     let stream = websocket.into_inner();
                     websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
                 }

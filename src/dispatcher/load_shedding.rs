@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::client::Clients;
 use super::stats::Counters;
-use crate::config::{SHED_AT_LEAST, SHED_INTERVAL};
+use crate::config::SHED_INTERVAL;
 use crate::outbox::AbortReason;
 use crate::sys::ConnectionId;
 use crate::sys::message_memory::MessageMemory;
@@ -49,7 +49,7 @@ impl LoadShedding {
                     client.outbox.abort(AbortReason::OutOfMemory);
                 }
                 leaving += client.outbox.debt();
-            } else if client.outbox.debt() >= SHED_AT_LEAST {
+            } else if client.outbox.debt() > 0 {
                 debtors.push((client.outbox.debt(), *id));
             }
         }

@@ -17,36 +17,54 @@ use crate::sys::message_memory::MessageMemory;
 /// too: a flood of two-byte Pongs has to reach the limit as well.
 #[derive(Debug)]
 pub struct Backlog {
-    pieces: VecDeque<(Bytes, Cause)>,
+    pieces: VecDeque<Piece>,
     /// The cost in bytes of the pieces that other clients caused.
     others_unsent: usize,
+    /// Bytes of memory that the pieces keep.
+    kept: usize,
     memory: Arc<MessageMemory>,
     /// Bytes for which the backlog has charged the memory. The bytes that other clients caused are in
-    /// many backlogs and count once, at their sender; each backlog counts only their overhead.
+    /// many backlogs and [count once](MessageMemory::hold); each backlog counts only their overhead.
     charged: usize,
+}
+
+#[derive(Debug)]
+struct Piece {
+    /// The part that is unsent.
+    unsent: Bytes,
+    cause: Cause,
+    /// Bytes of memory that it keeps: all that it had at first, until its last byte has left.
+    kept: usize,
+}
+
+impl Piece {
+    /// What the backlog charges for the piece.
+    fn charge(&self) -> usize {
+        match self.cause {
+            Cause::Own => self.kept,
+            Cause::Others => MESSAGE_OVERHEAD,
+        }
+    }
 }
 
 impl Backlog {
     /// Creates an empty backlog, which counts what it takes in `memory`.
     pub fn new(memory: Arc<MessageMemory>) -> Backlog {
-        Backlog { pieces: VecDeque::new(), others_unsent: 0, memory, charged: 0 }
+        Backlog { pieces: VecDeque::new(), others_unsent: 0, kept: 0, memory, charged: 0 }
     }
 
     /// Removes everything.
     pub fn clear(&mut self) {
         self.pieces = VecDeque::new();
         self.others_unsent = 0;
-        self.release(self.charged);
+        self.kept = 0;
+        self.memory.release(std::mem::take(&mut self.charged));
     }
 
-    fn charge(&mut self, bytes: usize) {
-        self.charged += bytes;
-        self.memory.charge(bytes);
-    }
-
-    fn release(&mut self, bytes: usize) {
-        self.charged -= bytes;
-        self.memory.release(bytes);
+    /// Bytes of memory that the backlog keeps from being free. What waits for several clients is kept by
+    /// each of them.
+    pub fn kept(&self) -> usize {
+        self.kept
     }
 
     /// Whether nothing is unsent.
@@ -62,24 +80,23 @@ impl Backlog {
     /// Adds all of `pieces` but the first `sent` bytes. Returns the cost of what was added, if the
     /// client itself caused it, and 0 otherwise.
     pub fn add(&mut self, pieces: &[Bytes], mut sent: usize, cause: Cause) -> usize {
-        let (mut cost, mut overhead) = (0, 0);
+        let mut cost = 0;
         for piece in pieces {
             let gone = sent.min(piece.len());
             sent -= gone;
             if gone < piece.len() {
-                let rest = piece.slice(gone..);
-                cost += rest.len() + MESSAGE_OVERHEAD;
-                overhead += MESSAGE_OVERHEAD;
-                self.pieces.push_back((rest, cause));
+                let unsent = piece.slice(gone..);
+                cost += unsent.len() + MESSAGE_OVERHEAD;
+                let piece = Piece { unsent, cause, kept: piece.len() + MESSAGE_OVERHEAD };
+                self.kept += piece.kept;
+                self.charged += piece.charge();
+                self.memory.charge(piece.charge());
+                self.pieces.push_back(piece);
             }
         }
         match cause {
-            Cause::Own => {
-                self.charge(cost);
-                cost
-            }
+            Cause::Own => cost,
             Cause::Others => {
-                self.charge(overhead);
                 self.others_unsent += cost;
                 0
             }
@@ -89,35 +106,31 @@ impl Backlog {
     /// Puts the pieces that have to leave next into `batch`, as many as one write takes.
     pub fn copy_front(&self, batch: &mut Vec<Bytes>) {
         batch.clear();
-        batch.extend(self.pieces.iter().take(MAX_PIECES).map(|(piece, _)| piece.clone()));
+        batch.extend(self.pieces.iter().take(MAX_PIECES).map(|piece| piece.unsent.clone()));
     }
 
     /// Removes the first `sent` bytes, which have left. Returns the cost of those among them that
     /// the client itself caused.
     pub fn remove(&mut self, mut sent: usize) -> usize {
-        let (mut own, mut released) = (0, 0);
-        while let Some((piece, cause)) = self.pieces.front_mut() {
-            let gone = sent.min(piece.len());
-            let is_complete = gone == piece.len();
-            let overhead = if is_complete { MESSAGE_OVERHEAD } else { 0 };
-            match cause {
-                Cause::Own => {
-                    own += gone + overhead;
-                    released += gone + overhead;
-                }
-                Cause::Others => {
-                    self.others_unsent -= gone + overhead;
-                    released += overhead;
-                }
+        let mut own = 0;
+        while let Some(piece) = self.pieces.front_mut() {
+            let gone = sent.min(piece.unsent.len());
+            let is_complete = gone == piece.unsent.len();
+            let cost = if is_complete { gone + MESSAGE_OVERHEAD } else { gone };
+            match piece.cause {
+                Cause::Own => own += cost,
+                Cause::Others => self.others_unsent -= cost,
             }
-            piece.advance(gone);
+            piece.unsent.advance(gone);
             sent -= gone;
             if !is_complete {
                 break;
             }
+            self.kept -= piece.kept;
+            self.charged -= piece.charge();
+            self.memory.release(piece.charge());
             self.pieces.pop_front();
         }
-        self.release(released);
         own
     }
 }
@@ -160,7 +173,10 @@ mod tests {
             assert_eq!(own, 7 + 7 + 2 * MESSAGE_OVERHEAD);
             assert_eq!(backlog.add(&[bytes(5, 3)], 0, Cause::Others), 0);
             assert_eq!(backlog.others_unsent(), 5 + MESSAGE_OVERHEAD);
-            assert_eq!(memory.used(), own + MESSAGE_OVERHEAD, "5 bytes count at their sender");
+            // The 3 bytes that have left are in memory for as long as the rest of their piece. The 5 bytes
+            // count at their sender.
+            assert_eq!(memory.used(), 10 + 7 + 3 * MESSAGE_OVERHEAD);
+            assert_eq!(backlog.kept(), 10 + 7 + 5 + 3 * MESSAGE_OVERHEAD);
             let mut removed = 0;
             let mut left = 7 + 7 + 5;
             while left > 0 {
@@ -171,7 +187,7 @@ mod tests {
             }
             assert!(backlog.is_empty());
             assert_eq!((removed, backlog.others_unsent()), (own, 0), "in steps of {step}");
-            assert_eq!(memory.used(), 0);
+            assert_eq!((memory.used(), backlog.kept()), (0, 0));
         }
     }
 
@@ -184,7 +200,7 @@ mod tests {
             let mut backlog = Backlog::new(Arc::clone(&memory));
             backlog.add(&[bytes(10, 1)], 3, Cause::Own);
             backlog.add(&[bytes(10, 2)], 0, Cause::Others);
-            assert_eq!(memory.used(), 7 + 2 * MESSAGE_OVERHEAD);
+            assert_eq!(memory.used(), 10 + 2 * MESSAGE_OVERHEAD);
             end(&mut backlog);
             drop(backlog);
             assert_eq!(memory.used(), 0);

@@ -300,7 +300,7 @@ impl Outbox {
     /// that waits for several clients counts for each of them.
     pub fn debt(&self) -> usize {
         let under_way = self.under_way.load(Ordering::Relaxed);
-        under_way + self.flow_control.outstanding() + lock(&self.state).backlog.others_unsent()
+        under_way + self.flow_control.in_flight() + lock(&self.state).backlog.kept()
     }
 
     /// Waits while the client does not read its own answers and they have reached the limit, or

@@ -28,7 +28,7 @@ pub struct FrameRules {
     open_message: Option<OpenMessage>,
     /// The body so far of a Close frame, the only payload that the rules look at.
     close: Option<CloseBody>,
-    /// Bytes of payload that the current message has announced. 0 behind its last frame.
+    /// Bytes of payload that the current message has announced, or the last one if none has begun since.
     announced: u64,
     max_message: usize,
     max_fragments: u32,
@@ -76,8 +76,7 @@ impl FrameValidator {
     }
 
     /// Checks the next bytes of the stream, however they were cut, and shows `observe` each part of a
-    /// frame, with the number of bytes up to its end. Of a faulty frame, `observe` sees the parts up to
-    /// the fault, but not the end.
+    /// frame. Of a faulty frame, `observe` sees the parts up to the fault, but not the end.
     ///
     /// # Errors
     /// The first frame that breaks a rule. The bytes behind it cannot be trusted, so nobody reads them.
@@ -85,7 +84,7 @@ impl FrameValidator {
     pub fn advance(
         &mut self,
         bytes: &[u8],
-        mut observe: impl FnMut(FramePart<'_>, usize),
+        mut observe: impl FnMut(FramePart<'_>),
     ) -> Result<(), FaultAt> {
         // A frame that started before these bytes has nothing valid in front of it here.
         let mut valid = 0;
@@ -95,7 +94,7 @@ impl FrameValidator {
             *frame += u64::from(matches!(part, FramePart::Header(_)));
             let checked = rules.check(part);
             if checked.is_ok() || !is_end {
-                observe(part, end);
+                observe(part);
             }
             checked.map_err(|fault| FaultAt { valid, parsed: end, frame: *frame, fault })?;
             if is_end {
@@ -110,9 +109,18 @@ impl FrameValidator {
     /// Bytes of payload that have come of a message whose last byte has not.
     #[inline]
     pub fn bytes_under_way(&self) -> usize {
-        // A control frame between two fragments makes this a few bytes less.
-        let missing = self.parser.payload_left().unwrap_or(0);
+        let missing = match (self.parser.payload_left(), &self.rules.open_message) {
+            (None, None) => return 0,
+            // A control frame between two fragments makes this a few bytes less.
+            (left, _) => left.unwrap_or(0),
+        };
         usize::try_from(self.rules.announced.saturating_sub(missing)).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of the current frame's payload that have not arrived. `None` inside a header and between frames.
+    #[inline]
+    pub fn payload_left(&self) -> Option<u64> {
+        self.parser.payload_left()
     }
 
     /// The place in the stream at which this side stops to read for another reason than a broken rule.
@@ -157,6 +165,9 @@ impl FrameRules {
     fn check_header(&mut self, header: &FrameHeader) -> Result<(), Fault> {
         header.check()?;
         if header.opcode.is_control() {
+            if self.open_message.is_none() {
+                self.announced = 0;
+            }
             let masking_key = header.masking_key.filter(|_| header.opcode == Opcode::Close);
             self.close =
                 masking_key.map(|masking_key| CloseBody { masking_key, masked: Vec::new() });
@@ -184,9 +195,6 @@ impl FrameRules {
     /// Checks the body of a Close when its frame is complete (RFC 6455 section 5.5.1).
     #[inline]
     fn check_end(&mut self) -> Result<(), Fault> {
-        if self.open_message.is_none() {
-            self.announced = 0;
-        }
         match self.close.take() {
             None => Ok(()),
             Some(CloseBody { masking_key, masked: mut body }) => {
@@ -223,7 +231,7 @@ mod tests {
         let counts: Vec<usize> = stream
             .iter()
             .map(|byte| {
-                validator.advance(&[*byte], |_, _| {}).expect("valid");
+                validator.advance(&[*byte], |_| {}).expect("valid");
                 validator.bytes_under_way()
             })
             .collect();
@@ -260,7 +268,7 @@ mod tests {
     fn fault_in(stream: &[u8], size: usize) -> Option<(FaultAt, usize)> {
         let mut validator = validator();
         stream.chunks(size).enumerate().find_map(|(n, piece)| {
-            let fault = validator.advance(piece, |_, _| {}).err()?;
+            let fault = validator.advance(piece, |_| {}).err()?;
             let passed = n * size + fault.valid;
             Some((fault, passed))
         })
@@ -272,7 +280,7 @@ mod tests {
         for size in 1..=stream.len() {
             let mut validator = validator();
             for piece in stream.chunks(size) {
-                assert_eq!(validator.advance(piece, |_, _| {}), Ok(()), "in pieces of {size}");
+                assert_eq!(validator.advance(piece, |_| {}), Ok(()), "in pieces of {size}");
             }
             assert_eq!(validator.frame, 5);
         }
@@ -298,7 +306,7 @@ mod tests {
         let mut stream = fragment(Opcode::Binary, true, b"x");
         stream.extend(fragment(Opcode::Continuation, true, b"nothing to continue"));
         let mut seen = Vec::new();
-        let observe = |part: FramePart<'_>, _| match part {
+        let observe = |part: FramePart<'_>| match part {
             FramePart::Header(header) => seen.push(header.opcode.to_string()),
             FramePart::Payload(piece) => seen.push(format!("payload {piece:?}")),
             FramePart::End => seen.push("end".to_owned()),
@@ -311,7 +319,7 @@ mod tests {
     fn a_frame_may_break_the_rules_for_its_message() {
         let fault_in = |frames: &[&[u8]], max_message, max_fragments| {
             let mut validator = FrameValidator::new(max_message, max_fragments);
-            validator.advance(&frames.concat(), |_, _| {}).expect_err("a fault").fault
+            validator.advance(&frames.concat(), |_| {}).expect_err("a fault").fault
         };
         let first = &*fragment(Opcode::Text, false, b"abc");
         let more = &*fragment(Opcode::Continuation, false, b"abc");
@@ -350,15 +358,14 @@ mod tests {
     #[test]
     fn a_frame_behind_an_empty_close_is_not_its_body() {
         let frames = [fragment(Opcode::Close, true, b""), fragment(Opcode::Text, true, b"x")];
-        assert_eq!(validator().advance(&frames.concat(), |_, _| {}), Ok(()));
+        assert_eq!(validator().advance(&frames.concat(), |_| {}), Ok(()));
     }
 
     #[test]
     fn a_length_of_2_to_the_60_is_refused_by_its_header() {
         let mut bytes = Vec::new();
         FrameHeader::new(Opcode::Binary, KEY, 1 << 60).encode(&mut bytes);
-        let fault =
-            FrameValidator::new(1 << 24, 9).advance(&bytes, |_, _| {}).expect_err("too big");
+        let fault = FrameValidator::new(1 << 24, 9).advance(&bytes, |_| {}).expect_err("too big");
         let expected =
             FaultAt { valid: 0, parsed: 14, frame: 1, fault: Fault::MessageTooBig(1 << 24) };
         assert_eq!(fault, expected);

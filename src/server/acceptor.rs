@@ -5,13 +5,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 use super::addresses::Addresses;
 use super::refuser::Refused;
-use crate::config::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN};
+use crate::config::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, TIME_TO_END};
 use crate::connection::registry::{Evicted, Registry};
 use crate::connection::shared::Shared;
 use crate::connection::{self, Accepted};
@@ -114,12 +114,19 @@ impl Acceptor {
     pub(super) fn end_all(&self) {
         let _ = self.shared.events.send(Event::Shutdown);
         self.shared.watch_list.stop();
-        // The last tenth of the time is for the threads to end.
-        let deadline = Instant::now() + self.shared.config.close_timeout.mul_f32(0.9);
         self.registry.end_handshakes();
+        let close_timeout = self.shared.config.close_timeout;
+        let deadline = Instant::now() + time_for_clients(close_timeout, self.registry.open());
         self.registry.wait_until_none(deadline);
         self.registry.abort_all();
     }
+}
+
+/// The part of the close timeout that clients have to answer their Close. The rest is for the threads of
+/// `connections` to end: a tenth of the time at least, and three fifths at most.
+fn time_for_clients(close_timeout: Duration, connections: usize) -> Duration {
+    let to_end = TIME_TO_END.saturating_mul(u32::try_from(connections).unwrap_or(u32::MAX));
+    close_timeout - to_end.clamp(close_timeout / 10, close_timeout * 3 / 5)
 }
 
 #[cfg(test)]
@@ -158,6 +165,13 @@ mod tests {
             stack: CLIENT_STACK,
         };
         (acceptor, to_refuse)
+    }
+
+    #[test]
+    fn the_more_connections_there_are_the_earlier_their_threads_begin_to_end() {
+        let times = [0, 1_000, 5_000, 100_000]
+            .map(|connections| time_for_clients(Duration::from_secs(5), connections));
+        assert_eq!(times, [4_500, 4_500, 3_000, 2_000].map(Duration::from_millis));
     }
 
     #[test]

@@ -123,7 +123,9 @@ impl Server {
         if let Some(line) = sizing::fit(&mut config, &capacity) {
             log::warn!("{line}");
         }
-        let max_memory = config.max_memory.unwrap_or_else(|| quarter_of_memory(&capacity));
+        let max_memory = config
+            .max_memory
+            .unwrap_or_else(|| quarter_of_memory(&capacity).max(config.max_message));
         let (sender, events) = bounded(EVENTS_WAITING);
         let (tap, crossings) = Tap::new();
         let (watch_list, watch_requests) = WatchList::new();

@@ -7,7 +7,7 @@ use chalkwire::Config;
 use chalkwire::protocol::{Frame, FrameHeader, Opcode};
 
 use super::common::program::Serving;
-use super::common::{Raw, handshake, serve, wait_until};
+use super::common::{Raw, Running, handshake, serve, wait_until};
 
 const KEY: [u8; 4] = [1, 2, 3, 4];
 const MIB: usize = 1024 * 1024;
@@ -35,45 +35,95 @@ fn status_bytes(server: &Serving, name: &str) -> usize {
     kibibytes.parse::<usize>().expect("a number") * 1024
 }
 
+/// A server whose messages may take `limit` bytes of memory.
+fn serve_with_memory(limit: usize, config: Config) -> Running {
+    let max_message = limit.min(config.max_message);
+    serve(Config { max_memory: Some(limit), max_message, ..config })
+}
+
 #[test]
 fn the_largest_debtor_gets_close_1013_and_the_others_notice_nothing() {
-    let limit = 4 * MIB;
-    let server = serve(Config { max_memory: Some(limit), ..Config::default() });
+    let server = serve_with_memory(8 * MIB, Config::default());
     let mut healthy = server.connect("/echo");
     let mut small = server.connect("/echo");
-    begin_message(&mut small, 2 * MIB, MIB);
+    begin_message(&mut small, 4 * MIB, 2 * MIB);
     assert_echo(&mut healthy, "before");
     let mut large = server.connect("/echo");
-    begin_message(&mut large, 8 * MIB, 7 * MIB / 2);
+    begin_message(&mut large, 8 * MIB, 7 * MIB);
     let (code, reason) = large.close();
     assert_eq!(code, 1013, "{reason}");
     assert!(reason.contains("too little memory"), "{reason}");
     assert_echo(&mut healthy, "after");
     // The server has let go of the large message, so the small one can be completed.
-    small.send_bytes(&[7; MIB]);
-    assert_eq!(small.frame().payload.len(), 2 * MIB);
+    small.send_bytes(&[7; 2 * MIB]);
+    assert_eq!(small.frame().payload.len(), 4 * MIB);
     let mut next = server.connect("/echo");
     assert_echo(&mut next, "next");
 }
 
 #[test]
-fn while_messages_take_too_much_memory_a_new_client_gets_503() {
-    const LENGTH: usize = 1_900_000;
+fn many_small_debts_are_taken_back_too() {
+    const DEBTORS: usize = 100;
+    let server = serve_with_memory(MIB, Config::default());
+    let mut debtors: Vec<Raw> = (0..DEBTORS).map(|_| server.connect("/echo")).collect();
+    for debtor in &mut debtors {
+        begin_message(debtor, 16_000, 15_000);
+    }
+    server.wait_for_stats("some have to go", |stats| {
+        stats["dropped"].as_u64().is_some_and(|dropped| dropped > 10)
+    });
+    // Whoever has to go lets go when it wakes up.
+    for debtor in &mut debtors {
+        let _ = debtor.socket.write_all(&[7; 100]);
+    }
+    let request = handshake(server.address, "/echo", "");
+    wait_until("the memory is free", || server.status(&request) == 101);
+}
+
+#[test]
+fn messages_that_wait_for_one_slow_member_each_are_counted() {
+    const ROOMS: usize = 10;
     let config = Config {
-        max_memory: Some(2 * MIB),
-        close_timeout: Duration::from_secs(60),
+        max_backlog: 64 * MIB,
+        max_message: 4 * MIB,
+        ping_interval: None,
         ..Config::default()
     };
-    let server = serve(config);
+    let server = serve_with_memory(16 * MIB, config);
+    let message = Frame::new(Opcode::Binary, Some(KEY), &[7; 2 * MIB]).encode();
+    let mut slow = Vec::new();
+    for room in 0..ROOMS {
+        let path = format!("/room/{room}");
+        let member = server.connect(&path);
+        member.shrink_receive_buffer();
+        slow.push(member);
+        let mut speaker = server.connect(&path);
+        // The system takes some of it from the server, and the speaker owes less than the slow member.
+        for _ in 0..3 {
+            speaker.send_bytes(&message);
+            assert_eq!(speaker.frame().payload.len(), 2 * MIB);
+        }
+    }
+    // 40 MiB and more do not fit into 16.
+    server.wait_for_stats("some have to go", |stats| {
+        stats["dropped"].as_u64().is_some_and(|dropped| dropped >= 6)
+    });
+}
+
+#[test]
+fn while_messages_take_too_much_memory_a_new_client_gets_503() {
+    const LENGTH: usize = 1_900_000;
+    let config = Config { close_timeout: Duration::from_secs(60), ..Config::default() };
+    let server = serve_with_memory(2 * MIB, config);
     let mut debtor = server.connect("/echo");
-    begin_message(&mut debtor, 2 * LENGTH, LENGTH);
+    begin_message(&mut debtor, LENGTH + 1000, LENGTH);
     server.wait_for_stats("the server has read it", |stats| {
         stats["bytes_in"].as_u64().is_some_and(|bytes| bytes > LENGTH as u64)
     });
     // The debtor is silent now. When another client takes more, the debtor gets a Close, but its thread lets
     // go only when it wakes up.
     let mut other = server.connect("/echo");
-    begin_message(&mut other, 2 * LENGTH, 250_000);
+    begin_message(&mut other, LENGTH, 250_000);
     assert_eq!(debtor.close().0, 1013);
     let request = handshake(server.address, "/echo", "");
     let refused = server.exchange(request.as_bytes());
@@ -85,8 +135,8 @@ fn while_messages_take_too_much_memory_a_new_client_gets_503() {
 
 #[test]
 fn a_client_that_does_not_read_loses_its_backlog_when_memory_is_short() {
-    let config = Config { max_memory: Some(2 * MIB), max_backlog: 64 * MIB, ..Config::default() };
-    let server = serve(config);
+    let config = Config { max_backlog: 64 * MIB, ..Config::default() };
+    let server = serve_with_memory(2 * MIB, config);
     let mut healthy = server.connect("/echo");
     let mut greedy = server.connect("/echo");
     greedy.shrink_receive_buffer();
@@ -104,8 +154,8 @@ fn a_client_that_does_not_read_loses_its_backlog_when_memory_is_short() {
 
 #[test]
 fn a_message_for_many_slow_members_counts_once() {
-    let config = Config { max_memory: Some(8 * MIB), max_backlog: 64 * MIB, ..Config::default() };
-    let server = serve(config);
+    let config = Config { max_backlog: 64 * MIB, ..Config::default() };
+    let server = serve_with_memory(8 * MIB, config);
     let mut members: Vec<Raw> = (0..20).map(|_| server.connect("/broadcast")).collect();
     let message = Frame::new(Opcode::Binary, Some(KEY), &[7; MIB]).encode();
     // 100 MiB of backlogs, which all share 5 MiB.

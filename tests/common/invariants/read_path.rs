@@ -31,7 +31,7 @@ const MAX_MESSAGE: usize = 1000;
 fn validate(bytes: &[u8], size: usize) -> (&[u8], Option<FaultAt>) {
     let mut validator = FrameValidator::new(MAX_MESSAGE, 20);
     for (n, piece) in bytes.chunks(size).enumerate() {
-        if let Err(fault) = validator.advance(piece, |_, _| {}) {
+        if let Err(fault) = validator.advance(piece, |_| {}) {
             return (&bytes[..n * size + fault.valid], Some(fault));
         }
     }
