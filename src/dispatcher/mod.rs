@@ -188,7 +188,9 @@ impl Dispatcher {
             }
             // It came after the shutdown, so nobody was promised anything.
             Event::Received { client, cost, .. } if self.stopping != Stopping::No => {
-                self.forget(client, cost);
+                if let Some(client) = self.clients.get(&client) {
+                    client.outbox.release_in_flight(cost);
+                }
                 None
             }
             event => Some(event),
@@ -198,9 +200,6 @@ impl Dispatcher {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Joined(joined) => self.joined(*joined),
-            Event::Received { client, cost, .. } if self.stopping == Stopping::Closed => {
-                self.forget(client, cost);
-            }
             Event::Received { client, messages, cost } => self.received(client, messages, cost),
             Event::Left { client } => self.left(client),
             Event::Demo { client, asker, action, reply } => {
@@ -269,13 +268,6 @@ impl Dispatcher {
         counts.bytes_out += client.outbox.bytes_out();
         if let Service::Group(group) = &client.service {
             self.batches.leave(group, id, counts);
-        }
-    }
-
-    /// Releases the credit of messages that nobody answers any more.
-    fn forget(&self, id: ConnectionId, cost: usize) {
-        if let Some(client) = self.clients.get(&id) {
-            client.outbox.release_in_flight(cost);
         }
     }
 

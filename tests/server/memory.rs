@@ -58,16 +58,22 @@ fn the_largest_debtor_gets_close_1013_and_the_others_notice_nothing() {
 
 #[test]
 fn while_messages_take_too_much_memory_a_new_client_gets_503() {
-    let (limit, sent) = (MIB, MIB + MIB / 16);
+    const LENGTH: usize = 1_900_000;
     let config = Config {
-        max_memory: Some(limit),
+        max_memory: Some(2 * MIB),
         close_timeout: Duration::from_secs(60),
         ..Config::default()
     };
     let server = serve(config);
     let mut debtor = server.connect("/echo");
-    begin_message(&mut debtor, 2 * MIB, sent);
-    // The debtor is silent now, so it lets go only when it sends something or is disconnected.
+    begin_message(&mut debtor, 2 * LENGTH, LENGTH);
+    server.wait_for_stats("the server has read it", |stats| {
+        stats["bytes_in"].as_u64().is_some_and(|bytes| bytes > LENGTH as u64)
+    });
+    // The debtor is silent now. When another client takes more, the debtor gets a Close, but its thread lets
+    // go only when it wakes up.
+    let mut other = server.connect("/echo");
+    begin_message(&mut other, 2 * LENGTH, 250_000);
     assert_eq!(debtor.close().0, 1013);
     let request = handshake(server.address, "/echo", "");
     let refused = server.exchange(request.as_bytes());

@@ -130,3 +130,24 @@ fn a_shutdown_that_drops_messages_releases_their_credit() {
     assert_eq!(opcodes(&members[0]), [Opcode::Text, Opcode::Close]);
     assert_eq!(opcodes(&members[2]), [Opcode::Close]);
 }
+
+#[test]
+fn messages_that_come_after_a_shutdown_only_release_their_credit() {
+    let mut by_hand = ByHand::new();
+    let ana = Memory::unlimited();
+    by_hand.join(1, &ana);
+    let outbox = Arc::clone(&by_hand.dispatcher.clients[&conn(1)].outbox);
+    let receive = |by_hand: &mut ByHand, text: &'static str| {
+        outbox.add_in_flight(1);
+        let messages = vec![Received::Message(Opcode::Text, Bytes::from_static(text.as_bytes()))];
+        by_hand.dispatcher.handle_at_once(Event::Received { client: conn(1), messages, cost: 1 })
+    };
+    let before = receive(&mut by_hand, "before").expect("it waits for its turn");
+    assert!(by_hand.dispatcher.handle_at_once(Event::Shutdown).is_none());
+    assert!(receive(&mut by_hand, "after").is_none());
+    by_hand.dispatcher.handle(before);
+    by_hand.dispatcher.close_all();
+    assert!(outbox.wait_for_idle_at_most(Duration::ZERO));
+    assert_eq!(ana.frames(2)[0], text("before"));
+    assert_eq!(ana.frames(2)[1].0, Opcode::Close);
+}
