@@ -189,6 +189,7 @@ fn a_small_piece_counts_for_its_overhead_too() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "256 threads take Miri half a minute")]
 fn without_sockets_each_slow_client_has_a_thread_until_there_are_too_many() {
     let threads = Arc::new(Threads::default());
     let drainer = drainer(&threads);
