@@ -39,7 +39,7 @@ fn under_own_the_page_shows_its_own_connections_and_says_so() {
     for (page, name) in [(ana, "Ana"), (ben, "Ben")] {
         page.fill("#my-name", name);
         page.click("#join-form button");
-        page.wait_for_text("#members", &format!("{name} (you)"));
+        page.wait_for_text("#members", &format!("{name} you"));
     }
     ana.screenshot("wire-for-own.png");
     // What Ben sends is not in Ana's view, although her page asks to show everything.
