@@ -61,8 +61,8 @@ pub struct Flags {
     #[argh(option, default = "Config::default().max_backlog", arg_name = "bytes")]
     pub max_backlog: usize,
 
-    /// bytes that all messages on their way may take; then the largest debtors get Close 1013 (default: a quarter
-    /// of the memory)
+    /// bytes that all messages on their way may take; then the largest debtors get Close 1013 or are disconnected,
+    /// and new clients get HTTP 503 (default: a quarter of the memory of the machine or its cgroup)
     #[argh(option, arg_name = "bytes")]
     pub max_memory: Option<usize>,
 
