@@ -48,6 +48,7 @@ pub fn read_head(
 
 /// The result when the time is over. A peer that has sent nothing, such as a browser's spare connection, does not
 /// expect an answer.
+#[inline(never)]
 fn late(bytes: &[u8], max_head: usize) -> HeadResult {
     if bytes.is_empty() {
         return HeadResult::Gone;
@@ -83,7 +84,7 @@ impl HeadParser {
     /// Takes all bytes that have come so far, and parses them if that may have a result. `None` means that more bytes
     /// are needed.
     pub fn take(&mut self, bytes: &[u8]) -> Option<HeadResult> {
-        if self.is_worth_parsing(bytes) { parse_head(bytes, self.max_head) } else { None }
+        self.is_worth_parsing(bytes).then(|| parse_head(bytes, self.max_head)).flatten()
     }
 
     fn is_worth_parsing(&mut self, bytes: &[u8]) -> bool {
