@@ -66,6 +66,7 @@ impl Session {
     #[inline(never)]
     pub(super) fn run(mut self: Box<Self>) {
         self.join();
+        self.log_opened();
         let ending = loop {
             match read_messages(&mut self.websocket, &self.service) {
                 Pause::UselessBuffer => self = self.with_new_buffer(),
@@ -137,6 +138,11 @@ impl Session {
             bytes_in: stream.bytes_in(),
         };
         stream.join(joined);
+    }
+
+    /// A function of its own with little on the stack, because the logger goes deep.
+    #[inline(never)]
+    fn log_opened(&self) {
         log::info!("{self} opened {}", self.service);
     }
 }

@@ -136,7 +136,7 @@ mod tests {
     fn request(headers: &str) -> RequestHead {
         let text = format!("GET /stats HTTP/1.1\r\n{headers}\r\n");
         match parse_head(text.as_bytes(), 4096) {
-            Some(HeadResult::Head(head, _)) => head,
+            Some(HeadResult::Head(head, _)) => *head,
             other => panic!("{other:?}"),
         }
     }

@@ -108,8 +108,9 @@ fn text_of(value: &HeaderValue) -> Option<&str> {
 /// The result of reading a request head.
 #[derive(Debug)]
 pub enum HeadResult {
-    /// A head, and how many bytes it has.
-    Head(RequestHead, usize),
+    /// A head, and how many bytes it has. It is boxed, because each function that passes it on would need place for
+    /// it on the stack, and a client's thread keeps every page of its stack that it has touched.
+    Head(Box<RequestHead>, usize),
     /// The bytes are not a head that this server accepts.
     Refused(Refusal),
     /// The peer went away, or sent nothing at all, so nobody waits for an answer.
@@ -138,7 +139,7 @@ pub fn parse_head(bytes: &[u8], max_head: usize) -> Option<HeadResult> {
     }
     let refusal = match parsed {
         Ok(Status::Complete(length)) => match to_head(&request) {
-            Ok(head) => return Some(HeadResult::Head(head, length)),
+            Ok(head) => return Some(HeadResult::Head(Box::new(head), length)),
             Err(refusal) => refusal,
         },
         Ok(Status::Partial) if bytes.len() < limit => return None,
@@ -220,7 +221,7 @@ mod tests {
 
     fn head(bytes: &[u8]) -> (RequestHead, Vec<u8>) {
         match parse_head(bytes, 1024) {
-            Some(HeadResult::Head(head, length)) => (head, bytes[length..].to_vec()),
+            Some(HeadResult::Head(head, length)) => (*head, bytes[length..].to_vec()),
             other => panic!("{other:?}"),
         }
     }
