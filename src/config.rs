@@ -189,8 +189,9 @@ pub(crate) const MAPS_PER_THREAD: usize = 4;
 /// signals, and what tungstenite reserves for a frame.
 pub(crate) const CONNECTION_ADDRESS_SPACE: usize = CLIENT_STACK + 64 * 1024 + LONG_FRAGMENT;
 
-/// Bytes of memory that a silent client needs: 20 KiB of the server, and the rest of the system for its socket.
-pub(crate) const CONNECTION_MEMORY: usize = 32 * 1024;
+/// Bytes of memory that a client needs besides its messages: 21 KiB of the server, and the rest of the system for its
+/// thread and its socket.
+pub(crate) const CONNECTION_MEMORY: usize = 40 * 1024;
 
 /// Threads that do not serve a connection: main, signals, dispatcher, drain, watch, refuser, the terminal's wire
 /// view, and some for a program that uses the library.
