@@ -108,6 +108,8 @@ impl Usage {
     /// Waits for the threads that the server always has: main, log, dispatcher, drain, watch, refuser and
     /// signals.
     pub fn at_rest(server: &Serving) -> Usage {
+        // When it has answered, all of them have started, and the one that prints the address has ended or soon will.
+        server.stats();
         wait_until("the server's own threads", || matches!(Usage::of(server).threads, 0 | 7));
         Usage::of(server)
     }
