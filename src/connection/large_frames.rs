@@ -28,6 +28,8 @@ pub(super) struct LargeFrames {
     payload: Vec<u8>,
     /// Whether the last byte of a large message has been handed over.
     message_has_passed: bool,
+    /// Bytes of the buffer that tungstenite keeps from large messages.
+    buffer: usize,
 }
 
 #[derive(Debug)]
@@ -120,9 +122,23 @@ impl LargeFrames {
         self.message_has_passed
     }
 
-    /// Returns the same, and false from then on.
-    pub(super) fn take_large_message(&mut self) -> bool {
-        std::mem::take(&mut self.message_has_passed)
+    /// Notes that a large frame follows, for which tungstenite keeps its buffer.
+    pub(super) fn keep_buffer(&mut self) {
+        self.message_has_passed = false;
+    }
+
+    /// Whether tungstenite has a large buffer with nothing in it. The caller then replaces that buffer.
+    pub(super) fn take_useless_buffer(&mut self) -> bool {
+        let is_useless = std::mem::take(&mut self.message_has_passed);
+        if is_useless {
+            self.buffer = 0;
+        }
+        is_useless
+    }
+
+    /// Bytes of memory that tungstenite keeps from large messages.
+    pub(super) fn buffer(&self) -> usize {
+        self.buffer
     }
 
     fn begin_fragment(&mut self, opcode: Opcode) {
@@ -130,6 +146,9 @@ impl LargeFrames {
         let most = if frame.is_message() { LONG_FRAGMENT } else { LARGE_FRAME };
         let length = frame.left.min(most as u64);
         frame.left_in_fragment = length as usize;
+        if frame.is_message() {
+            self.buffer = self.buffer.max(frame.left_in_fragment);
+        }
         let header = FrameHeader {
             // The masking key fits each fragment, because it is used from its first byte again and
             // the length of a fragment is a multiple of four.
@@ -183,6 +202,31 @@ mod tests {
             }
             read.extend_from_slice(&buffer[..count]);
         }
+    }
+
+    #[test]
+    fn the_buffer_counts_from_a_large_message_until_it_is_replaced() {
+        let mut large = LargeFrames::default();
+        let pass = |large: &mut LargeFrames, fin, length: usize| {
+            let mut header = FrameHeader::new(Opcode::Binary, Some([0; 4]), length as u64);
+            header.fin = fin;
+            large.begin(&header, &[]);
+            let mut buffer = vec![0; length];
+            while large.current.is_some() {
+                if large.read(&mut buffer) == 0 {
+                    large.advance(large.room(length));
+                }
+            }
+            (large.has_large_message(), large.buffer())
+        };
+        assert_eq!(pass(&mut large, false, 100_000), (false, 0), "its fragments are small");
+        assert_eq!(pass(&mut large, true, 100_000), (true, 100_000));
+        large.keep_buffer();
+        assert_eq!(pass(&mut large, true, LARGE_FRAME + 1), (true, 100_000));
+        large.keep_buffer();
+        assert_eq!(pass(&mut large, true, 3 * LONG_FRAGMENT), (true, LONG_FRAGMENT));
+        assert!(large.take_useless_buffer());
+        assert_eq!((large.take_useless_buffer(), large.buffer()), (false, 0));
     }
 
     #[test]

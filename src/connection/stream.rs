@@ -120,7 +120,11 @@ impl ClientStream {
     /// Whether tungstenite has a large buffer with nothing in it, which the client does not need now. Asked
     /// when a read has failed, because that is how the stream says so.
     pub fn take_useless_buffer(&mut self) -> bool {
-        self.large_frames.take_large_message()
+        let is_useless = self.large_frames.take_useless_buffer();
+        if is_useless {
+            self.count_memory();
+        }
+        is_useless
     }
 
     /// Hands the staged messages over and waits while the client has too much outstanding.
@@ -151,7 +155,7 @@ impl ClientStream {
             return;
         }
         // From here on they count as in flight.
-        self.outbox.set_under_way(0);
+        self.outbox.set_under_way(self.large_frames.buffer());
         let cost = std::mem::take(&mut self.staged_cost);
         let messages = std::mem::take(&mut self.staged);
         if !self.is_answered() {
@@ -161,10 +165,12 @@ impl ClientStream {
         self.tell(Event::Received { client: self.id, messages, cost });
     }
 
-    /// Counts what this thread keeps: the message that is not complete, and bytes that were read ahead.
-    /// Without a large message that is 0 from one read to the next, and costs nothing.
+    /// Counts what this thread keeps: the message that is not complete or the larger buffer that it is read into,
+    /// and bytes that were read ahead. Without a large message that is 0 from one read to the next, and costs
+    /// nothing.
     fn count_memory(&mut self) {
-        self.outbox.set_under_way(self.validator.bytes_under_way() + self.read_ahead.capacity());
+        let message = self.validator.bytes_under_way().max(self.large_frames.buffer());
+        self.outbox.set_under_way(message + self.read_ahead.capacity());
         if self.outbox.must_report_memory() {
             self.tell(Event::OutOfMemory);
         }
@@ -193,7 +199,7 @@ impl ClientStream {
         }
         let follows = self.read_ahead.starts_with(LargeFrames::is_large);
         if follows {
-            self.large_frames.take_large_message();
+            self.large_frames.keep_buffer();
         }
         Ok(follows)
     }

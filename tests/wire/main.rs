@@ -9,6 +9,7 @@ mod common;
 
 mod explain;
 mod lab;
+mod printing;
 mod private;
 mod terminal;
 mod watch;

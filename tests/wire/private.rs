@@ -1,8 +1,7 @@
 //! What the wire view hides from whom: credentials, the secrets of tabs and of the teacher, and with `--wire-for`
 //! the connections of others.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
 
 use chalkwire::protocol::Opcode;
 use chalkwire::{Config, WireFor};
@@ -10,6 +9,7 @@ use serde_json::Value;
 
 use crate::common::*;
 use crate::lab::ask;
+use crate::printing::Printing;
 use crate::watch::Watching;
 
 /// The secrets of two tabs.
@@ -210,19 +210,8 @@ fn a_credential_is_never_in_an_event_unless_the_server_is_told_to_show_it() {
 
 /// What the program prints, on stdout with `--wire full` and in its log, while a client connects with secrets.
 fn printed(flags: &[&str]) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
-        .args(["--listen", "127.0.0.1:0", "--wire", "full"])
-        .args(flags)
-        .env("RUST_LOG", "debug")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut text = String::new();
-    stdout.read_line(&mut text).unwrap();
-    let address = text.trim().rsplit("http://").next().unwrap().trim_end_matches('/');
-    let address = address.parse().unwrap();
+    let mut program = Printing::start(&[&["--wire", "full"], flags].concat(), "debug");
+    let address = program.address;
     for path in ["/echo", "/nothing", "/stats", "/"] {
         let target = format!("{path}?tab={ANA}&teacher={BEN}");
         let headers = format!("{CREDENTIALS}Referer: http://{address}/?teacher={BEN}\r\n");
@@ -236,17 +225,15 @@ fn printed(flags: &[&str]) -> String {
             socket.write_all(request.as_bytes()).unwrap();
             read_to_end(&mut socket);
         }
-        while text.matches("  END  ").count() < if path == "/echo" { 1 } else { 2 } {
-            assert!(stdout.read_line(&mut text).unwrap() > 0, "{text}");
-        }
+        let ends = if path == "/echo" { 1 } else { 2 };
+        program.read_until(|text| text.matches("  END  ").count() >= ends);
     }
+    let mut text = std::mem::take(&mut program.text);
     // The log has a thread of its own. Its line about the last request comes last.
-    let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut log = BufReader::new(program.child.stderr.take().expect("a pipe"));
     while !text.contains("\"/\" -> 200") {
         assert!(log.read_line(&mut text).unwrap() > 0, "{text}");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
     text
 }
 
@@ -264,25 +251,11 @@ fn the_terminal_and_the_log_show_credentials_only_on_request_and_secrets_never()
 #[test]
 fn the_program_prints_the_teachers_link_behind_its_address() {
     let lines = |flags: &[&str]| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chalkwire"))
-            .args(["--listen", "127.0.0.1:0"])
-            .args(flags)
-            .env("RUST_LOG", "off")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut first = String::new();
-        stdout.read_line(&mut first).unwrap();
+        let program = Printing::start(flags, "off");
+        let url = format!("http://{}/", program.address);
         // It serves when it has printed everything.
-        let url = first.trim().rsplit(' ').next().unwrap().to_owned();
-        let address = url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
-        stats(address);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let mut rest = String::new();
-        stdout.read_to_string(&mut rest).unwrap();
-        (url, rest)
+        stats(program.address);
+        (url, program.end())
     };
     let (url, rest) = lines(&["--wire-for", "teacher"]);
     let link = rest.strip_prefix("The teacher's link, which shows all connections: ").expect("it");
